@@ -236,7 +236,8 @@ def with_overrides(config: DriverConfig, overrides: Mapping[str, Any]) -> Driver
         if key not in known:
             near = difflib.get_close_matches(key, known, n=3)
             raise ConfigError(
-                f"unknown setting {key!r}" + (f"; did you mean {' or '.join(near)}?" if near else "; see docs/recipes.md")
+                f"unknown setting {key!r}"
+                + (f"; did you mean {' or '.join(near)}?" if near else "; see docs/recipes.md")
             )
         *parents, leaf = key.split(".")
         node = tree

@@ -1,0 +1,58 @@
+"""The command line `aln-p3`: one lazily imported click command a file."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+
+import click
+
+from aln_p3_core import __version__
+from aln_p3_core.errors import AlnP3Error
+
+#: Command name -> module that defines `command`. Modules are imported only when needed.
+CORE_COMMANDS: dict[str, str] = {
+    "plan": "aln_p3_core.commands.plan",
+    "bench": "aln_p3_core.commands.bench",
+    "parity": "aln_p3_core.commands.parity",
+    "import-vad": "aln_p3_core.commands.import_vad",
+    "recipes": "aln_p3_core.commands.recipes",
+}
+
+
+class LazyGroup(click.Group):
+    """A click group that imports a command's module on first use and turns our errors into messages."""
+
+    def __init__(self, *args, lazy_commands: Mapping[str, str], **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self._lazy_commands = dict(lazy_commands)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*self._lazy_commands, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name in self._lazy_commands:
+            return importlib.import_module(self._lazy_commands[name]).command
+        return super().get_command(ctx, name)
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except AlnP3Error as error:
+            raise click.ClickException(str(error)) from error
+
+
+def make_cli(lazy_commands: Mapping[str, str]) -> LazyGroup:
+    """The command group over the given table of commands."""
+    group = LazyGroup(
+        name="aln-p3",
+        lazy_commands=lazy_commands,
+        help="ALN-P3: an end-to-end driver for six cameras, and the tools around it.",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    return click.version_option(__version__, prog_name="aln-p3")(group)
+
+
+def main() -> None:
+    """Entry point of `python -m aln_p3_core`: the commands that need no ROS."""
+    make_cli(CORE_COMMANDS)(prog_name="aln-p3")

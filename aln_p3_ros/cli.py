@@ -1,0 +1,16 @@
+"""The whole command line: the core's commands and those that speak ROS 2."""
+
+from __future__ import annotations
+
+from aln_p3_core.cli import CORE_COMMANDS, make_cli
+
+ROS_COMMANDS: dict[str, str] = {
+    "up": "aln_p3_ros.commands.up",
+    "bag": "aln_p3_ros.commands.bag",
+    "record": "aln_p3_ros.commands.record",
+}
+
+
+def main() -> None:
+    """Entry point of the script `aln-p3`."""
+    make_cli({**CORE_COMMANDS, **ROS_COMMANDS})(prog_name="aln-p3")
