@@ -1,0 +1,42 @@
+"""Devices and precisions by name."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from aln_p3_core.errors import ConfigError
+from aln_p3_core.runtime.device import hardware_card, precision_name, resolve_device, resolve_precision
+
+CPU = torch.device("cpu")
+
+
+def test_auto_falls_back_to_the_cpu_where_there_is_no_gpu():
+    assert resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99", "mps", "cuda:x"])
+def test_impossible_device_is_refused(name):
+    with pytest.raises(ConfigError, match=r"device"):
+        resolve_device(name)
+
+
+def test_precisions_on_a_cpu():
+    assert resolve_precision("fp32", CPU) is torch.float32
+    assert resolve_precision("auto", CPU) in (torch.float32, torch.bfloat16)
+    assert precision_name(torch.bfloat16) == "bf16"
+    with pytest.raises(ConfigError, match="fp16"):
+        resolve_precision("fp16", CPU)
+    with pytest.raises(ConfigError, match="use one of"):
+        resolve_precision("half", CPU)
+
+
+def test_hardware_card_names_the_machine():
+    card = hardware_card(CPU)
+    assert card["cores"] >= 1 and card["device"] == "cpu" and card["cpu"]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_gpu_is_found():
+    assert resolve_device("cuda") == torch.device("cuda", 0)
