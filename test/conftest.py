@@ -41,3 +41,13 @@ def surround_root(shared_dir: Path) -> Path:
 def vad_oracle(shared_dir: Path) -> Path:
     """Folder of golden tensors of the released VAD code at reduced size."""
     return _existing(shared_dir / "oracle" / "vad_a")
+
+
+@pytest.fixture(scope="session")
+def track_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """nuScenes-schema root of the procedural test track: two seconds, key frames at 2 Hz. Never missing."""
+    from aln_p3_core.synthetic.root import write_root
+
+    root = tmp_path_factory.mktemp("track") / "root"
+    write_root(root, seconds=2.0, size=(400, 225))
+    return root
