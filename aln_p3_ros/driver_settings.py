@@ -43,8 +43,11 @@ class DriverSettings:
         "optical", "Axes of the camera frames: optical (z forward) or body (x forward).", choices=("optical", "body")
     )
     calibration_file: str = setting("", "Calibration file instead of CameraInfo and /tf_static. Empty: the topics.")
-    undistort: bool = setting(
-        False, "Undo lens distortion by CameraInfo's coefficients; costs a full decode and remap."
+    distortion: str = setting(
+        "warn",
+        "What to do about lens distortion in CameraInfo: warn and take K as it is; undo it (full decode, remap); or "
+        "take the images as rectified already, with P and R.",
+        choices=("warn", "undo", "rectified"),
     )
     model_frame: str = setting(
         "auto",
