@@ -40,10 +40,12 @@ BACKGROUND: Color = (17, 21, 28)
 SURFACE: Color = (27, 33, 43)
 GRID: Color = (44, 52, 65)
 GRID_STRONG: Color = (72, 84, 102)
+EGO: Color = (60, 74, 92)
 TEXT: Color = (236, 240, 245)
 TEXT_DIM: Color = (150, 161, 176)
 WARNING: Color = (240, 168, 24)
-ALARM: Color = (214, 40, 40)
+ALARM: Color = (190, 32, 40)
+ALARM_TEXT: Color = (255, 110, 110)
 
 _SHORT_NAMES = {
     "construction_vehicle": "constr. vehicle",
