@@ -1,15 +1,18 @@
 """Generates, builds and installs the messages and services into the environment of the running Python.
 
-Usage: python scripts/build_interfaces.py [--build-dir DIR]
+Beside those of this package it builds the stand-in interfaces of third_party_interfaces/, where the real ones are
+missing.
+
+Usage: python scripts/build_interfaces.py
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -49,12 +52,23 @@ def build_interfaces(source: Path, build: Path, prefix: Path) -> None:
     subprocess.run(["cmake", "--build", str(build), "--target", "install"], env=environment, check=True)
 
 
+def has_real_package(prefix: Path, stand_in: Path) -> bool:
+    """Whether the package that `stand_in` stands in for is installed below `prefix`, in another version."""
+    installed = prefix / "share" / stand_in.name / "package.xml"
+    return installed.is_file() and _version(installed) != _version(stand_in / "package.xml")
+
+
+def _version(package_xml: Path) -> str:
+    return ElementTree.parse(package_xml).findtext("version", "").strip()
+
+
 def main() -> int:
     """Builds into the running environment."""
-    parser = argparse.ArgumentParser(description="Build the messages and services into this Python environment.")
-    parser.add_argument("--build-dir", type=Path, default=REPOSITORY / "build" / "interfaces")
-    arguments = parser.parse_args()
-    build_interfaces(REPOSITORY, arguments.build_dir, Path(sys.prefix))
+    prefix = Path(sys.prefix)
+    stand_ins = sorted(path.parent for path in (REPOSITORY / "third_party_interfaces").glob("*/package.xml"))
+    for source in [*(path for path in stand_ins if not has_real_package(prefix, path)), REPOSITORY]:
+        name = "aln_p3" if source == REPOSITORY else source.name
+        build_interfaces(source, prefix / "build" / name, prefix)
     return 0
 
 

@@ -1,0 +1,57 @@
+# make help lists the targets. Options: TORCH=cpu|cuda, PYTHON=python3.12, TORCH_INDEX=<URL>, DATA=<nuScenes root>.
+
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+START_PYTHON := $(or $(PYTHON),python3)
+export TORCH TORCH_INDEX PYTHON
+
+# A sourced ROS 2 distribution brings its own rclpy and libraries, which must not be mixed with those of the wheels.
+ifneq ($(AMENT_PREFIX_PATH),)
+unexport LD_LIBRARY_PATH
+endif
+unexport AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+# ROS 2 stays on this machine, in a domain of this run's own.
+ROS_LOCAL = ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ROS_DOMAIN_ID=$$(( $$$$ % 100 + 1 ))
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup demo test lint format format-check typecheck pytest pins clean clean-all
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@echo "  options: TORCH=cpu|cuda  PYTHON=python3.12  TORCH_INDEX=<URL of a package index>  DATA=<nuScenes root>"
+
+setup: ## environment, dependencies, messages; does nothing when all is there
+	@$(START_PYTHON) scripts/setup.py
+
+demo: setup ## real images through ROS 2 into the driver; leaves bag, pictures and a latency table in out/demo
+	@$(ROS_LOCAL) $(BIN)/aln-p3 demo --out out/demo $(if $(DATA),--data "$(DATA)")
+
+test: setup lint format-check typecheck pytest ## everything that has to pass before a change goes in
+
+lint: setup ## ruff check
+	@$(BIN)/ruff check .
+
+format: setup ## ruff format, and the fixes that ruff can do itself
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+format-check: setup
+	@$(BIN)/ruff format --check .
+
+typecheck: setup ## mypy over the public surface (the list is in pyproject.toml)
+	@$(BIN)/mypy
+
+pytest: setup ## the tests alone; ARGS="-k name" chooses
+	@$(ROS_LOCAL) $(BIN)/pytest $(ARGS)
+
+pins: setup ## resolves all dependencies anew and writes constraints.txt
+	@$(BIN)/python scripts/pin_constraints.py
+
+clean: ## removes what builds and runs leave, keeps the environment
+	rm -rf build install log out .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info $(VENV)/build
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+clean-all: clean ## removes the environment too
+	rm -rf $(VENV)
