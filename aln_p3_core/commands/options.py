@@ -1,0 +1,83 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from aln_p3_core.driver.driver import Driver
+
+_OPTIONS = (
+    click.option("--recipe", default=None, help="Named configuration: nano, tiny or base [default: nano]."),
+    click.option(
+        "--checkpoint", type=click.Path(exists=True, dir_okay=False), help="Weights and recipe from this .safetensors."
+    ),
+    click.option(
+        "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one setting of the recipe (JSON value)."
+    ),
+    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:n."),
+    click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto", show_default=True),
+    click.option(
+        "--compile",
+        "compile_mode",
+        type=click.Choice(["off", "default", "reduce-overhead", "max-autotune"]),
+        default="off",
+        show_default=True,
+        help="torch.compile mode; reduce-overhead uses CUDA graphs.",
+    ),
+    click.option("--seed", default=0, show_default=True, help="Seed of untrained weights."),
+)
+
+
+def driver_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options that say which driver runs, where and how; `make_driver` takes them."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def make_driver(
+    recipe: str | None,
+    checkpoint: str | None,
+    overrides: tuple[str, ...],
+    device: str,
+    precision: str,
+    compile_mode: Any,
+    seed: int,
+) -> Driver:
+    """The driver that the options of `driver_options` describe."""
+    from aln_p3_core.driver.driver import Driver
+
+    if checkpoint is None:
+        return Driver.from_recipe(
+            recipe or "nano",
+            overrides=parse_overrides(overrides),
+            seed=seed,
+            device=device,
+            precision=precision,
+            compile_mode=compile_mode,
+        )
+    if overrides:
+        raise click.UsageError("--set changes a recipe; a checkpoint brings its own settings")
+    return Driver.from_checkpoint(
+        checkpoint, recipe=recipe, device=device, precision=precision, compile_mode=compile_mode
+    )
+
+
+def parse_overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """`("bev.rows=50", "ego_status=planner")` -> `{"bev.rows": 50, "ego_status": "planner"}`."""
+    import json
+
+    result: dict[str, Any] = {}
+    for pair in pairs:
+        key, separator, text = pair.partition("=")
+        if not separator:
+            raise click.UsageError(f"--set takes KEY=VALUE, got {pair!r}")
+        try:
+            result[key] = json.loads(text)
+        except json.JSONDecodeError:
+            result[key] = text
+    return result

@@ -1,0 +1,102 @@
+"""`aln-p3 plan`: one frame, without ROS."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aln_p3_core.commands.options import driver_options, make_driver
+
+if TYPE_CHECKING:
+    from aln_p3_core.frame import DrivingFrame
+
+
+@click.command("plan")
+@click.argument("root", type=click.Path(exists=True, file_okay=False))
+@click.option("--sample", help="Token of the key frame [default: the first one].")
+@driver_options
+@click.option(
+    "--command",
+    "route",
+    type=click.Choice(["right", "left", "straight", "ground-truth"]),
+    help="Route command [default: straight, marked as a default].",
+)
+@click.option("--history", default=0, show_default=True, help="Earlier key frames to drive first, for the memory.")
+@click.option("--min-score", default=0.3, show_default=True, help="Agents and lines below it are left out.")
+@click.option("--json", "json_path", type=click.Path(dir_okay=False), help="Write plan, scene and hashes here.")
+@click.option("--picture", type=click.Path(dir_okay=False), help="PNG to write [default: beside the JSON].")
+def command(
+    root: str,
+    sample: str | None,
+    route: str | None,
+    history: int,
+    min_score: float,
+    json_path: str | None,
+    picture: str | None,
+    **driver_settings: Any,
+) -> None:
+    """Plans one frame of a nuScenes-schema ROOT and writes the plan, a picture and output hashes.
+
+    The same through Python:
+
+    \b
+        from aln_p3_core.datasets.nuscenes import NuScenesDataset
+        from aln_p3_core.driver import Driver
+        dataset = NuScenesDataset("data/nuscenes")
+        scene = Driver.from_recipe("nano").plan(dataset.frame(dataset.tokens[0]))
+    """
+    from aln_p3_core.datasets.nuscenes import NuScenesDataset
+    from aln_p3_core.runtime.plan_report import plan_report
+
+    dataset = NuScenesDataset(root)
+    token = sample or dataset.tokens[0]
+    frames = [_with_command(dataset, t, route) for t in _tokens_until(dataset, token, history)]
+    driver = make_driver(**driver_settings)
+    driver.warm_up()
+    for frame in frames[:-1]:
+        driver.infer(frame)
+    inference = driver.infer(frames[-1])
+    scene = driver.scene(inference)
+    report = plan_report(driver, inference, scene, min_score=min_score)
+
+    click.echo(f"sample {token}, {driver.description}, {driver.precision} on {driver.device}")
+    click.echo(f"command {report['command']['value']} ({report['command']['provenance']})")
+    click.echo(" time s   x forward m   y left m   heading deg")
+    for time_s, (x, y), heading in zip(
+        report["plan"]["times_s"], report["plan"]["points_ego"], report["plan"]["headings_ego_rad"], strict=True
+    ):
+        click.echo(f"{time_s:7.1f} {x:13.2f} {y:10.2f} {heading * 57.2958:13.1f}")
+    click.echo(f"{len(report['agents'])} agents and {len(report['map'])} map lines at score {min_score} or better")
+    if json_path:
+        Path(json_path).parent.mkdir(parents=True, exist_ok=True)
+        Path(json_path).write_text(json.dumps(report, indent=1) + "\n")
+        click.echo(f"wrote {json_path}")
+    picture_path = picture or (str(Path(json_path).with_suffix(".png")) if json_path else None)
+    if picture_path:
+        from aln_p3_core.drawing.images import save_image
+        from aln_p3_core.drawing.overview import draw_overview
+
+        save_image(Path(picture_path), draw_overview(frames[-1], scene, min_score=min_score, note=driver.description))
+        click.echo(f"wrote {picture_path}")
+
+
+def _tokens_until(dataset: Any, token: str, history: int) -> list[str]:
+    index = dataset.index_of(token)
+    return dataset.tokens[max(0, index - history) : index + 1]
+
+
+def _with_command(dataset: Any, token: str, route: str | None) -> DrivingFrame:
+    from aln_p3_core.frame import Command, CommandProvenance, RouteCommand
+
+    frame: DrivingFrame = dataset.frame(token)
+    if route is None:
+        return frame
+    if route == "ground-truth":
+        given = RouteCommand(dataset.targets(token).command, CommandProvenance.GROUND_TRUTH)
+    else:
+        given = RouteCommand(Command[route.upper()], CommandProvenance.GIVEN)
+    return dataclasses.replace(frame, command=given)
