@@ -12,6 +12,7 @@ from aln_p3_core.frame import EncodedImage
 _JPEG_START = b"\xff\xd8\xff"
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _JPEG_END = b"\xff\xd9"
+_PNG_END = b"IEND"
 #: Some cameras pad the file behind the end marker; entropy-coded data never holds the marker itself.
 _END_SEARCH_BYTES = 4096
 # Markers that start a frame header (which holds the size): C0..CF without the three that are tables.
@@ -55,9 +56,10 @@ def check_encoded(image: EncodedImage, width: int, height: int) -> None:
     size = encoded_size(image.data)
     if size is None:
         raise ImageError(f"{image.source} is neither a JPEG nor a PNG file, or its header is damaged")
-    if is_jpeg(image.data) and bytes(image.data[-_END_SEARCH_BYTES:]).rfind(_JPEG_END) < 0:
+    end_marker = _JPEG_END if is_jpeg(image.data) else _PNG_END
+    if bytes(image.data[-_END_SEARCH_BYTES:]).rfind(end_marker) < 0:
         raise ImageError(
-            f"{image.source} is truncated: its {len(image.data)} bytes have no end-of-image marker; "
+            f"{image.source} is truncated: its {len(image.data)} bytes hold no end-of-image marker; "
             "copy or extract the file again, or check the camera's link"
         )
     if size != (width, height):

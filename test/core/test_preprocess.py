@@ -115,6 +115,7 @@ def test_it_writes_into_a_given_buffer_and_refuses_a_wrong_one() -> None:
 
 
 GOOD = jpeg(picture(1600, 900))
+GOOD_PNG = cv2.imencode(".png", picture(1600, 900))[1].tobytes()
 
 
 @pytest.mark.parametrize(
@@ -125,6 +126,7 @@ GOOD = jpeg(picture(1600, 900))
         (GOOD[: len(GOOD) // 2], "truncated"),
         (GOOD[:-2], "truncated"),
         (GOOD[:-8000] + bytes(8000), "truncated"),
+        (GOOD_PNG[: len(GOOD_PNG) // 2], "truncated"),
         (GOOD[:30], "header is damaged"),
         (GOOD[:700] + GOOD[-2:], "could not be decoded"),
         (GOOD[:20000] + GOOD[-2:], "could not be decoded"),

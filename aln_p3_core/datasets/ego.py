@@ -1,0 +1,104 @@
+"""Motion of the vehicle: from the CAN bus expansion where it is there, else from differences of past poses.
+
+Both look backwards only: nothing after the reference stamp enters.
+"""
+
+from __future__ import annotations
+
+import bisect
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from aln_p3_core.errors import DataError
+from aln_p3_core.frame import EgoPose, EgoStatus
+from aln_p3_core.geometry import FloatArray, invert_transform, matrix_to_quaternion
+
+#: A CAN message older than this says nothing about now.
+_MAX_CAN_AGE_NS = 500_000_000
+#: Pose differences: over shorter times the noise of the poses wins, over longer ones it is no longer "now".
+_MIN_STEP_NS, _MAX_STEP_NS = 45_000_000, 1_000_000_000
+
+
+class CanBus:
+    """Pose messages (50 Hz) of the CAN bus expansion, `root/can_bus/<scene>_pose.json`, read once per scene.
+
+    The file is read directly: the devkit's class accepts only the scene names of nuScenes itself.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._folder = root / "can_bus"
+        self._scenes: dict[str, tuple[list[int], list[EgoStatus]]] = {}
+
+    def status(self, scene_name: str, stamp_ns: int) -> EgoStatus | None:
+        """The last message at or before the stamp, or None where there is no file or no recent message.
+
+        `velocity` and `rotation_rate` are in the ego frame. `acceleration` is what the vehicle's sensor feels,
+        gravity included (about +9.8 m/s^2 in z), as the released VAD weights were trained with.
+
+        Raises:
+            DataError: naming the file when it is broken.
+        """
+        if scene_name not in self._scenes:
+            self._scenes[scene_name] = self._load(scene_name)
+        stamps, values = self._scenes[scene_name]
+        index = bisect.bisect_right(stamps, stamp_ns) - 1
+        if index < 0 or stamp_ns - stamps[index] > _MAX_CAN_AGE_NS:
+            return None
+        return values[index]
+
+    def _load(self, scene_name: str) -> tuple[list[int], list[EgoStatus]]:
+        path = self._folder / f"{scene_name}_pose.json"
+        if not path.is_file():
+            return [], []
+        try:
+            messages = sorted(json.loads(path.read_text(encoding="utf-8")), key=lambda m: m["utime"])
+            stamps = [int(m["utime"]) * 1000 for m in messages]
+            vectors = [[np.asarray(m[key], float) for key in ("vel", "accel", "rotation_rate")] for m in messages]
+            return stamps, [EgoStatus(*vector, source="can_bus") for vector in vectors]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path} is no list of CAN bus pose messages: {error!r}; extract it again") from error
+
+
+def status_from_poses(past: Sequence[EgoPose], stamp_ns: int, T_global_ego: FloatArray) -> EgoStatus | None:
+    """Velocity, acceleration and rotation rate by backward differences, or None for a lone frame.
+
+    The velocity is the mean over the last step (at least 45 ms). The acceleration needs one more step and is
+    zero without it; gravity is not in it.
+
+    Args:
+        past: earlier poses, oldest first.
+        stamp_ns: now.
+        T_global_ego: 4x4, pose now.
+    """
+    now = EgoPose(stamp_ns, T_global_ego)
+    before = _step_back(past, stamp_ns)
+    if before is None:
+        return None
+    velocity_global, rate = _difference(before, now)
+    R_ego_global = T_global_ego[:3, :3].T
+    acceleration = np.zeros(3)
+    earlier = _step_back(past, before.stamp_ns)
+    if earlier is not None:
+        previous_velocity, _ = _difference(earlier, before)
+        # Each velocity belongs to the middle of its step.
+        acceleration = R_ego_global @ (velocity_global - previous_velocity) / ((stamp_ns - earlier.stamp_ns) / 2e9)
+    return EgoStatus(R_ego_global @ velocity_global, acceleration, rate, "poses")
+
+
+def _step_back(past: Sequence[EgoPose], stamp_ns: int) -> EgoPose | None:
+    """The newest pose that is far enough back for a difference, within one second."""
+    usable = [p for p in past if _MIN_STEP_NS <= stamp_ns - p.stamp_ns <= _MAX_STEP_NS]
+    return usable[-1] if usable else None
+
+
+def _difference(a: EgoPose, b: EgoPose) -> tuple[FloatArray, FloatArray]:
+    """Mean velocity (global frame, m/s) and rotation rate (ego frame, rad/s) from pose a to pose b."""
+    seconds = (b.stamp_ns - a.stamp_ns) * 1e-9
+    velocity = (b.T_global_ego[:3, 3] - a.T_global_ego[:3, 3]) / seconds
+    turn = matrix_to_quaternion(invert_transform(a.T_global_ego) @ b.T_global_ego)
+    norm = float(np.linalg.norm(turn[1:]))
+    angle = 2 * np.arctan2(norm, turn[0])
+    return velocity, turn[1:] / max(norm, 1e-12) * angle / seconds
