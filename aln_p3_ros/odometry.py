@@ -117,7 +117,9 @@ class OdometryBuffer:
             start = bisect.bisect_left(self._stamps, now.stamp_ns - round(_ACCELERATION_WINDOW_S * 1e9))
             earlier = self._samples[start]
         elapsed_s = (now.stamp_ns - earlier.stamp_ns) * 1e-9
-        acceleration = (now.linear - earlier.linear) / elapsed_s if elapsed_s > 0 else np.zeros(3)
+        change = (now.linear - earlier.linear) / elapsed_s if elapsed_s > 0 else np.zeros(3)
+        # The axes turn with the car: in a steady bend the velocity in base_link does not change, yet it accelerates.
+        acceleration = change + np.cross(now.angular, now.linear)
         return EgoStatus(now.linear, acceleration, now.angular, source="odometry")
 
     def poses_before(self, stamp_ns: int, seconds: float = 2.0) -> tuple[EgoPose, ...]:

@@ -1,0 +1,244 @@
+"""Matching of camera images: what belongs together, and which camera has which fault."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aln_p3_ros.camera_set import CameraFault, CameraSet, FaultKind, StampedImage
+from aln_p3_ros.camera_sync import CameraSync
+
+MS = 1_000_000
+CAMERAS = ("front", "left", "right")
+# Exposure of each camera after the first one, as a rig that follows a turning LiDAR.
+OFFSETS = {"front": 0, "left": 20, "right": 40}
+
+
+def drive(
+    sync: CameraSync, start_ms: int, count: int, period_ms: int = 80, skip=lambda camera, index: False, same=()
+) -> list[CameraSet]:
+    """Sends `count` rounds of images, each arriving 5 ms after exposure, and polls every 20 ms."""
+    events = []
+    for index in range(count):
+        for camera, offset in OFFSETS.items():
+            stamp = start_ms + index * period_ms + offset
+            if not skip(camera, index):
+                events.append((stamp + 5, camera, stamp, index))
+    end = start_ms + count * period_ms + 200
+    events += [(time, "", 0, 0) for time in range(start_ms, end, 20)]
+    sets = []
+    for now, camera, stamp, index in sorted(events, key=lambda event: event[0]):
+        if camera:
+            content = 7 if camera in same else hash((camera, index, start_ms))
+            result = sync.add(StampedImage(camera, stamp * MS, fingerprint=content), now * MS)
+        else:
+            result = sync.poll(now * MS)
+        if result is not None:
+            sets.append(result)
+    return sets
+
+
+def make_sync(**kwargs) -> CameraSync:
+    return CameraSync(CAMERAS, **{"max_skew_ns": 60 * MS, **kwargs})
+
+
+def test_complete_sets_hold_the_images_of_one_round() -> None:
+    sync = make_sync()
+    sets = drive(sync, 1000, 10)
+    assert len(sets) == 10
+    for index, camera_set in enumerate(sets):
+        stamps = {name: image.stamp_ns // MS for name, image in camera_set.images.items()}
+        assert stamps == {name: 1000 + 80 * index + offset for name, offset in OFFSETS.items()}
+        assert not camera_set.faults
+        assert camera_set.newest_stamp_ns == (1000 + 80 * index + 40) * MS
+    assert all(state.fault is None for state in list(sync.states.values())[:1])
+
+
+def test_one_lost_image_is_missing_in_its_set_only() -> None:
+    sets = drive(make_sync(), 1000, 6, skip=lambda camera, index: camera == "left" and index == 2)
+    assert [sorted(s.faults) for s in sets] == [[], [], ["left"], [], [], []]
+    assert sets[2].faults["left"].kind is FaultKind.MISSING
+    assert "older" in sets[2].faults["left"].text
+
+
+def test_silent_camera_is_named_and_no_longer_waited_for() -> None:
+    sync = make_sync()
+    sets = drive(sync, 1000, 20, skip=lambda camera, index: camera == "right" and index >= 3)
+    assert len(sets) == 20
+    assert sets[-1].faults["right"].kind is FaultKind.SILENT
+    assert "no new image for" in sets[-1].faults["right"].text
+    # While it was believed alive its sets waited for it; afterwards they go out with the last camera.
+    assert set(sets[-1].images) == {"front", "left"}
+
+
+def test_camera_that_never_came() -> None:
+    sets = drive(make_sync(), 1000, 20, skip=lambda camera, index: camera == "left")
+    assert sets[-1].faults["left"].kind is FaultKind.SILENT
+    assert "since the start" in sets[-1].faults["left"].text
+
+
+def test_silent_anchor_is_replaced_and_comes_back() -> None:
+    sync = make_sync()
+    sets = drive(sync, 1000, 30, skip=lambda camera, index: camera == "front" and 5 <= index < 20)
+    anchors = [camera_set.anchor for camera_set in sets]
+    assert anchors[0] == "front" and "left" in anchors and anchors[-1] == "front"
+    stand_in = next(s for s in sets if s.anchor == "left")
+    assert stand_in.faults["front"].kind is FaultKind.SILENT
+    assert not sets[-1].faults
+
+
+def test_silence_of_all_is_found_by_polling() -> None:
+    sync = make_sync()
+    drive(sync, 1000, 3)
+    assert sync.poll(3000 * MS) is None
+    assert {state.fault.kind for state in sync.states.values() if state.fault} == {FaultKind.SILENT}
+    assert all(state.fault for state in sync.states.values())
+
+
+def test_equal_pictures_while_moving_are_frozen() -> None:
+    sync = make_sync(frozen_after=3)
+    sets = drive(sync, 1000, 8, same=("left",))
+    assert [sorted(s.faults) for s in sets] == [[], []] + [["left"]] * 6
+    assert sets[-1].faults["left"].kind is FaultKind.FROZEN
+    assert "same picture" in sets[-1].faults["left"].text
+
+
+def test_equal_pictures_of_a_standing_vehicle_are_not_frozen() -> None:
+    sync = make_sync(frozen_after=3)
+    sync.moving = False
+    assert not any(camera_set.faults for camera_set in drive(sync, 1000, 8, same=CAMERAS))
+
+
+def test_repeated_stamp_is_frozen_after_the_time_out() -> None:
+    sync = make_sync()
+    drive(sync, 1000, 3)
+    for now in range(1200, 2000, 20):
+        sync.add(StampedImage("left", 1180 * MS), now * MS)
+        sync.poll(now * MS)
+    assert sync.states["left"].fault is not None
+    assert sync.states["left"].fault.kind is FaultKind.FROZEN
+    assert sync.states["left"].repeated == 40
+
+
+def test_rejected_images_make_a_fault_until_a_good_one_comes() -> None:
+    sync = make_sync()
+    drive(sync, 1000, 2)
+    sync.reject("left", CameraFault(FaultKind.CORRUPT, "no JPEG"), 1165 * MS)
+    first = drive(sync, 1160, 1, skip=lambda camera, index: camera == "left")
+    assert first[0].faults["left"].kind is FaultKind.CORRUPT
+    assert not drive(sync, 1240, 1)[0].faults
+
+
+def test_images_after_their_set_are_late() -> None:
+    sync = make_sync(set_timeout_ns=30 * MS)
+    sets = []
+    for index in range(6):
+        start = 1000 + 80 * index
+        for now, camera, stamp in (
+            (start + 5, "front", start),
+            (start + 6, "left", start + 1),
+            (start + 70, "right", start + 2),
+        ):
+            sets.append(sync.add(StampedImage(camera, stamp * MS), now * MS))
+            sets.append(sync.poll((now + 5) * MS))
+            if now == start + 6:
+                sets.append(sync.poll((start + 40) * MS))
+    done = [camera_set for camera_set in sets if camera_set is not None]
+    assert done[-1].faults["right"].kind is FaultKind.LATE
+    assert set(done[-1].images) == {"front", "left"}
+
+
+def test_image_too_old_on_arrival_is_late() -> None:
+    sync = make_sync(max_age_ns=1000 * MS)
+    sync.add(StampedImage("front", 0), 10**18)
+    sync.poll(10**18)
+    assert sync.states["front"].fault is not None
+    assert sync.states["front"].fault.kind is FaultKind.LATE
+    assert "use_sim_time" in sync.states["front"].fault.text
+
+
+def test_stamps_that_go_back_start_anew() -> None:
+    sync = make_sync()
+    drive(sync, 100_000, 5)
+    assert sync.take_cleared() == ""
+    events = drive(sync, 101_000, 1)
+    assert events
+    for index in range(5):
+        for camera, offset in OFFSETS.items():
+            result = sync.add(
+                StampedImage(camera, (5000 + 80 * index + offset) * MS), (101_300 + 80 * index + offset) * MS
+            )
+    assert result is not None and not result.faults
+    assert "went back" in sync.take_cleared()
+    assert sync.take_cleared() == ""
+
+
+def test_clock_that_goes_back_clears() -> None:
+    sync = make_sync()
+    drive(sync, 100_000, 5)
+    sets = drive(sync, 1000, 5)
+    assert "clock" in sync.take_cleared()
+    assert len(sets) == 5 and not sets[-1].faults
+
+
+def test_lone_camera_with_a_wrong_clock_does_not_disturb_the_others() -> None:
+    sync = make_sync()
+    sets = []
+    for index in range(10):
+        base = 50_000 + 80 * index
+        sync.add(StampedImage("left", (100 + 80 * index) * MS), (base + 1) * MS)
+        sync.add(StampedImage("right", base * MS), (base + 2) * MS)
+        sets.append(sync.add(StampedImage("front", base * MS), (base + 3) * MS))
+        sets.append(sync.poll((base + 70) * MS))
+    done = [camera_set for camera_set in sets if camera_set]
+    assert sync.take_cleared() == ""
+    assert len(done) >= 9 and all(set(s.images) == {"front", "right"} for s in done)
+    assert "older" in done[-1].faults["left"].text
+
+
+def test_unknown_anchor_is_refused() -> None:
+    with pytest.raises(ValueError, match="not in the rig"):
+        CameraSync(CAMERAS, "roof")
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from((*CAMERAS, "poll", "reject")),
+        st.integers(0, 120),  # milliseconds until the event
+        st.integers(-300, 50),  # stamp relative to the arrival
+        st.integers(0, 3),  # content
+    ),
+    max_size=120,
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(EVENTS)
+def test_properties_of_any_sequence(events) -> None:
+    sync = make_sync(frozen_after=4, max_age_ns=250 * MS)
+    now, last = 10_000 * MS, None
+    for name, wait, offset, content in events:
+        now += wait * MS
+        if name == "poll":
+            result = sync.poll(now)
+        elif name == "reject":
+            result = sync.reject("left", CameraFault(FaultKind.CORRUPT, "bad"), now)
+        else:
+            result = sync.add(StampedImage(name, now + offset * MS, fingerprint=content), now)
+        assert all(len(state.buffer) <= 8 for state in sync.states.values())
+        if result is None:
+            continue
+        # Every camera is accounted for, once.
+        assert set(result.images) | set(result.faults) == set(CAMERAS)
+        assert not set(result.images) & set(result.faults)
+        assert result.images[result.anchor].stamp_ns == result.anchor_stamp_ns
+        for image in result.images.values():
+            assert abs(image.stamp_ns - result.anchor_stamp_ns) <= 60 * MS
+        # Without a jump the sets move forward and no image is used twice.
+        if last is not None and not sync.take_cleared():
+            assert result.anchor_stamp_ns > last.anchor_stamp_ns
+            for camera, image in result.images.items():
+                if camera in last.images:
+                    assert image.stamp_ns > last.images[camera].stamp_ns
+        last = result
