@@ -86,7 +86,8 @@ def draw_bev(
         uint8 RGB [height, width, 3].
     """
     view = view or BevView()
-    view = BevView(view.ahead_m, view.behind_m, view.side_m, height)
+    # Drawn twice as large and reduced: OpenCV's thick anti-aliased lines show beads at their joints.
+    view = BevView(view.ahead_m, view.behind_m, view.side_m, 2 * height)
     content, truth = as_content(scene, min_score), as_content(targets, min_score)
     if T_ego_model is None:
         T_ego_model = getattr(scene, "T_ego_model", None)
@@ -94,6 +95,7 @@ def draw_bev(
     _draw_content(image, view, truth, palette.TRUTH if content else None, stopped=False)
     _draw_ego(image, view, virtual_T_ego_model() if T_ego_model is None else T_ego_model)
     _draw_content(image, view, content, None, stopped=alarm)
+    image = cv2.resize(image, (view.width // 2, height), interpolation=cv2.INTER_AREA)
     image = cv2.hconcat([image, draw_legend(content, truth, height)])
     strips = [draw_banner(banner, image.shape[1], alarm=alarm)] if banner else []
     strips.append(image)
@@ -113,13 +115,13 @@ def _ground(view: BevView, perception_range: tuple[float, float, float, float]) 
     size = max(10, round(view.height / 62))
     for metres in range(-reach, reach + 1, 10):
         color = palette.GRID_STRONG if metres == 0 else palette.GRID
-        _line(image, view, np.array([(metres, -reach), (metres, reach)]), color, 1)
-        _line(image, view, np.array([(-reach, metres), (reach, metres)]), color, 1)
+        _line(image, view, np.array([(metres, -reach), (metres, reach)]), color, _thin(view))
+        _line(image, view, np.array([(-reach, metres), (reach, metres)]), color, _thin(view))
     for metres in range(-reach, reach + 1, 10):
         x, y = view.pixels(np.array([-view.side_m, metres]))
         if size < y < view.height - 2 * size:
             draw_text(image, f"{metres} m", x + size / 2, y + 2, size, palette.TEXT_DIM)
-    _line(image, view, np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)]), palette.GRID_STRONG, 2)
+    _line(image, view, np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)]), palette.GRID_STRONG, _thin(view))
     x, y = view.pixels(np.array([x0, y1]))
     draw_text(image, "perception range", x + size / 2, y + 2, size, palette.TEXT_DIM)
     image.setflags(write=False)
@@ -130,7 +132,7 @@ def _draw_content(image: Image, view: BevView, content: Content, color: Color | 
     thin = color is not None
     for line in content.lines:
         shade = color or palette.map_color(line.class_name)
-        _line(image, view, line.points_model, shade, 1 if thin else _thickness(view))
+        _line(image, view, line.points_model, shade, _thin(view) if thin else _thick(view))
     if not thin:
         for box in content.boxes:
             _draw_forecasts(image, view, box)
@@ -148,13 +150,15 @@ def _draw_box(image: Image, view: BevView, box: DrawnBox, color: Color | None) -
     corners = view.pixels(_footprint(box.center_model[:2], box.size_lwh, box.heading_model))
     if color is None:
         blend_mask(image, [(corners, 0.35)], shade)
-    cv2.polylines(image, [fixed_point(corners)], True, shade, 1 if color else _thickness(view), cv2.LINE_AA, SHIFT)
+    cv2.polylines(
+        image, [fixed_point(corners)], True, shade, _thin(view) if color else _thick(view), cv2.LINE_AA, SHIFT
+    )
     # The nose: from the middle to the front, longer by the way of half a second.
     forward = np.array([np.cos(box.heading_model), np.sin(box.heading_model)])
     nose = box.center_model[:2] + forward * box.size_lwh[0] / 2
-    _line(image, view, np.stack([box.center_model[:2], nose]), shade, 1)
+    _line(image, view, np.stack([box.center_model[:2], nose]), shade, _thin(view))
     if color is None and np.linalg.norm(box.velocity_model) > 0.5:
-        _line(image, view, np.stack([nose, nose + 0.5 * box.velocity_model]), shade, 1)
+        _line(image, view, np.stack([nose, nose + 0.5 * box.velocity_model]), shade, _thin(view))
 
 
 def _draw_forecasts(image: Image, view: BevView, box: DrawnBox) -> None:
@@ -167,20 +171,20 @@ def _draw_forecasts(image: Image, view: BevView, box: DrawnBox) -> None:
         # Probability as opacity: on the dark ground, a colour nearer to it.
         strength = 0.15 + 0.85 * float(np.clip(box.probabilities[mode], 0, 1))
         color = mix(palette.BACKGROUND, shade, strength)
-        _line(image, view, smooth_path(path), color, _thickness(view) if mode == order[-1] else 1)
+        _line(image, view, smooth_path(path), color, _thick(view) if mode == order[-1] else _thin(view))
         cv2.circle(image, fixed_point(view.pixels(path[-1])), _radius(view, 0.18), color, -1, cv2.LINE_AA, SHIFT)
 
 
 def _draw_plan(image: Image, view: BevView, plan: DrawnPlan, stopped: bool) -> None:
     for alternative in plan.alternatives_model:
         path = smooth_path(np.concatenate([np.zeros((1, 2)), alternative]))
-        _line(image, view, path, mix(palette.BACKGROUND, palette.PLAN_ALTERNATIVE, 0.6), 1)
+        _line(image, view, path, mix(palette.BACKGROUND, palette.PLAN_ALTERNATIVE, 0.6), _thin(view))
     color = palette.PLAN_STOPPED if stopped else palette.PLAN
     path = smooth_path(np.concatenate([np.zeros((1, 2)), plan.points_model]))
     if np.linalg.norm(path[-1]) > 0.5:
         left, right = ribbon_sides(path, _PLAN_WIDTH_M)
         blend_mask(image, [(view.pixels(np.concatenate([left, right[::-1]])), 0.3)], color)
-    _line(image, view, path, color, 2 * _thickness(view))
+    _line(image, view, path, color, 2 * _thick(view))
     for point in plan.points_model:
         cv2.circle(image, fixed_point(view.pixels(point)), _radius(view, 0.3), color, -1, cv2.LINE_AA, SHIFT)
         cv2.circle(image, fixed_point(view.pixels(point)), _radius(view, 0.14), (255, 255, 255), -1, cv2.LINE_AA, SHIFT)
@@ -188,7 +192,7 @@ def _draw_plan(image: Image, view: BevView, plan: DrawnPlan, stopped: bool) -> N
 
 def _draw_driven(image: Image, view: BevView, plan: DrawnPlan) -> None:
     """The way that was really driven: a thin line with small dots."""
-    _line(image, view, smooth_path(np.concatenate([np.zeros((1, 2)), plan.points_model])), palette.TRUTH, 1)
+    _line(image, view, smooth_path(np.concatenate([np.zeros((1, 2)), plan.points_model])), palette.TRUTH, _thin(view))
     for point in plan.points_model:
         cv2.circle(image, fixed_point(view.pixels(point)), _radius(view, 0.16), palette.TRUTH, -1, cv2.LINE_AA, SHIFT)
 
@@ -209,7 +213,7 @@ def _draw_ego(image: Image, view: BevView, T_ego_model: FloatArray) -> None:
     )
     corners = view.pixels(transform_points(invert_transform(T_ego_model), outline))
     blend_mask(image, [(corners, 0.9)], palette.EGO)
-    cv2.polylines(image, [fixed_point(corners)], True, palette.TEXT, _thickness(view), cv2.LINE_AA, SHIFT)
+    cv2.polylines(image, [fixed_point(corners)], True, palette.TEXT, _thick(view), cv2.LINE_AA, SHIFT)
 
 
 def _footprint(center: FloatArray, size_lwh: FloatArray, heading: float) -> FloatArray:
@@ -228,5 +232,9 @@ def _radius(view: BevView, metres: float) -> int:
     return round(max(1.5, metres * view.scale) * (1 << SHIFT))
 
 
-def _thickness(view: BevView) -> int:
-    return max(1, round(view.height / 450))
+def _thin(view: BevView) -> int:
+    return max(1, round(view.height / 800))
+
+
+def _thick(view: BevView) -> int:
+    return max(1, round(view.height / 420))

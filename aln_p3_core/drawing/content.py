@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from aln_p3_core.frame import RouteCommand
 from aln_p3_core.geometry import FloatArray
-from aln_p3_core.scene import Agents, DrivingScene, MapElements
+from aln_p3_core.scene import AGENT_CLASSES, MAP_CLASSES, Agents, DrivingScene, MapElements
+
+if TYPE_CHECKING:
+    from aln_p3_core.datasets.targets import Targets
 
 #: Objects and lines below this score are not drawn.
 DEFAULT_MIN_SCORE = 0.3
@@ -86,14 +90,16 @@ class Content:
 
 
 #: What the drawing functions take.
-Drawable = DrivingScene | Content
+Drawable: TypeAlias = "DrivingScene | Targets | Content"
 
 
 def as_content(source: Drawable | None, min_score: float = DEFAULT_MIN_SCORE) -> Content:
     """Content of a scene, of targets, or of nothing; content stays as it is."""
     if source is None:
         return Content()
-    return source if isinstance(source, Content) else content_of_scene(source, min_score)
+    if isinstance(source, Content):
+        return source
+    return content_of_scene(source, min_score) if isinstance(source, DrivingScene) else content_of_targets(source)
 
 
 def content_of_scene(scene: DrivingScene, min_score: float = DEFAULT_MIN_SCORE) -> Content:
@@ -114,6 +120,37 @@ def content_of_scene(scene: DrivingScene, min_score: float = DEFAULT_MIN_SCORE) 
             command=plan.command,
         ),
     )
+
+
+def content_of_targets(targets: Targets) -> Content:
+    """Ground truth of a data set: boxes with the way they went, map lines, and the way that was driven."""
+    boxes = []
+    for i, class_id in enumerate(targets.class_ids):
+        future = targets.futures_model[i][targets.future_mask[i]]
+        boxes.append(
+            DrawnBox(
+                class_name=AGENT_CLASSES[class_id],
+                center_model=targets.centers_model[i],
+                size_lwh=targets.sizes_lwh[i],
+                heading_model=float(targets.headings_model[i]),
+                velocity_model=np.nan_to_num(targets.velocities_model[i]),
+                forecasts_model=future[None] if len(future) else _NO_PATHS,
+                probabilities=np.ones(1) if len(future) else np.zeros(0),
+            )
+        )
+    elements = targets.map_elements
+    lines = (
+        ()
+        if elements is None
+        else tuple(
+            DrawnLine(MAP_CLASSES[class_id], points)
+            for class_id, points in zip(elements.class_ids, elements.points_model, strict=True)
+        )
+    )
+    recorded = targets.ego_future_mask
+    times_s = targets.step_s * np.arange(1, len(recorded) + 1)
+    driven = DrawnPlan(targets.ego_future_model[recorded], times_s[recorded]) if recorded.any() else None
+    return Content(tuple(boxes), lines, driven)
 
 
 def boxes_of_agents(agents: Agents, min_score: float = 0.0, *, with_scores: bool = True) -> tuple[DrawnBox, ...]:

@@ -47,7 +47,8 @@ def view_image(view: CameraView, width: int, height: int) -> Image:
 
 def canvas(height: int, width: int, color: Color) -> Image:
     """A picture of one colour, RGB uint8 [height, width, 3]."""
-    return np.full((height, width, 3), color, dtype=np.uint8)
+    row = np.tile(np.array(color, dtype=np.uint8), width)
+    return np.broadcast_to(row, (height, 3 * width)).copy().reshape(height, width, 3)
 
 
 def mix(under: Color, over: Color, alpha: float) -> Color:
@@ -58,6 +59,17 @@ def mix(under: Color, over: Color, alpha: float) -> Color:
 def fixed_point(pixels: FloatArray) -> NDArray[np.int32]:
     """Pixel coordinates [..., 2] as OpenCV wants them with `SHIFT` fractional bits."""
     return np.round(np.asarray(pixels) * (1 << SHIFT)).astype(np.int32)
+
+
+def draw_segments(image: Image, segments: FloatArray, color: Color, thickness: int) -> None:
+    """Draws separate lines [k, 2, 2] (pixels) in place."""
+    if len(segments):
+        cv2.polylines(image, list(fixed_point(segments)), False, color, thickness, cv2.LINE_AA, SHIFT)
+
+
+def line_thickness(image: Image) -> int:
+    """Thickness in pixels of a strong line in a picture of this size."""
+    return max(1, round(image.shape[1] / 300))
 
 
 def fill_polygon(image: Image, polygon: FloatArray, color: Color, alpha: float) -> None:

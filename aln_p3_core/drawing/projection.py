@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from aln_p3_core.frame import CameraCalibration
 from aln_p3_core.geometry import FloatArray, project_points, transform_points
@@ -63,6 +63,10 @@ class PictureCamera:
 
     def segments(self, starts_model: ArrayLike, ends_model: ArrayLike) -> FloatArray:
         """The visible parts of straight lines: pixels [k, 2, 2] of k <= n lines with ends [n, 3]."""
+        return self.clip_segments(starts_model, ends_model)[0]
+
+    def clip_segments(self, starts_model: ArrayLike, ends_model: ArrayLike) -> tuple[FloatArray, NDArray[np.int64]]:
+        """As `segments`, and for each visible part the index [k] of the line that it belongs to."""
         starts, ends = self.in_camera(starts_model).reshape(-1, 3), self.in_camera(ends_model).reshape(-1, 3)
         inside_start, inside_end = self._inside(starts), self._inside(ends)
         change = inside_start - inside_end
@@ -74,7 +78,7 @@ class PictureCamera:
         starts, ends = starts[visible], ends[visible]
         enter, leave = enter[visible, None], leave[visible, None]
         cut = np.stack([starts + enter * (ends - starts), starts + leave * (ends - starts)], axis=1)
-        return project_points(cut, self.intrinsic)[0]
+        return project_points(cut, self.intrinsic)[0], np.flatnonzero(visible)
 
     def polyline(self, points_model: ArrayLike) -> FloatArray:
         """The visible parts of a line through points [n, 3]: pixels [k, 2, 2]."""
@@ -84,19 +88,25 @@ class PictureCamera:
     def polygon(self, corners_model: ArrayLike) -> FloatArray:
         """The visible part of a flat polygon [n, 3]: pixels [m, 2], with m = 0 when none of it is seen."""
         corners = self.in_camera(corners_model)
-        for plane in self._planes:  # Sutherland and Hodgman, 1974.
-            if len(corners) == 0:
-                break
-            value = corners @ plane[:3] + plane[3]
-            following, next_value = np.roll(corners, -1, axis=0), np.roll(value, -1)
-            kept: list[FloatArray] = []
-            for corner, other, here, there in zip(corners, following, value, next_value, strict=True):
-                if here >= 0:
-                    kept.append(corner)
-                if (here >= 0) != (there >= 0):
-                    kept.append(corner + here / (here - there) * (other - corner))
-            corners = np.array(kept).reshape(-1, 3)
+        inside = self._inside(corners) >= 0
+        if not inside.any(axis=0).all():
+            return np.zeros((0, 2))
+        for plane in self._planes[~inside.all(axis=0)]:  # Sutherland and Hodgman, 1974.
+            corners = _cut(corners, corners @ plane[:3] + plane[3])
         return project_points(corners, self.intrinsic)[0] if len(corners) else np.zeros((0, 2))
 
     def _inside(self, points_cam: FloatArray) -> FloatArray:
         return points_cam @ self._planes[:, :3].T + self._planes[:, 3]
+
+
+def _cut(corners: FloatArray, value: FloatArray) -> FloatArray:
+    """The part of a polygon [n, 3] where a linear function of place, `value` [n] at the corners, is >= 0."""
+    kept: list[FloatArray] = []
+    for here in range(len(corners)):
+        there = (here + 1) % len(corners)
+        if value[here] >= 0:
+            kept.append(corners[here])
+        if (value[here] >= 0) != (value[there] >= 0):
+            share = value[here] / (value[here] - value[there])
+            kept.append(corners[here] + share * (corners[there] - corners[here]))
+    return np.array(kept).reshape(-1, 3)

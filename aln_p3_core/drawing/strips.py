@@ -47,4 +47,4 @@ def _paragraph(lines: Sequence[str], size: int, width: int, background: palette.
 
 
 def _text_size(width: int) -> int:
-    return max(11, round(width / 84))
+    return max(13, round(width / 84))

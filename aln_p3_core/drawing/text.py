@@ -16,6 +16,8 @@ from aln_p3_core.drawing.images import Image, paint
 from aln_p3_core.drawing.palette import BACKGROUND, TEXT, Color
 
 Align = Literal["left", "center", "right"]
+#: Left, top, right, bottom of a label, pixels.
+Plate = tuple[int, int, int, int]
 
 
 def text_width(text: str, size: int) -> int:
@@ -62,7 +64,7 @@ def draw_label(
     background: Color = BACKGROUND,
     opacity: float = 0.72,
     align: Align = "left",
-) -> tuple[int, int, int, int]:
+) -> Plate:
     """Writes a line on a translucent plate with (x, y) as its top left (middle, right) corner.
 
     Returns:
@@ -75,7 +77,7 @@ def draw_label(
     return box
 
 
-def label_box(text: str, x: float, y: float, size: int, *, align: Align = "left") -> tuple[int, int, int, int]:
+def label_box(text: str, x: float, y: float, size: int, *, align: Align = "left") -> Plate:
     """Where `draw_label` would put its plate: left, top, right, bottom in pixels."""
     width = text_width(text, size) + 2 * _padding(size)
     left = round(x - {"left": 0.0, "center": 0.5, "right": 1.0}[align] * width)
