@@ -44,6 +44,11 @@ def make_qos(depth: int, reliability: QosReliability, durability: QosDurability)
     )
 
 
+def is_latched(offered: Sequence[Qos]) -> bool:
+    """Whether late subscribers are owed the last message."""
+    return any(q.durability == QosDurability.TRANSIENT_LOCAL for q in offered)
+
+
 def publisher_qos(offered: Sequence[Qos]) -> QoSProfile:
     """The rclpy profile with which recorded messages are offered again.
 
@@ -54,7 +59,6 @@ def publisher_qos(offered: Sequence[Qos]) -> QoSProfile:
     from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
     best_effort = bool(offered) and all(q.reliability == QosReliability.BEST_EFFORT for q in offered)
-    latched = any(q.durability == QosDurability.TRANSIENT_LOCAL for q in offered)
     depths = [q.depth for q in offered if q.history == QosHistory.KEEP_LAST and q.depth > 0]
     depth = max([*depths, len(offered)], default=10) if depths else 10
     keep_all = any(q.history == QosHistory.KEEP_ALL for q in offered)
@@ -62,5 +66,5 @@ def publisher_qos(offered: Sequence[Qos]) -> QoSProfile:
         history=HistoryPolicy.KEEP_ALL if keep_all else HistoryPolicy.KEEP_LAST,
         depth=depth,
         reliability=ReliabilityPolicy.BEST_EFFORT if best_effort else ReliabilityPolicy.RELIABLE,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if is_latched(offered) else DurabilityPolicy.VOLATILE,
     )

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from aln_p3_core.datasets.records import SensorRecord, read_file
 from aln_p3_core.errors import ConfigError, DataError, ImageError
-from aln_p3_core.frame import Command, EgoPose
+from aln_p3_core.frame import Command, CommandProvenance, EgoPose, RouteCommand
 from aln_p3_ros.bags.qos import offered_qos
 from aln_p3_ros.replay import messages
 from aln_p3_ros.replay.can_bus import can_bus_messages
@@ -19,9 +20,6 @@ from aln_p3_ros.replay.ground_truth import route_command, truth_objects
 from aln_p3_ros.replay.language import LanguageAnnotations
 from aln_p3_ros.replay.timeline import TimedMessage, TimelineTopic
 from aln_p3_ros.topics import BASE_FRAME, MAP_FRAME, ODOM_FRAME, TOPICS, suggest
-
-if TYPE_CHECKING:
-    from aln_p3_core.datasets.nuscenes import NuScenesDataset, SensorRecord
 
 COMMAND_CHOICES = ("none", "ground_truth", *(command.name.lower() for command in Command))
 
@@ -34,7 +32,13 @@ _ORDER = {
     )
 }  # fmt: skip
 
-_PROVENANCE_GIVEN, _PROVENANCE_GROUND_TRUTH = 0, 2
+_LIDAR = "LIDAR_TOP"
+#: Numbers of aln_p3/RouteCommand.
+_PROVENANCES = {
+    CommandProvenance.GIVEN: 0,
+    CommandProvenance.DEFAULT: 1,
+    CommandProvenance.GROUND_TRUTH: 2,
+}
 
 
 @dataclass(frozen=True)
@@ -100,8 +104,9 @@ class NuScenesTimeline:
         from aln_p3_core.datasets.nuscenes import NuScenesDataset
 
         self._root = Path(root)
-        self._dataset: NuScenesDataset = NuScenesDataset(self._root, version=version)
+        self._dataset = NuScenesDataset(self._root, version=version)
         self._content = content
+        self._language = LanguageAnnotations(content.language)
         scenes = list(self._dataset.scenes)
         self.scene = scene or scenes[0]
         if self.scene not in scenes:
@@ -158,18 +163,18 @@ class NuScenesTimeline:
                 yield self._entry(record.stamp_ns, "camera_image", partial(_raw_image, record), frame)
             else:
                 yield self._entry(record.stamp_ns, "camera_compressed", partial(_compressed_image, record), frame)
-        elif record.channel == "LIDAR_TOP" and self._content.lidar:
+        elif record.channel == _LIDAR and self._content.lidar:
             yield self._entry(record.stamp_ns, "lidar_points", partial(self._point_cloud, record))
 
     def _key_frame_entries(self, token: str, group: list[SensorRecord]) -> Iterator[_Entry]:
         first = min(record.stamp_ns for record in group)
-        lidar = next((record for record in group if record.channel == "LIDAR_TOP"), group[-1])
+        lidar = next((record for record in group if record.channel == _LIDAR), group[-1])
         choice = self._content.command
         if choice == "ground_truth":
             yield self._entry(first, "route_command", partial(self._true_command, token, first))
         elif choice != "none":
-            value = Command[choice.upper()].value
-            yield self._entry(first, "route_command", partial(route_command, first, value, _PROVENANCE_GIVEN))
+            given = RouteCommand(Command[choice.upper()], CommandProvenance.GIVEN)
+            yield self._entry(first, "route_command", partial(_command_message, first, given))
         if self._content.ground_truth:
             nusc = self._dataset.nusc
             build = partial(truth_objects, nusc, token, lidar.stamp_ns, lidar.T_global_ego)
@@ -184,8 +189,6 @@ class NuScenesTimeline:
     def _language_text(self, token: str) -> str | None:
         sample = self._dataset.nusc.get("sample", token)
         scene = self._dataset.nusc.get("scene", sample["scene_token"])
-        if not hasattr(self, "_language"):
-            self._language = LanguageAnnotations(self._content.language)
         return self._language.text(token, sample["anns"], scene["description"])
 
     def _static_transforms(self, records: list[SensorRecord]) -> Any:
@@ -203,11 +206,16 @@ class NuScenesTimeline:
         return messages.odometry(stamp_ns, ODOM_FRAME, BASE_FRAME, T_odom_ego, linear, angular)
 
     def _true_command(self, token: str, stamp_ns: int) -> Any:
-        command = self._dataset.targets(token).command.command
-        return route_command(stamp_ns, command.value, _PROVENANCE_GROUND_TRUTH)
+        from aln_p3_core.datasets.targets import ground_truth_command
+
+        return _command_message(stamp_ns, ground_truth_command(self._dataset, token))
 
     def _point_cloud(self, record: SensorRecord) -> Any:
         return messages.point_cloud(record.stamp_ns, record.channel.lower(), self._dataset.lidar_points(record))
+
+
+def _command_message(stamp_ns: int, command: RouteCommand) -> Any:
+    return route_command(stamp_ns, command.command.value, _PROVENANCES[command.provenance])
 
 
 def _serialise(entry: _Entry) -> memoryview:
@@ -222,23 +230,16 @@ def _key_frames(records: list[SensorRecord]) -> dict[str, list[SensorRecord]]:
     return groups
 
 
-def _read(record: SensorRecord) -> bytes:
-    try:
-        return Path(record.path).read_bytes()
-    except OSError as error:
-        raise DataError(f"the image {record.path} cannot be read: {error.strerror}; is the archive whole?") from error
-
-
 def _compressed_image(record: SensorRecord) -> Any:
     image_format = "png" if str(record.path).lower().endswith(".png") else "jpeg"
-    return messages.compressed_image(record.stamp_ns, record.channel.lower(), image_format, _read(record))
+    return messages.compressed_image(record.stamp_ns, record.channel.lower(), image_format, read_file(record.path))
 
 
 def _raw_image(record: SensorRecord) -> Any:
     import cv2
     import numpy as np
 
-    image = cv2.imdecode(np.frombuffer(_read(record), np.uint8), cv2.IMREAD_COLOR)
+    image = cv2.imdecode(np.frombuffer(read_file(record.path), np.uint8), cv2.IMREAD_COLOR)
     if image is None:
         raise ImageError(f"{record.path} is no image that OpenCV can decode")
     return messages.raw_image(record.stamp_ns, record.channel.lower(), np.asarray(image, dtype=np.uint8))

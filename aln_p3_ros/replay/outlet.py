@@ -1,0 +1,85 @@
+"""Publishes a timeline's messages through rclpy, without decoding them."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from builtin_interfaces.msg import Time
+from rclpy.duration import Duration
+from rosgraph_msgs.msg import Clock
+
+from aln_p3_ros.bags.qos import offered_qos, publisher_qos
+from aln_p3_ros.interfaces import message_class
+from aln_p3_ros.topics import TOPICS
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
+
+    from aln_p3_ros.replay.timeline import Timeline
+
+
+_DRAIN_S = 3.0
+_LINGER_S = 0.3
+
+
+class RosOutlet:
+    """Publishers for every topic of a timeline, with the quality of service that it asks for.
+
+    Topics whose message package is not installed are left out with a warning that names them.
+
+    Args:
+        node: that publishes.
+        timeline: what will be played.
+        with_clock: whether recorded time goes to /clock.
+    """
+
+    def __init__(self, node: Node, timeline: Timeline, *, with_clock: bool) -> None:
+        self._node = node
+        self._publishers: dict[str, Any] = {}
+        for topic in timeline.topics:
+            kind = message_class(topic.type)
+            if kind is None:
+                node.get_logger().warning(
+                    f"{topic.name} is left out: its type {topic.type} is not installed; install the package "
+                    f"{topic.type.split('/')[0]} to have it"
+                )
+                continue
+            self._publishers[topic.name] = node.create_publisher(kind, topic.name, publisher_qos(topic.qos))
+        clock = TOPICS["clock"]
+        qos = publisher_qos([offered_qos(clock.quality)])
+        self._clock = node.create_publisher(Clock, clock.name, qos) if with_clock else None
+
+    def publish(self, topic: str, cdr: bytes | memoryview) -> None:
+        """Publishes the CDR bytes of a message."""
+        publisher = self._publishers.get(topic)
+        if publisher is not None:
+            self._send(publisher, bytes(cdr))
+
+    def publish_clock(self, stamp_ns: int) -> None:
+        """Publishes recorded time."""
+        if self._clock is not None:
+            seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
+            self._send(self._clock, Clock(clock=Time(sec=seconds, nanosec=nanoseconds)))
+
+    def unheard(self, topics: tuple[str, ...]) -> list[str]:
+        """Those of the topics that nobody subscribes to."""
+        return [t for t in topics if t in self._publishers and not self._publishers[t].get_subscription_count()]
+
+    def drain(self) -> None:
+        """Waits, within bounds, until subscribers have the last messages; ending earlier would lose them."""
+        deadline = time.monotonic() + _DRAIN_S
+        for publisher in self._publishers.values():
+            remaining = max(deadline - time.monotonic(), 0.0)
+            if self._node.context.ok():
+                publisher.wait_for_all_acked(Duration(seconds=remaining))
+        # Best-effort subscribers acknowledge nothing, and still read from this process's shared memory.
+        time.sleep(_LINGER_S)
+
+    def _send(self, publisher: Any, message: Any) -> None:
+        try:
+            publisher.publish(message)
+        except Exception:
+            # An interrupt ends the context under the player's thread; anything else is a fault.
+            if self._node.context.ok():
+                raise

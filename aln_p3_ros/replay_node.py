@@ -1,0 +1,161 @@
+"""replay_node: a nuScenes-schema data set, or a bag, as ROS 2 topics with their own stamps."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from aln_p3.srv import ReplayControl
+from aln_p3_core.errors import AlnP3Error
+from aln_p3_ros.parameters import check_changes, declare_settings, read_settings
+from aln_p3_ros.replay.outlet import RosOutlet
+from aln_p3_ros.replay.player import Player
+from aln_p3_ros.replay_settings import ReplaySettings
+
+
+class ReplayNode(Node):
+    """Plays a timeline and offers the service `~/control` (aln_p3/srv/ReplayControl).
+
+    The topics are those of `topics.TOPICS`; ROS remapping renames them.
+
+    Attributes:
+        finished: set when the node has nothing more to do.
+        failure: why it ended early, or None.
+
+    Raises:
+        AlnP3Error: when the data cannot be opened or a parameter does not fit.
+    """
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__("replay_node", **kwargs)
+        declare_settings(self, ReplaySettings)
+        settings = read_settings(self, ReplaySettings)
+        self.finished = threading.Event()
+        self.failure: AlnP3Error | None = None
+        self._settings = settings
+        timeline = settings.timeline()
+        self._image_topics = tuple(timeline.image_topics)
+        self._outlet = RosOutlet(self, timeline, with_clock=settings.clock)
+        self._player = Player(
+            timeline,
+            self._outlet,
+            rate=settings.rate,
+            loop=settings.loop,
+            loop_gap_s=settings.loop_gap_s,
+            start_offset_s=settings.start_offset_s,
+            clock_rate_hz=settings.clock_rate_hz,
+            paused=settings.start_paused,
+            on_end=self._at_end,
+            on_error=self._on_error,
+        )
+        self.create_service(ReplayControl, "~/control", self._control)
+        self.add_on_set_parameters_callback(
+            lambda changes: check_changes(self, ReplaySettings, changes, configured=True)
+        )
+        self.add_post_set_parameters_callback(self._take_over)
+        # On the system's clock: with use_sim_time the node would wait for its own /clock.
+        self._deadline = time.monotonic() + settings.wait_for_subscribers_s
+        self._starter = threading.Thread(target=self._start, name="starter", daemon=True)
+        self._closing = threading.Event()
+        duration_s = (timeline.end_ns - timeline.start_ns) * 1e-9
+        self.get_logger().info(
+            f"{settings.bag or settings.root}: {duration_s:.2f} s on {len(timeline.topics)} topics, "
+            f"rate {settings.rate:g}{', looping' if settings.loop else ''}"
+        )
+
+    def start(self) -> None:
+        """Plays, once every image topic has a subscriber or the wait for them is over."""
+        self._starter.start()
+
+    def destroy_node(self) -> None:
+        """Stops the player and waits for its thread, then destroys the node."""
+        self._closing.set()
+        if self._starter.is_alive():
+            self._starter.join()
+        self._player.stop()
+        super().destroy_node()
+
+    def _start(self) -> None:
+        unheard = self._outlet.unheard(self._image_topics)
+        while unheard and time.monotonic() < self._deadline:
+            if self._closing.wait(0.02) or not self.context.ok():
+                return
+            unheard = self._outlet.unheard(self._image_topics)
+        if unheard and self._settings.wait_for_subscribers_s > 0:
+            self.get_logger().warning(f"nobody subscribes to {', '.join(unheard)}; playing all the same")
+        if not self._closing.is_set():
+            self._player.start()
+
+    def _at_end(self) -> None:
+        self._outlet.drain()
+        self.get_logger().info("the replay is over")
+        if self._settings.at_end == "exit":
+            self.finished.set()
+
+    def _on_error(self, error: AlnP3Error) -> None:
+        self.get_logger().fatal(str(error))
+        self.failure = error
+        self.finished.set()
+
+    def _take_over(self, changes: list[Parameter]) -> None:
+        for parameter in changes:
+            if parameter.name == "rate":
+                self._player.set_rate(parameter.value)
+
+    def _control(self, request: ReplayControl.Request, response: ReplayControl.Response) -> ReplayControl.Response:
+        actions = {
+            ReplayControl.Request.PAUSE: self._player.pause,
+            ReplayControl.Request.RESUME: self._player.resume,
+            ReplayControl.Request.STEP: self._player.step,
+            ReplayControl.Request.SEEK: lambda: self._player.seek(request.start_offset),
+            ReplayControl.Request.SET_RATE: lambda: self._player.set_rate(request.rate),
+        }
+        response.success = request.action in actions
+        if not response.success:
+            response.message = f"there is no action {request.action}; actions are 0 to {max(actions)}"
+            return response
+        try:
+            actions[request.action]()
+        except AlnP3Error as error:
+            response.success = False
+            response.message = str(error)
+            return response
+        state = "playing" if self._player.playing else "paused"
+        response.message = f"{state} at {self._player.position_s:.3f} s"
+        return response
+
+
+def main(args: list[str] | None = None) -> None:
+    """Entry point of the executable; ends with 1 when the data cannot be replayed."""
+    rclpy.init(args=args)
+    code = 0
+    try:
+        node = ReplayNode()
+    except AlnP3Error as error:
+        print(f"replay_node: {error}", file=sys.stderr)
+        rclpy.try_shutdown()
+        sys.exit(1)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        node.start()
+        while not node.finished.is_set():
+            executor.spin_once(timeout_sec=0.1)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        code = 1 if node.failure else 0
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
