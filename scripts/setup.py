@@ -243,8 +243,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\nset-up interrupted; run the same command again to go on", file=sys.stderr)
         return 130
-    if setup.changed:
-        print(f"set-up finished after {setup.progress.elapsed():.0f} s")
+    print(f"set-up finished after {setup.progress.elapsed():.0f} s" if setup.changed else "set-up is up to date")
     return 0
 
 
