@@ -132,7 +132,7 @@ class ImagePreprocessor:
         # Halving by area, as the reduced decoding does: both kinds of input give nearly the same pixels.
         while left > 1:
             even = pixels[: pixels.shape[0] // 2 * 2]
-            pixels = cv2.resize(even, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+            pixels = np.asarray(cv2.resize(even, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), dtype=np.uint8)
             left //= 2
         # Reduced decoding rounds the height up; the last, partial row is dropped so that the scale stays exact.
         pixels = pixels[: calibration.height // reduction]

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 PATCH_SIZE = (30.0, 60.0)
 POINTS_PER_LINE = 20
 
-_LINE_LAYERS = {"divider": ("road_divider", "lane_divider")}
-_POLYGON_LAYERS = {"ped_crossing": ("ped_crossing",), "boundary": ("road_segment", "lane")}
+_LINE_LAYERS: dict[str, tuple[str, ...]] = {"divider": ("road_divider", "lane_divider")}
+_POLYGON_LAYERS: dict[str, tuple[str, ...]] = {"ped_crossing": ("ped_crossing",), "boundary": ("road_segment", "lane")}
 # Outlines are cut a little inside (boundary) or outside (crossings) of the patch, so that the patch's own
 # edge, where a polygon was cut, does not become a line of the map.
 _OUTLINE_MARGIN = {"ped_crossing": 0.2, "boundary": -0.2}

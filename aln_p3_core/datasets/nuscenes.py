@@ -335,7 +335,8 @@ class NuScenesDataset:
                 f"{record.path} has {image.shape[1]}x{image.shape[0]} pixels, sample_data.json says "
                 f"{record.width}x{record.height}"
             )
-        return CameraView(image, record.stamp_ns, calibration, record.T_global_ego, "bgr")
+        pixels = np.asarray(image, dtype=np.uint8)
+        return CameraView(pixels, record.stamp_ns, calibration, record.T_global_ego, "bgr")
 
     def _past_poses(self, scene_name: str, before_ns: int) -> list[EgoPose]:
         """Poses of the scene before a stamp: LIDAR_TOP's where there is one, else the first camera's."""

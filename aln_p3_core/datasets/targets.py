@@ -180,8 +180,8 @@ def ego_future_model(dataset: NuScenesDataset, token: str) -> tuple[FloatArray, 
     places = np.zeros((FUTURE_STEPS, 2))
     for k, step in enumerate(steps):
         if step is not None:
-            poses = [dataset.reference_of(tokens[i])[1] for i in (step.before, step.after)]
-            T_global_ego = interpolate_transform(*poses, step.fraction) if step.fraction else poses[0]
+            before, after = (dataset.reference_of(tokens[i])[1] for i in (step.before, step.after))
+            T_global_ego = interpolate_transform(before, after, step.fraction)
             places[k] = (T_model_global @ T_global_ego @ T_ego_model)[:2, 3]
     return places, np.array([step is not None for step in steps])
 
