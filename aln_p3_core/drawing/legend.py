@@ -28,7 +28,7 @@ def draw_legend(content: Content, truth: Content, height: int) -> Image:
         writer.row(f"{plan.mean_speed:.1f} m/s over {plan.times_s[-1]:.0f} s", None, None)
         if plan.alternatives_model:
             writer.row("other commands", palette.PLAN_ALTERNATIVE, _line)
-    writer.heading("objects")
+    writer.heading("objects" if content or not truth else "true objects")
     counts = Counter(box.class_name for box in shown.boxes)
     for name, count in sorted(counts.items(), key=lambda item: (_order(item[0]), item[0])):
         writer.row(f"{palette.short_name(name)}", palette.agent_color(name), _square, str(count))

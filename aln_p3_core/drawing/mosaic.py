@@ -132,7 +132,7 @@ def _draw_tile(
     _draw_over(picture, camera, truth, frame.T_ego_model, palette.TRUTH if content else None, reserved, stopped)
     _draw_over(picture, camera, content, frame.T_ego_model, None, reserved, stopped)
     draw_label(picture, title, margin, margin, size)
-    draw_label(picture, age, picture.shape[1] - margin, margin, size, palette.TEXT_DIM, align="right")
+    draw_label(picture, age, picture.shape[1] - margin, margin, size, align="right")
     x, y = (width - picture.shape[1]) // 2, (height - picture.shape[0]) // 2
     tile[y : y + picture.shape[0], x : x + picture.shape[1]] = picture
 
