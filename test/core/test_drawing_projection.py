@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from aln_p3_core.drawing.projection import PictureCamera
 from aln_p3_core.geometry import invert_transform, virtual_T_ego_model
 
-
 NUDGE = np.array([0, 1e-3, 0])
 
 
