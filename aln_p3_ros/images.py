@@ -54,26 +54,13 @@ def image_array(message: Image, source: str = "image") -> tuple[ByteImage, str]:
         ImageError: for a message whose size, step and data contradict each other, or an encoding that nobody
             here can convert.
     """
-    height, width = message.height, message.width
-    if height == 0 or width == 0:
-        raise ImageError(f"{source} sent an empty image ({width}x{height})")
-    layout = _LAYOUTS.get(message.encoding)
+    layout = check_raw_image(message, source)
     if layout is None:
         return _through_cv_bridge(message, source), "bgr"
     channels, depth, color = layout
+    height, width = message.height, message.width
     row_bytes = width * channels * depth
-    if message.step < row_bytes:
-        raise ImageError(
-            f"{source} sent an image with step {message.step}, but a row of {width} {message.encoding} pixels has "
-            f"{row_bytes} bytes"
-        )
     data = np.frombuffer(message.data, dtype=np.uint8)
-    # The last row may lack its padding.
-    if len(data) < message.step * (height - 1) + row_bytes:
-        raise ImageError(
-            f"{source} sent {len(data)} bytes for {width}x{height} {message.encoding} with step {message.step}: "
-            f"{message.step * height} are needed"
-        )
     rows = np.lib.stride_tricks.as_strided(data, (height, row_bytes), (message.step, 1), writeable=False)
     if depth == 2:
         values = np.ascontiguousarray(rows).view(">u2" if message.is_bigendian else "<u2")
@@ -81,6 +68,36 @@ def image_array(message: Image, source: str = "image") -> tuple[ByteImage, str]:
     else:
         pixels = rows.reshape(height, width, channels)
     return _three_channels(pixels), color
+
+
+def check_raw_image(message: Image, source: str = "image") -> tuple[int, int, str] | None:
+    """Checks that size, step and data of an image message fit together.
+
+    Returns:
+        Channels, bytes a channel and channel order of the encoding, or None for one that only `cv_bridge` knows.
+
+    Raises:
+        ImageError: naming what contradicts what.
+    """
+    height, width = message.height, message.width
+    if height == 0 or width == 0:
+        raise ImageError(f"{source} sent an empty image ({width}x{height})")
+    layout = _LAYOUTS.get(message.encoding)
+    if layout is None:
+        return None
+    row_bytes = width * layout[0] * layout[1]
+    if message.step < row_bytes:
+        raise ImageError(
+            f"{source} sent an image with step {message.step}, but a row of {width} {message.encoding} pixels has "
+            f"{row_bytes} bytes"
+        )
+    # The last row may lack its padding.
+    if len(message.data) < message.step * (height - 1) + row_bytes:
+        raise ImageError(
+            f"{source} sent {len(message.data)} bytes for {width}x{height} {message.encoding} with step "
+            f"{message.step}: {message.step * height} are needed"
+        )
+    return layout
 
 
 def encoded_image(message: CompressedImage, source: str = "image") -> EncodedImage:

@@ -1,0 +1,90 @@
+"""When to drive on with less, and when to stop: the one table of rules. Pure Python, no ROS.
+
+| what is wrong                                             | plan    |
+|-----------------------------------------------------------|---------|
+| nothing                                                   | whole   |
+| cameras lost, at most `max_missing_cameras`, none required| reduced |
+| odometry missing or too far away (no memory, no tracking) | reduced |
+| more cameras lost                                         | stop    |
+| a required camera lost                                    | stop    |
+| no camera set for `input_timeout_s`                       | stop    |
+| the model takes longer than `inference_timeout_s`         | stop    |
+| the model fails                                           | stop    |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from aln_p3_ros.camera_set import CameraFault
+
+
+class Level(IntEnum):
+    """How much a plan can be trusted; the numbers are `PlannedTrajectory.DEGRADED_*`."""
+
+    NONE = 0
+    REDUCED = 1
+    STOP = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Degradation:
+    """A level and, one line each, why."""
+
+    level: Level = Level.NONE
+    reasons: tuple[str, ...] = ()
+
+    def also(self, level: Level, reason: str) -> Degradation:
+        """The same with one more reason; the worse level wins."""
+        return Degradation(max(self.level, level), (*self.reasons, reason))
+
+
+def judge_set(
+    faults: Mapping[str, CameraFault],
+    *,
+    cameras: Iterable[str],
+    max_missing: int,
+    required: Iterable[str],
+    odometry_problem: str | None = None,
+) -> Degradation:
+    """Judges one camera set.
+
+    Args:
+        faults: of every camera that the plan cannot use.
+        cameras: the rig.
+        max_missing: with more cameras lost than this the vehicle stops.
+        required: cameras without which it stops.
+        odometry_problem: why there is no ego motion, or None.
+    """
+    result = Degradation()
+    for name, fault in faults.items():
+        result = result.also(Level.REDUCED, f"{name} {fault.kind.value}: {fault.text}")
+    lost = [name for name in cameras if name in faults]
+    if len(lost) > max_missing:
+        result = result.also(Level.STOP, f"{len(lost)} cameras lost, at most {max_missing} may be")
+    needed = [name for name in required if name in faults]
+    if needed:
+        result = result.also(Level.STOP, f"{', '.join(needed)} required for driving")
+    if odometry_problem:
+        result = result.also(Level.REDUCED, f"odometry: {odometry_problem}; driving without memory")
+    return result
+
+
+def no_input(quiet_s: float, limit_s: float, faults: Mapping[str, CameraFault]) -> Degradation:
+    """Nothing to drive on: no camera set for `quiet_s` seconds."""
+    result = Degradation(Level.STOP, (f"no camera set for {quiet_s:.1f} s (limit {limit_s:g} s)",))
+    for name, fault in faults.items():
+        result = result.also(Level.STOP, f"{name} {fault.kind.value}: {fault.text}")
+    return result
+
+
+def slow_model(busy_s: float, limit_s: float) -> Degradation:
+    """One plan takes too long."""
+    return Degradation(Level.STOP, (f"the model has been busy for {busy_s:.1f} s (limit {limit_s:g} s)",))
+
+
+def failed_model(error: BaseException) -> Degradation:
+    """The model raised an error."""
+    return Degradation(Level.STOP, (f"the model failed: {type(error).__name__}: {error}",))

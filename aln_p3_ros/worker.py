@@ -1,0 +1,85 @@
+"""A thread that works on the newest job only."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+JobT = TypeVar("JobT")
+
+
+class LatestWorker(Generic[JobT]):
+    """Runs `work(job)` in a thread of its own. The slot holds one job: a newer one replaces it.
+
+    So however slow the work is, what it works on is never older than one run, and nothing piles up.
+
+    Args:
+        work: called with a job, in the thread.
+        on_error: called with the job and the exception when `work` raises; the thread goes on.
+        name: of the thread.
+    """
+
+    def __init__(
+        self, work: Callable[[JobT], None], on_error: Callable[[JobT, Exception], None], name: str = "worker"
+    ) -> None:
+        self._work = work
+        self._on_error = on_error
+        self._condition = threading.Condition()
+        self._job: JobT | None = None
+        self._stopping = False
+        self._busy_since: float | None = None
+        self.dropped = 0
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread; a worker starts once."""
+        self._thread.start()
+
+    def submit(self, job: JobT) -> bool:
+        """Puts a job into the slot. Returns whether an older one was waiting there and is dropped."""
+        with self._condition:
+            replaced = self._job is not None
+            self.dropped += replaced
+            self._job = job
+            self._condition.notify()
+        return replaced
+
+    def stop(self, timeout_s: float = 30.0) -> bool:
+        """Drops the waiting job and waits for the running one. Returns False when it is still running."""
+        with self._condition:
+            self._job = None
+            self._stopping = True
+            self._condition.notify()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called: results of the running job are no longer wanted."""
+        return self._stopping
+
+    @property
+    def busy_s(self) -> float:
+        """Seconds that the running job has taken so far; 0 when idle."""
+        since = self._busy_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                while self._job is None and not self._stopping:
+                    self._condition.wait()
+                if self._stopping:
+                    return
+                job, self._job = self._job, None
+                assert job is not None
+                self._busy_since = time.monotonic()
+            try:
+                self._work(job)
+            except Exception as error:
+                self._on_error(job, error)
+            finally:
+                self._busy_since = None
