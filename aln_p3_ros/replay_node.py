@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -131,12 +133,17 @@ class ReplayNode(Node):
         return response
 
 
-def main(args: list[str] | None = None) -> None:
-    """Entry point of the executable; ends with 1 when the data cannot be replayed."""
+def main(args: list[str] | None = None, parameters: Mapping[str, Any] | None = None) -> None:
+    """Entry point of the executable; ends with 1 when the data cannot be replayed.
+
+    Args:
+        args: command line; None: the process's own.
+        parameters: values that stand where the command line gives none.
+    """
     rclpy.init(args=args)
-    code = 0
+    overrides = [Parameter(name, value=value) for name, value in (parameters or {}).items()]
     try:
-        node = ReplayNode()
+        node = ReplayNode(parameter_overrides=overrides)
     except AlnP3Error as error:
         print(f"replay_node: {error}", file=sys.stderr)
         rclpy.try_shutdown()

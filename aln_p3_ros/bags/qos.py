@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rclpy.qos import QoSProfile
 
 #: How rosbag2 writes a time limit that is not set.
-_UNLIMITED = QosTime(2147483647, 4294967295)
+_UNLIMITED = QosTime(9223372036, 854775807)
 
 _DEPTH_AND_POLICY = {
     Quality.SENSOR: (10, QosReliability.RELIABLE, QosDurability.VOLATILE),

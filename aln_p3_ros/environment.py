@@ -1,0 +1,25 @@
+"""The environment that nodes need: the Fast DDS profile with enough shared memory for six cameras."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from aln_p3_ros.resources import config_directory
+
+#: Fast DDS reads the profile from either of these (the second since Jazzy's successor).
+_PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+
+
+def dds_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Variables that make Fast DDS read the shipped profile; none where a profile is set already."""
+    current = os.environ if environment is None else environment
+    if any(current.get(name) for name in _PROFILE_VARIABLES):
+        return {}
+    profile = str(config_directory() / "fastdds.xml")
+    return {name: profile for name in _PROFILE_VARIABLES}
+
+
+def use_dds_profile() -> None:
+    """Sets the variables in this process; before `rclpy.init`."""
+    os.environ.update(dds_environment())
