@@ -24,10 +24,14 @@ class DriverSettings:
     device: str = setting("auto", "Where the model runs: auto, cpu, cuda or cuda:N.")
     precision: str = setting("auto", "Arithmetic of the model.", choices=("auto", "fp32", "bf16", "fp16"))
     seed: int = setting(0, "Seed of the weights that no checkpoint gives.", minimum=0, maximum=2**31 - 1)
-    warm_up_width: int = setting(
-        1600, "Width in pixels of the image for warming up; 0: none.", minimum=0, maximum=16384
+    compile_mode: str = setting(
+        "off",
+        "torch.compile: slower to configure, faster to run.",
+        choices=("off", "default", "reduce-overhead", "max-autotune"),
     )
-    warm_up_height: int = setting(900, "Height in pixels of the image for warming up.", minimum=1, maximum=16384)
+    warm_up_frames: int = setting(
+        2, "Empty frames run while configuring, so that the first real one is fast.", minimum=0, maximum=100
+    )
 
     # The rig.
     cameras: tuple[str, ...] = setting((), "Names of the cameras in the rig's order. Empty: the recipe's own.")

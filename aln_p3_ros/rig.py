@@ -43,7 +43,6 @@ class Rig:
         body_axes: whether camera frames have x forward.
         model_frame: "auto", "lidar" or "virtual".
         lidar_frame: TF frame of the LiDAR.
-        fixed_T_ego_model: model frame of a calibration file; wins over `model_frame`.
     """
 
     def __init__(
@@ -58,7 +57,6 @@ class Rig:
         body_axes: bool = False,
         model_frame: str = "auto",
         lidar_frame: str = "lidar_top",
-        fixed_T_ego_model: FloatArray | None = None,
     ) -> None:
         self.cameras = cameras
         self._tree = tree
@@ -68,7 +66,6 @@ class Rig:
         self._body_axes = body_axes
         self._model_frame = model_frame
         self._lidar_frame = lidar_frame
-        self._fixed_T_ego_model = fixed_T_ego_model
         self._fixed = dict(fixed or {})
         self._lock = threading.Lock()
         self._cameras = {name: _Camera() for name in cameras}
@@ -111,8 +108,6 @@ class Rig:
         Raises:
             CalibrationError: when it is to be at the LiDAR, and that is missing or its y axis does not point forward.
         """
-        if self._fixed_T_ego_model is not None:
-            return self._fixed_T_ego_model
         if self._model_frame == "virtual":
             return virtual_T_ego_model()
         T_ego_lidar = self._tree.lookup(self._base_frame, self._lidar_frame)
