@@ -1,0 +1,71 @@
+"""Convolution with a foldable batch norm, and the base class of the backbones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Backbone(nn.Module):
+    """Base of the backbones. `channels`: width of every map that `forward` returns, fine to coarse.
+
+    Batch norms run on stored statistics, in training too: a batch of a few frames has no statistics of its
+    own.
+    """
+
+    channels: tuple[int, ...]
+
+    def train(self, mode: bool = True) -> Backbone:
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
+    def fuse_batch_norms(self) -> None:
+        """Folds every norm into the convolution before it. The state dict changes: for inference only."""
+        for module in self.modules():
+            if isinstance(module, ConvNorm) and isinstance(module.norm, nn.BatchNorm2d):
+                module.fuse()
+
+
+class ConvNorm(nn.Module):
+    """Convolution without bias, batch norm, and optionally an activation, computed in place."""
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        kernel: int,
+        stride: int = 1,
+        groups: int = 1,
+        eps: float = 1e-5,
+        activation: Callable[[Tensor], Tensor] | None = None,
+        pad_same: bool = False,
+    ) -> None:
+        super().__init__()
+        # TensorFlow's "same" padding: a strided convolution of an even size is padded at the far side only.
+        self.pad = ((kernel - stride) // 2, (kernel - stride + 1) // 2) if pad_same and stride > 1 else None
+        padding = 0 if self.pad else kernel // 2
+        self.conv = nn.Conv2d(channels_in, channels_out, kernel, stride, padding, groups=groups, bias=False)
+        self.norm: nn.Module = nn.BatchNorm2d(channels_out, eps=eps)
+        self.activation = activation
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.pad:
+            x = F.pad(x, self.pad * 2)
+        x = self.norm(self.conv(x))
+        return x if self.activation is None else self.activation(x)
+
+    @torch.no_grad()
+    def fuse(self) -> None:
+        norm = self.norm
+        assert isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None
+        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+        self.conv.weight.mul_(scale[:, None, None, None])
+        self.conv.bias = nn.Parameter(norm.bias - norm.running_mean * scale)
+        self.norm = nn.Identity()

@@ -1,0 +1,137 @@
+"""The driver's network: images in, agents, map, motion and plan out (VAD, arXiv 2303.12077).
+
+Stages are separate methods, so that a caller can time, overlap or capture them:
+`extract_features` (backbone and neck), `encode_bev`, `decode`. Suffixes: aln_p3_core/driver/io.py.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from aln_p3_core.config import DriverConfig
+from aln_p3_core.driver.agent_decoder import AgentDecoder
+from aln_p3_core.driver.backbone import make_backbone
+from aln_p3_core.driver.bev_encoder import BevEncoder
+from aln_p3_core.driver.camera_geometry import CameraGeometry, GeometryCache
+from aln_p3_core.driver.io import DriverInputs, DriverOutputs
+from aln_p3_core.driver.map_decoder import MapDecoder
+from aln_p3_core.driver.motion import Motion
+from aln_p3_core.driver.neck import make_neck
+from aln_p3_core.driver.planner import Planner
+from aln_p3_core.driver.tap import tap
+
+Precision = Literal["fp32", "bf16", "fp16"]
+PRECISIONS: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class DriverNetwork(nn.Module):
+    """The whole driver as one module. Works at any batch size.
+
+    Heads, reference points, sampling locations and the planner stay in float32 in every precision: a box
+    is a logit times sixty metres, and bfloat16 has three digits.
+    """
+
+    def __init__(self, config: DriverConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = make_backbone(config.backbone)
+        self.neck = make_neck(config, self.backbone.channels)
+        self.bev_encoder = BevEncoder(config)
+        self.agent_decoder = AgentDecoder(config)
+        self.map_decoder = MapDecoder(config)
+        self.motion = Motion(config)
+        self.planner = Planner(config)
+        self._geometry = GeometryCache(config)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Floating-point type of the backbone: what `images_BNCHW` is cast to."""
+        return next(self.backbone.parameters()).dtype
+
+    def forward(self, inputs: DriverInputs) -> DriverOutputs:
+        """The three stages one after the other."""
+        geometry = self.geometry(inputs)
+        features = self.extract_features(inputs.images_BNCHW)
+        return self.decode(self.encode_bev(features, inputs, geometry), inputs)
+
+    def geometry(self, inputs: DriverInputs) -> CameraGeometry:
+        """Visible (camera, cell) pairs; cached by the exact calibration, so a fixed rig computes them once."""
+        height, width = inputs.images_BNCHW.shape[-2:]
+        return self._geometry.get(inputs.model2img_BN44, inputs.camera_valid_BN, (height, width))
+
+    def extract_features(self, images_BNCHW: Tensor) -> list[Tensor]:
+        """Feature maps [B * N, D, h, w], fine to coarse."""
+        images = images_BNCHW.flatten(0, 1).to(self.dtype, memory_format=torch.channels_last)
+        maps = self.backbone(images)
+        for i, feature in enumerate(maps):
+            tap(f"backbone.{i}", feature)
+        features = self.neck(maps)
+        for i, feature in enumerate(features):
+            tap(f"neck.{i}", feature)
+        return features
+
+    def encode_bev(
+        self, features: list[Tensor], inputs: DriverInputs, geometry: CameraGeometry | None = None
+    ) -> Tensor:
+        """BEV map [B, R, S, D]. Pass `geometry` to keep its computation out of a timed or captured stage."""
+        bev = self.bev_encoder(features, inputs, geometry if geometry is not None else self.geometry(inputs))
+        tap("bev", bev)
+        return bev
+
+    def decode(self, bev_BRSD: Tensor, inputs: DriverInputs) -> DriverOutputs:
+        """Agents, map, motion and plan from the BEV map."""
+        agents = self.agent_decoder(bev_BRSD)
+        lines = self.map_decoder(bev_BRSD)
+        motion = self.motion(agents, lines)
+        plan, ego = self.planner(motion.motion_BQM2D, agents, lines, inputs.ego_status_B8)
+        return DriverOutputs(
+            bev_BRSD=bev_BRSD,
+            agent_logits_LBQC=agents.logits_LBQC,
+            agent_boxes_LBQ10=agents.boxes_LBQ10,
+            agent_forecasts_BQMT2=motion.forecasts_BQMT2,
+            agent_mode_logits_BQM=motion.mode_logits_BQM,
+            agent_states_BQD=agents.states_BQD,
+            motion_BQM2D=motion.motion_BQM2D,
+            map_logits_LBVC=lines.logits_LBVC,
+            map_points_LBVP2=lines.points_LBVP2,
+            map_tokens_BVD=lines.tokens_BVD,
+            ego_features_B2D=ego,
+            plan_offsets_B3T2=plan,
+        )
+
+    def set_precision(self, precision: Precision) -> DriverNetwork:
+        """Casts the heavy parts; heads and everything that carries coordinates stay in float32."""
+        dtype = PRECISIONS[precision]
+        self.float()
+        heavy = [
+            self.backbone,
+            self.neck,
+            self.bev_encoder,
+            self.agent_decoder.layers,
+            self.map_decoder.layers,
+            self.map_decoder.polyline_encoder,
+            self.motion.agent_interaction,
+            self.motion.map_interaction,
+            self.planner.agent_fusion,
+            self.planner.agent_interaction,
+            self.planner.map_interaction,
+        ]
+        for module in heavy:
+            module.to(dtype)
+        if self.bev_encoder.can_bus is not None:
+            self.bev_encoder.can_bus.float()
+        return self
+
+    def fuse_for_inference(self) -> DriverNetwork:
+        """Folds the batch norms into the convolutions and lays these out for channels-last images.
+
+        For inference only, and after loading weights: the state dict changes.
+        """
+        self.eval().requires_grad_(False)
+        self.backbone.fuse_batch_norms()
+        for part in (self.backbone, self.neck):
+            part.to(memory_format=torch.channels_last)
+        return self

@@ -1,0 +1,105 @@
+"""The planner: one ego query reads the agents and the map, and yields a path for every command.
+
+Suffixes: B batch, Q agents, V map lines, M modes, D width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from aln_p3_core.config import DriverConfig
+from aln_p3_core.driver.agent_decoder import AgentDecoderOutputs
+from aln_p3_core.driver.attention import InteractionLayer, relu_mlp
+from aln_p3_core.driver.map_decoder import MapDecoderOutputs
+from aln_p3_core.driver.motion import nearest_points
+from aln_p3_core.driver.tap import tap
+
+EGO_STATUS_WIDTH = 8
+
+
+class Planner(nn.Module):
+    """Ego query to plan offsets [B, commands, steps, 2] (metres a step) and the ego feature [B, 2D].
+
+    compatibility "vad_release": the ego car stands at normalised (0, 0), the corner of the range, and a
+    line's place is its point nearest to that corner. "none": the model frame's true origin, and the point
+    nearest to it in metres.
+    """
+
+    def __init__(self, config: DriverConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.embed_dims
+        self.ego_query = nn.Parameter(torch.randn(1, width))
+        self.agent_fusion = nn.Sequential(
+            nn.Linear(config.agents.modes * 2 * width, width), nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, width)
+        )
+        self.agent_position = nn.Linear(2, width)
+        self.map_position = nn.Linear(2, width)
+        sizes = (width, config.heads, config.ffn_dims, config.dropout)
+        self.agent_interaction = InteractionLayer(*sizes)
+        self.map_interaction = InteractionLayer(*sizes)
+        self.plan_head = relu_mlp(2 * width, 2 * width, config.planner.commands * config.planner.steps * 2)
+        self.status_encoder = (
+            nn.Sequential(nn.Linear(EGO_STATUS_WIDTH, width), nn.ReLU(), nn.Linear(width, width))
+            if config.ego_status == "planner"
+            else None
+        )
+
+    def forward(
+        self,
+        motion_BQM2D: Tensor,
+        agents: AgentDecoderOutputs,
+        lines: MapDecoderOutputs,
+        ego_status_B8: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        batch = len(motion_BQM2D)
+        dtype = motion_BQM2D.dtype
+        ego = self.ego_query.expand(batch, 1, -1).float()
+        if self.status_encoder is not None:
+            if ego_status_B8 is None:
+                raise ValueError("this recipe reads ego_status_B8, but the inputs do not hold it")
+            ego = ego + self.status_encoder(ego_status_B8.float())[:, None]
+        ego = ego.to(dtype)
+        here_2, scale_2 = self._ego_place(agents.centers_BQ2)
+        agent_tokens = self.agent_fusion(motion_BQM2D.flatten(2))
+        tap("planner.agent_tokens", agent_tokens)
+        ego = self._read(
+            "planner.agent", self.agent_interaction, self.agent_position, ego, here_2, agent_tokens, agents.centers_BQ2
+        )
+        of_agents = ego
+        anchors = nearest_points(lines.anchors_BVP2, here_2, scale_2)
+        of_map = self._read(
+            "planner.map", self.map_interaction, self.map_position, ego, here_2, lines.tokens_BVD, anchors
+        )
+        feature = torch.cat([of_agents, of_map], dim=-1)
+        tap("planner.feature", feature)
+        offsets = self.plan_head(feature.float()[:, 0])
+        planner = self.config.planner
+        return offsets.view(batch, planner.commands, planner.steps, 2), feature[:, 0]
+
+    def _ego_place(self, like: Tensor) -> tuple[Tensor, Tensor | None]:
+        if self.config.compatibility == "vad_release":
+            return like.new_zeros(2), None
+        extent = like.new_tensor(self.config.extent)
+        return -like.new_tensor(self.config.point_cloud_range[:2]) / extent, extent
+
+    @staticmethod
+    def _read(
+        name: str,
+        interaction: InteractionLayer,
+        embed: nn.Linear,
+        ego_B1D: Tensor,
+        here_2: Tensor,
+        tokens_BKD: Tensor,
+        places_BK2: Tensor,
+    ) -> Tensor:
+        ego_position = embed(here_2).expand_as(ego_B1D).to(ego_B1D.dtype)
+        token_position = embed(places_BK2).to(tokens_BKD.dtype)
+        tap(f"{name}_query", ego_B1D)
+        tap(f"{name}_query_position", ego_position)
+        tap(f"{name}_key", tokens_BKD)
+        tap(f"{name}_key_position", token_position)
+        out = interaction(ego_B1D, ego_position, tokens_BKD, token_position)
+        tap(f"{name}_out", out)
+        return out
