@@ -20,6 +20,7 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from aln_p3_core.drawing import palette
+from aln_p3_core.drawing.paths import EGO_FOOTPRINT
 from aln_p3_core.geometry import FloatArray, make_transform, matrix_to_quaternion
 
 LINE_TYPE_NAMES = {
@@ -30,6 +31,7 @@ LINE_TYPE_NAMES = {
 COMMAND_NAMES = {RouteCommand.RIGHT: "right", RouteCommand.LEFT: "left", RouteCommand.STRAIGHT: "straight"}
 
 _PLAN_WIDTH_M = 1.6
+_VEHICLE_HEIGHT_M = 1.5
 # A little above the ground, one above the other, so that they do not flicker through it or each other.
 _LINE_HEIGHT_M, _FORECAST_HEIGHT_M, _PLAN_HEIGHT_M = 0.03, 0.06, 0.09
 
@@ -39,7 +41,6 @@ def perception_markers(
     vector_map: VectorMap | None = None,
     *,
     lifetime_s: float = 1.0,
-    prefix: str = "",
     min_score: float = 0.0,
 ) -> MarkerArray:
     """Boxes with heading and label, forecasts and map lines.
@@ -47,25 +48,24 @@ def perception_markers(
     Args:
         objects, vector_map: what to draw; either may be missing.
         lifetime_s: seconds after which a viewer drops the markers by itself.
-        prefix: put before each namespace, for example "truth_".
         min_score: objects and lines below it are left out.
     """
     header = (objects or vector_map or VectorMap()).header
     markers = [delete_all(header)]
     if objects is not None:
         shown = [item for item in objects.objects if item.score >= min_score]
-        markers += _object_markers(objects.header, shown, lifetime_s, prefix)
+        markers += _object_markers(objects.header, shown, lifetime_s)
     if vector_map is not None:
         shown_lines = [line for line in vector_map.lines if line.score >= min_score]
-        markers += _line_markers(vector_map.header, shown_lines, lifetime_s, prefix)
+        markers += _line_markers(vector_map.header, shown_lines, lifetime_s)
     return MarkerArray(markers=markers)
 
 
-def plan_markers(plan: PlannedTrajectory, *, lifetime_s: float = 1.0, caption: str = "") -> MarkerArray:
+def plan_markers(plan: PlannedTrajectory, *, lifetime_s: float = 1.0) -> MarkerArray:
     """The plan as a ribbon of the car's width, its alternatives as thin lines, and a line of text over the car.
 
-    The ribbon is red when the plan is a declared stop. The text names the command, the reasons of a
-    degraded plan, and `caption` where there is one.
+    The ribbon is red when the plan is a declared stop. The text names the command and the reasons of a
+    degraded plan.
     """
     header = plan.header
     stopped = plan.degraded == PlannedTrajectory.DEGRADED_STOP
@@ -91,10 +91,31 @@ def plan_markers(plan: PlannedTrajectory, *, lifetime_s: float = 1.0, caption: s
     text = COMMAND_NAMES.get(plan.command.command, "?")
     if plan.degraded != PlannedTrajectory.DEGRADED_NONE:
         text += "\n" + ("STOP: " if stopped else "degraded: ") + "; ".join(plan.degraded_reasons)
-    if caption:
-        text += "\n" + caption
     alarm = plan.degraded != PlannedTrajectory.DEGRADED_NONE
     markers.append(text_marker(header, text, lifetime_s=lifetime_s, color=palette.PLAN_STOPPED if alarm else None))
+    return MarkerArray(markers=markers)
+
+
+def view_markers(
+    header: Header, *, caption: str = "", truth: PredictedObjects | None = None, lifetime_s: float = 1.0
+) -> MarkerArray:
+    """What the view adds to the driver's own markers: the vehicle, the explanation in words, ground truth.
+
+    Args:
+        header: of the plan that is explained.
+        caption: text that floats over the vehicle.
+        truth: annotated objects, in white, with their own header.
+        lifetime_s: seconds after which a viewer drops the markers by itself.
+    """
+    rear, front, width = EGO_FOOTPRINT
+    vehicle = _marker(header, "vehicle", 0, Marker.CUBE, palette.TEXT, lifetime_s, alpha=0.8)
+    vehicle.pose.position = Point(x=(rear + front) / 2, y=0.0, z=_VEHICLE_HEIGHT_M / 2)
+    vehicle.scale = Vector3(x=front - rear, y=width, z=_VEHICLE_HEIGHT_M)
+    markers = [delete_all(header), vehicle]
+    if caption:
+        markers.append(text_marker(header, caption, position=(0.0, 0.0, 5.0), lifetime_s=lifetime_s))
+    if truth is not None:
+        markers += _object_markers(truth.header, truth.objects, lifetime_s, "truth_", palette.TRUTH)
     return MarkerArray(markers=markers)
 
 
@@ -136,10 +157,16 @@ def in_frame(markers: MarkerArray, frame_id: str, T_frame_base: FloatArray) -> M
     return markers
 
 
-def _object_markers(header: Header, objects: Sequence[PredictedObject], lifetime_s: float, prefix: str) -> list[Marker]:
+def _object_markers(
+    header: Header,
+    objects: Sequence[PredictedObject],
+    lifetime_s: float,
+    prefix: str = "",
+    single_color: palette.Color | None = None,
+) -> list[Marker]:
     markers = []
     for index, item in enumerate(objects):
-        color = palette.agent_color(item.class_name)
+        color = single_color or palette.agent_color(item.class_name)
         box = _marker(header, prefix + "boxes", index, Marker.CUBE, color, lifetime_s, alpha=0.5)
         box.pose = item.pose
         box.scale = Vector3(x=max(item.size.x, 0.05), y=max(item.size.y, 0.05), z=max(item.size.z, 0.05))
@@ -163,17 +190,19 @@ def _object_markers(header: Header, objects: Sequence[PredictedObject], lifetime
         ground = start.z - item.size.z / 2 + _FORECAST_HEIGHT_M
         for path in item.paths:
             points = [(start.x, start.y, ground)] + [(point.x, point.y, ground) for point in path.points]
-            segments.add(points, palette.agent_color(item.class_name), 0.15 + 0.85 * min(1.0, path.probability))
+            segments.add(
+                points, single_color or palette.agent_color(item.class_name), 0.15 + 0.85 * min(1.0, path.probability)
+            )
     return markers + segments.markers(header, prefix + "forecasts", 0.12, lifetime_s)
 
 
-def _line_markers(header: Header, lines: Iterable[MapLine], lifetime_s: float, prefix: str) -> list[Marker]:
+def _line_markers(header: Header, lines: Iterable[MapLine], lifetime_s: float) -> list[Marker]:
     segments = _Segments()
     for line in lines:
         points = [(point.x, point.y, point.z + _LINE_HEIGHT_M) for point in line.points]
         color = palette.map_color(LINE_TYPE_NAMES.get(line.line_type, ""))
         segments.add(points, color, 0.3 + 0.7 * min(1.0, line.score))
-    return segments.markers(header, prefix + "map", 0.15, lifetime_s)
+    return segments.markers(header, "map", 0.15, lifetime_s)
 
 
 class _Segments:

@@ -14,15 +14,13 @@ from aln_p3_core.drawing.content import DEFAULT_MIN_SCORE, Content, Drawable, Dr
 from aln_p3_core.drawing.images import SHIFT, Image, blend_mask, canvas, fixed_point, mix
 from aln_p3_core.drawing.legend import draw_legend
 from aln_p3_core.drawing.palette import Color
-from aln_p3_core.drawing.paths import ribbon_sides, smooth_path
-from aln_p3_core.drawing.strips import draw_banner, draw_caption
+from aln_p3_core.drawing.paths import EGO_FOOTPRINT, ribbon_sides, smooth_path
+from aln_p3_core.drawing.strips import draw_banners, draw_caption
 from aln_p3_core.drawing.text import draw_text
 from aln_p3_core.geometry import FloatArray, invert_transform, transform_points, virtual_T_ego_model
 
 #: What VAD perceives: x minimum, y minimum, x maximum, y maximum, metres in the model frame.
 PERCEPTION_RANGE = (-15.0, -30.0, 15.0, 30.0)
-#: A compact car about its rear axle (nuScenes' ego origin): rear end, front end, width, metres.
-EGO_FOOTPRINT = (-0.75, 3.33, 1.85)
 
 _PLAN_WIDTH_M = 1.85
 
@@ -66,7 +64,7 @@ def draw_bev(
     view: BevView | None = None,
     perception_range: tuple[float, float, float, float] = PERCEPTION_RANGE,
     banner: str = "",
-    alarm: bool = False,
+    alarm: str = "",
     caption: str = "",
     min_score: float = DEFAULT_MIN_SCORE,
 ) -> Image:
@@ -92,13 +90,12 @@ def draw_bev(
     if T_ego_model is None:
         T_ego_model = getattr(scene, "T_ego_model", None)
     image = _ground(view, perception_range).copy()
-    _draw_content(image, view, truth, palette.TRUTH if content else None, stopped=False)
+    _draw_content(image, view, truth, palette.TRUTH if content else None)
     _draw_ego(image, view, virtual_T_ego_model() if T_ego_model is None else T_ego_model)
-    _draw_content(image, view, content, None, stopped=alarm)
+    _draw_content(image, view, content, None)
     image = cv2.resize(image, (view.width // 2, height), interpolation=cv2.INTER_AREA)
     image = cv2.hconcat([image, draw_legend(content, truth, height)])
-    strips = [draw_banner(banner, image.shape[1], alarm=alarm)] if banner else []
-    strips.append(image)
+    strips = [*draw_banners(banner, alarm, image.shape[1]), image]
     if caption:
         strips.append(draw_caption(caption, image.shape[1]))
     return cv2.vconcat(strips)
@@ -128,7 +125,7 @@ def _ground(view: BevView, perception_range: tuple[float, float, float, float]) 
     return image
 
 
-def _draw_content(image: Image, view: BevView, content: Content, color: Color | None, *, stopped: bool) -> None:
+def _draw_content(image: Image, view: BevView, content: Content, color: Color | None) -> None:
     thin = color is not None
     for line in content.lines:
         shade = color or palette.map_color(line.class_name)
@@ -140,7 +137,7 @@ def _draw_content(image: Image, view: BevView, content: Content, color: Color | 
         if thin:
             _draw_driven(image, view, content.plan)
         else:
-            _draw_plan(image, view, content.plan, stopped)
+            _draw_plan(image, view, content.plan)
     for box in content.boxes:
         _draw_box(image, view, box, color)
 
@@ -175,11 +172,11 @@ def _draw_forecasts(image: Image, view: BevView, box: DrawnBox) -> None:
         cv2.circle(image, fixed_point(view.pixels(path[-1])), _radius(view, 0.18), color, -1, cv2.LINE_AA, SHIFT)
 
 
-def _draw_plan(image: Image, view: BevView, plan: DrawnPlan, stopped: bool) -> None:
+def _draw_plan(image: Image, view: BevView, plan: DrawnPlan) -> None:
     for alternative in plan.alternatives_model:
         path = smooth_path(np.concatenate([np.zeros((1, 2)), alternative]))
         _line(image, view, path, mix(palette.BACKGROUND, palette.PLAN_ALTERNATIVE, 0.6), _thin(view))
-    color = palette.PLAN_STOPPED if stopped else palette.PLAN
+    color = palette.PLAN_STOPPED if plan.stopped else palette.PLAN
     path = smooth_path(np.concatenate([np.zeros((1, 2)), plan.points_model]))
     if np.linalg.norm(path[-1]) > 0.5:
         left, right = ribbon_sides(path, _PLAN_WIDTH_M)

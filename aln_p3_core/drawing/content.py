@@ -63,12 +63,14 @@ class DrawnPlan:
         points_model: [T, 2] m, without the start. times_s: [T].
         alternatives_model: plans of the other commands, each [T, 2] m.
         command: as asked for, or None for ground truth.
+        stopped: a declared stop instead of the network's plan: drawn in red.
     """
 
     points_model: FloatArray
     times_s: FloatArray
     alternatives_model: tuple[FloatArray, ...] = ()
     command: RouteCommand | None = None
+    stopped: bool = False
 
     @property
     def mean_speed(self) -> float:

@@ -26,11 +26,11 @@ def draw_map_line(
     draw_segments(image, segments, shade, 1 if color else line_thickness(image))
 
 
-def draw_plan(image: Image, camera: PictureCamera, plan: DrawnPlan, T_ego_model: FloatArray, stopped: bool) -> None:
+def draw_plan(image: Image, camera: PictureCamera, plan: DrawnPlan, T_ego_model: FloatArray) -> None:
     """Draws the plan as a ribbon of the car's width, with a bar every step, and its alternatives as lines."""
     for alternative in plan.alternatives_model:
         draw_path(image, camera, alternative, T_ego_model, palette.PLAN_ALTERNATIVE, 1)
-    color = palette.PLAN_STOPPED if stopped else palette.PLAN
+    color = palette.PLAN_STOPPED if plan.stopped else palette.PLAN
     path = _from_bumper(plan.points_model)
     if len(path) < 2:
         return

@@ -16,7 +16,7 @@ from aln_p3_core.drawing.images import Image, canvas, view_image
 from aln_p3_core.drawing.layout import camera_rows, camera_title
 from aln_p3_core.drawing.palette import Color
 from aln_p3_core.drawing.projection import PictureCamera
-from aln_p3_core.drawing.strips import draw_banner, draw_caption, draw_header
+from aln_p3_core.drawing.strips import draw_banners, draw_caption, draw_header
 from aln_p3_core.drawing.text import Plate, draw_label, draw_text, label_box
 from aln_p3_core.errors import ImageError
 from aln_p3_core.frame import DrivingFrame
@@ -32,7 +32,7 @@ def draw_mosaic(
     width: int = 1600,
     *,
     banner: str = "",
-    alarm: bool = False,
+    alarm: str = "",
     caption: str = "",
     min_score: float = DEFAULT_MIN_SCORE,
 ) -> Image:
@@ -46,8 +46,8 @@ def draw_mosaic(
         scene: what the driver saw and planned, or content made from messages.
         targets: ground truth of a data set, or content.
         width: of the picture in pixels.
-        banner: a line above the pictures, for example "untrained heads" or why a plan is degraded.
-        alarm: the banner is red, and so is the plan.
+        banner: an amber line above the pictures, for example "untrained heads".
+        alarm: a red line, for example why a plan is degraded.
         caption: text below the pictures, wrapped.
         min_score: objects and lines of the scene below it are not drawn.
 
@@ -71,10 +71,9 @@ def draw_mosaic(
         for column, name in enumerate(names):
             x, y = gap + inset + column * (tile_width + gap), gap + row * (tile_height + gap)
             tile = body[y : y + tile_height, x : x + tile_width]
-            _draw_tile(tile, frame, name, pictures[name], content, truth, stopped=alarm)
+            _draw_tile(tile, frame, name, pictures[name], content, truth)
     strips = [draw_header(_facts(frame, content, truth), _clock(frame), width)]
-    if banner:
-        strips.append(draw_banner(banner, width, alarm=alarm))
+    strips += draw_banners(banner, alarm, width)
     strips.append(body)
     if caption:
         strips.append(draw_caption(caption, width))
@@ -107,8 +106,6 @@ def _draw_tile(
     picture: Image | str,
     content: Content,
     truth: Content,
-    *,
-    stopped: bool,
 ) -> None:
     """Fills one tile, in place."""
     height, width = tile.shape[:2]
@@ -129,8 +126,8 @@ def _draw_tile(
         label_box(age, picture.shape[1] - margin, margin, size, align="right"),
     )
     camera = PictureCamera.of(view.calibration, frame.T_cam_model(name), picture.shape[1], picture.shape[0])
-    _draw_over(picture, camera, truth, frame.T_ego_model, palette.TRUTH if content else None, reserved, stopped)
-    _draw_over(picture, camera, content, frame.T_ego_model, None, reserved, stopped)
+    _draw_over(picture, camera, truth, frame.T_ego_model, palette.TRUTH if content else None, reserved)
+    _draw_over(picture, camera, content, frame.T_ego_model, None, reserved)
     draw_label(picture, title, margin, margin, size)
     draw_label(picture, age, picture.shape[1] - margin, margin, size, align="right")
     x, y = (width - picture.shape[1]) // 2, (height - picture.shape[0]) // 2
@@ -144,13 +141,12 @@ def _draw_over(
     T_ego_model: FloatArray,
     color: Color | None,
     reserved: Sequence[Plate],
-    stopped: bool,
 ) -> None:
     """Draws content over a camera's picture: by class, or thin in one colour."""
     for line in content.lines:
         draw_map_line(picture, camera, line, T_ego_model, color)
     if content.plan is not None and color is None:
-        draw_plan(picture, camera, content.plan, T_ego_model, stopped)
+        draw_plan(picture, camera, content.plan, T_ego_model)
     elif content.plan is not None:
         draw_path(picture, camera, content.plan.points_model, T_ego_model, color or palette.TRUTH, 1)
     draw_boxes(picture, camera, content.boxes, color=color, labels=color is None, reserved=reserved)

@@ -7,6 +7,9 @@ from numpy.typing import ArrayLike
 
 from aln_p3_core.geometry import FloatArray
 
+#: A compact car about its rear axle (nuScenes' ego origin): rear end, front end, width, metres.
+EGO_FOOTPRINT = (-0.75, 3.33, 1.85)
+
 
 def on_ground(points_model: ArrayLike, T_ego_model: ArrayLike) -> FloatArray:
     """Lifts points [..., 2] of the model frame to the ground: [..., 3] in the model frame.

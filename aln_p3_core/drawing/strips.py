@@ -25,11 +25,15 @@ def draw_header(facts: Sequence[str], right: str, width: int) -> Image:
     return strip
 
 
-def draw_banner(text: str, width: int, *, alarm: bool) -> Image:
-    """A coloured strip: red for an alarm, amber else."""
+def draw_banners(banner: str, alarm: str, width: int) -> list[Image]:
+    """A red strip for an alarm and an amber one for a banner, where there is such text."""
     size = _text_size(width)
-    background, color = (palette.ALARM, palette.TEXT) if alarm else (palette.WARNING, palette.BACKGROUND)
-    return _paragraph(wrap_text(text, size, width - 2 * size), size, width, background, color)
+    styles = ((alarm, palette.ALARM, palette.TEXT), (banner, palette.WARNING, palette.BACKGROUND))
+    return [
+        _paragraph(wrap_text(text, size, width - 2 * size), size, width, background, color)
+        for text, background, color in styles
+        if text
+    ]
 
 
 def draw_caption(text: str, width: int) -> Image:

@@ -60,8 +60,8 @@ def test_the_plan_of_the_command_is_bold_and_the_others_thin() -> None:
 
 
 def test_a_stop_is_red() -> None:
-    plan = Content(plan=DrawnPlan(np.array([[0, 2.0 * k] for k in range(1, 7)]), 0.5 * np.arange(1, 7)))
-    image = draw_bev(plan, height=800, banner="no camera", alarm=True).astype(int)
+    plan = Content(plan=DrawnPlan(np.array([[0, 2.0 * k] for k in range(1, 7)]), 0.5 * np.arange(1, 7), stopped=True))
+    image = draw_bev(plan, height=800, alarm="no camera").astype(int)
     assert (image.reshape(-1, 3) == palette.ALARM).all(axis=1).sum() > 1000
     assert (np.abs(image - palette.PLAN_STOPPED).max(axis=-1) < 20).sum() > 50
     assert not (np.abs(image - palette.PLAN).max(axis=-1) < 20).any()

@@ -100,7 +100,9 @@ def test_the_plan_lies_on_the_ground_ahead() -> None:
 
 def test_a_stopped_plan_is_red_and_the_banner_says_why() -> None:
     plain = draw_mosaic(grey_frame(), NO_ALTERNATIVES, width=1200)
-    alarm = draw_mosaic(grey_frame(), NO_ALTERNATIVES, width=1200, banner="CAM_FRONT is frozen", alarm=True)
+    assert NO_ALTERNATIVES.plan is not None
+    stopped = Content(plan=dataclasses.replace(NO_ALTERNATIVES.plan, stopped=True))
+    alarm = draw_mosaic(grey_frame(), stopped, width=1200, alarm="CAM_FRONT is frozen")
     assert alarm.shape[0] > plain.shape[0]
     assert (alarm.reshape(-1, 3) == palette.ALARM).all(axis=1).sum() > 1000
     front = tiles(alarm)[0, 1].astype(int)
