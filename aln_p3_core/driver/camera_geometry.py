@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from aln_p3_core.config import DriverConfig
-from aln_p3_core.driver.tap import tap
+from aln_p3_core.driver.tap import is_recording, tap
 
 #: Depth (metres) below which a point counts as behind the camera, as in the released code.
 MIN_DEPTH = 1e-5
@@ -125,7 +125,7 @@ class GeometryCache:
             model2img_BN44.float().cpu().numpy().tobytes(),
             camera_valid_BN.cpu().numpy().tobytes(),
         )
-        if key in self._entries:
+        if key in self._entries and not is_recording():
             self._entries.move_to_end(key)
         else:
             with torch.autocast(model2img_BN44.device.type, enabled=False):

@@ -29,6 +29,11 @@ def tap(name: str, value: torch.Tensor | Callable[[], torch.Tensor]) -> None:
         taps[name] = tensor.detach().clone()
 
 
+def is_recording() -> bool:
+    """Whether taps are wanted: code that would skip work it has done before does it again then."""
+    return _taps.get() is not None
+
+
 @contextmanager
 def recording() -> Iterator[dict[str, torch.Tensor]]:
     """Collects every tap of the code that runs inside, by name."""
