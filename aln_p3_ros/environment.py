@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from aln_p3_ros.resources import config_directory
+from aln_p3_ros.resources import share_path
 
 #: Fast DDS reads the profile from either of these (the second since Jazzy's successor).
 _PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
@@ -16,7 +16,7 @@ def dds_environment(environment: Mapping[str, str] | None = None) -> dict[str, s
     current = os.environ if environment is None else environment
     if any(current.get(name) for name in _PROFILE_VARIABLES):
         return {}
-    profile = str(config_directory() / "fastdds.xml")
+    profile = str(share_path("config", "fastdds.xml"))
     return {name: profile for name in _PROFILE_VARIABLES}
 
 

@@ -22,9 +22,7 @@ class ReplayClock:
         ConfigError: for a rate outside 0.01 to 100.
     """
 
-    def __init__(
-        self, position_ns: int, rate: float = 1.0, steady_ns: Callable[[], int] = time.monotonic_ns
-    ) -> None:
+    def __init__(self, position_ns: int, rate: float = 1.0, steady_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self._steady_ns = steady_ns
         self._anchor_steady_ns = steady_ns()
         self._anchor_ns = position_ns

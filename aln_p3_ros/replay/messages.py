@@ -35,9 +35,7 @@ def time_message(stamp_ns: int) -> Any:
 def duration_message(seconds: float) -> Any:
     """builtin_interfaces/Duration of seconds."""
     nanoseconds = round(seconds * 1e9)
-    return make(
-        "builtin_interfaces/Duration", sec=nanoseconds // 1_000_000_000, nanosec=nanoseconds % 1_000_000_000
-    )
+    return make("builtin_interfaces/Duration", sec=nanoseconds // 1_000_000_000, nanosec=nanoseconds % 1_000_000_000)
 
 
 def header(stamp_ns: int, frame_id: str) -> Any:

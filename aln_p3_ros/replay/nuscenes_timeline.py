@@ -155,9 +155,7 @@ class NuScenesTimeline:
     def _sensor_entries(self, record: SensorRecord) -> Iterator[_Entry]:
         frame = record.channel.lower()
         if record.intrinsic is not None:
-            info = partial(
-                messages.camera_info, record.stamp_ns, frame, record.intrinsic, record.width, record.height
-            )
+            info = partial(messages.camera_info, record.stamp_ns, frame, record.intrinsic, record.width, record.height)
             yield self._entry(record.stamp_ns, "camera_info", info, frame)
             if self._content.raw_images:
                 yield self._entry(record.stamp_ns, "camera_image", partial(_raw_image, record), frame)

@@ -148,7 +148,9 @@ class Player:
     def _offset_to_stamp(self, offset_s: float) -> int:
         duration_s = (self._timeline.end_ns - self._timeline.start_ns) * 1e-9
         if not 0 <= offset_s <= duration_s:
-            raise ConfigError(f"the start offset must be 0 to {duration_s:.3f} s, this recording's length; got {offset_s:g}")
+            raise ConfigError(
+                f"the start offset must be 0 to {duration_s:.3f} s, this recording's length; got {offset_s:g}"
+            )
         return self._timeline.start_ns + round(offset_s * 1e9)
 
     def _run(self) -> None:

@@ -1,0 +1,43 @@
+"""`aln-p3 up`: starts the graph without `launch_ros`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+
+@click.command("up")
+@click.argument("graph_name", metavar="{driver|replay|view}", default="")
+@click.argument("assignments", nargs=-1, metavar="[NAME:=VALUE]...")
+@click.option("--for", "seconds", default=None, type=float, metavar="S", help="End everything after S seconds.")
+@click.option("--show-args", is_flag=True, help="List the graph's arguments and end.")
+def command(graph_name: str, assignments: tuple[str, ...], seconds: float | None, show_args: bool) -> None:
+    """Starts a graph of nodes: the same one that `ros2 launch aln_p3 NAME.launch.py` starts.
+
+    Output is prefixed with each node's name. Everything ends when a required node does, with its exit code, or at
+    Ctrl-C.
+
+    \b
+    aln-p3 up replay root:=FOLDER driver:=true view:=true
+    aln-p3 up driver topics:=carla_ros_bridge checkpoint:=FILE
+    """
+    from aln_p3_core.errors import ConfigError
+    from aln_p3_ros.graph import GRAPHS, graph
+    from aln_p3_ros.up import run_graph
+
+    if not graph_name:
+        raise click.UsageError("which graph? " + "; ".join(f"{g.name}: {g.about}" for g in GRAPHS.values()))
+    chosen = graph(graph_name)
+    if show_args:
+        for argument in chosen.arguments:
+            default = f" [{argument.default}]" if argument.default else ""
+            click.echo(f"{argument.name}{default}\n    {argument.about}")
+        return
+    texts: dict[str, str] = {}
+    for assignment in assignments:
+        name, separator, value = assignment.partition(":=")
+        if not separator:
+            raise ConfigError(f"arguments are written NAME:=VALUE, got {assignment!r}")
+        texts[name] = value
+    sys.exit(run_graph(chosen.plan(texts), seconds, show=lambda line: click.echo(line)))

@@ -1,0 +1,298 @@
+"""The one description of the graph: which nodes run, with which parameters, names and environment.
+
+The launch files and `aln-p3 up` both read it, so they start the same nodes. A graph has arguments (all optional
+unless they say so) and turns their values into a plan: a list of nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aln_p3_core.errors import ConfigError
+from aln_p3_ros.environment import dds_environment
+from aln_p3_ros.resources import config_directory, package_share
+from aln_p3_ros.topics import TOPICS, TopicSet, load_topic_set, suggest
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An argument of a graph, given as `name:=value`.
+
+    Attributes:
+        name: as it is typed.
+        default: text; "" means not set.
+        about: one line for people.
+        kind: str, bool or float: what the text stands for.
+        choices: what it may be; empty where anything fits.
+    """
+
+    name: str
+    default: str
+    about: str
+    kind: type = str
+    choices: tuple[str, ...] = ()
+
+    def value(self, text: str) -> Any:
+        """The typed value of a text. Raises ConfigError."""
+        if self.choices and text not in self.choices:
+            raise ConfigError(f"{self.name} must be one of {', '.join(self.choices)}, got {text!r}")
+        if self.kind is bool:
+            words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+            if text.lower() not in words:
+                raise ConfigError(f"{self.name} must be true or false, got {text!r}")
+            return words[text.lower()]
+        if self.kind is float:
+            try:
+                return float(text)
+            except ValueError as error:
+                raise ConfigError(f"{self.name} must be a number, got {text!r}") from error
+        return text
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One process of the graph.
+
+    Attributes:
+        name: node name.
+        package, executable: as `ros2 run` finds it.
+        module: Python module that does the same; "" for programs of other packages.
+        parameters: typed values, over those of the files.
+        parameter_files: YAML files, later ones win.
+        remappings: (name in the node, name in the graph).
+        arguments: further command line arguments.
+        lifecycle: whether it must be brought to active.
+        required: whether everything ends when it ends.
+    """
+
+    name: str
+    executable: str
+    module: str
+    package: str = "aln_p3"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameter_files: tuple[Path, ...] = ()
+    remappings: tuple[tuple[str, str], ...] = ()
+    arguments: tuple[str, ...] = ()
+    lifecycle: bool = False
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class GraphPlan:
+    """What to start: nodes in order, and environment variables for all of them."""
+
+    nodes: tuple[NodeSpec, ...]
+    environment: Mapping[str, str]
+    log_level: str
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A named graph: what it is for, its arguments, and how they become nodes."""
+
+    name: str
+    about: str
+    arguments: tuple[Argument, ...]
+    nodes: Callable[[Mapping[str, Any], TopicSet], list[NodeSpec]]
+
+    def plan(self, texts: Mapping[str, str]) -> GraphPlan:
+        """The plan for arguments given as text.
+
+        Raises:
+            ConfigError: for an unknown argument, a value that does not fit, or a bad topic set.
+        """
+        known = {argument.name: argument for argument in self.arguments}
+        for name in texts:
+            if name not in known:
+                raise ConfigError(f"{self.name} has no argument {name!r}; {suggest(name, known)}")
+        values = {name: argument.value(texts.get(name, argument.default)) for name, argument in known.items()}
+        names = {key: values[f"{key}_topic"] for key in TOPICS if values[f"{key}_topic"]}
+        topics = load_topic_set(values["topics"]).with_names(names)
+        return GraphPlan(tuple(self.nodes(values, topics)), dds_environment(), values["log_level"])
+
+
+_SHARED = (
+    Argument("topics", "nuscenes_replay", "Topic set: a name in config/topics/, or the path of a YAML file."),
+    Argument("log_level", "info", "Least severe log messages shown.", choices=("debug", "info", "warn", "error")),
+    *(
+        Argument(f"{key}_topic", "", f"Topic name of {key} ({topic.about}) instead of the topic set's.")
+        for key, topic in TOPICS.items()
+    ),
+)
+_SIM_TIME = Argument("use_sim_time", "false", "Nodes follow /clock (a replay or simulator).", bool)
+_TRANSPORT = Argument("image_transport", "", "compressed or raw; empty: as the topic set says.")
+_DRIVER = (
+    Argument("driver_params", "", "YAML file with parameters of driver_node, over config/driver.yaml."),
+    Argument("recipe", "", "Recipe of the driver: nano, tiny or base."),
+    Argument("checkpoint", "", "Checkpoint (.safetensors); empty: the untrained recipe."),
+    Argument("device", "", "auto, cpu, cuda or cuda:N."),
+    Argument("precision", "", "auto, fp32, bf16 or fp16."),
+    Argument("calibration_file", "", "Calibration of the rig instead of CameraInfo and /tf_static."),
+)
+_VIEW = (
+    Argument("view_params", "", "YAML file with parameters of view_node."),
+    Argument("rviz", "false", "Also start RViz with rviz/aln_p3.rviz.", bool),
+)
+_REPLAY = (
+    Argument("root", "", "nuScenes-schema data set to replay; either this or bag."),
+    Argument("bag", "", "ROS 2 bag to play; either this or root."),
+    Argument("scene", "", "Name of the scene; empty: the first."),
+    Argument("version", "", "Version of the data set, such as v1.0-mini; empty: detected."),
+    Argument("rate", "1.0", "Recorded seconds per second.", float),
+    Argument("loop", "false", "Start over at the end.", bool),
+    Argument("start_offset", "0.0", "Start this far into the recording, s.", float),
+    Argument("paused", "false", "Wait for the service /replay_node/control.", bool),
+    Argument("at_end", "exit", "After the last message.", choices=("exit", "idle")),
+    Argument("ground_truth", "false", "Publish the annotated objects.", bool),
+    Argument("command", "none", "Route command: none, right, left, straight or ground_truth."),
+    Argument("wait_for_subscribers", "", "Longest wait for image subscribers, s; empty: 5, with the driver 120."),
+    Argument("replay_params", "", "YAML file with parameters of replay_node, over config/replay.yaml."),
+    Argument("driver", "false", "Also start the driver.", bool),
+    Argument("view", "false", "Also start the view.", bool),
+)
+
+
+def _files(name: str, extra: str) -> tuple[Path, ...]:
+    own = config_directory() / f"{name}.yaml"
+    files = [own] if own.is_file() else []
+    if extra:
+        path = Path(extra).expanduser().absolute()
+        if not path.is_file():
+            raise ConfigError(f"there is no parameter file {extra}")
+        files.append(path)
+    return tuple(files)
+
+
+def _transport(values: Mapping[str, Any], topics: TopicSet) -> str:
+    transport = values["image_transport"] or topics.transport
+    if transport not in ("compressed", "raw"):
+        raise ConfigError(f"image_transport must be compressed or raw, got {transport!r}")
+    return transport
+
+
+def _driver_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]:
+    given = {
+        key: values[key] for key in ("recipe", "checkpoint", "device", "precision", "calibration_file") if values[key]
+    }
+    if "checkpoint" in given:
+        given["checkpoint"] = str(Path(given["checkpoint"]).expanduser().absolute())
+    if "calibration_file" in given:
+        given["calibration_file"] = str(Path(given["calibration_file"]).expanduser().absolute())
+    driver = NodeSpec(
+        "driver_node",
+        "driver_node",
+        "aln_p3_ros.driver_node",
+        parameters={
+            **topics.driver_parameters,
+            **given,
+            "image_transport": _transport(values, topics),
+            "use_sim_time": values["use_sim_time"],
+        },
+        parameter_files=_files("driver", values["driver_params"]),
+        remappings=tuple(topics.remappings()),
+        lifecycle=True,
+    )
+    manager = NodeSpec(
+        "lifecycle_manager",
+        "lifecycle_manager",
+        "aln_p3_ros.lifecycle_manager",
+        parameters={"nodes": [driver.name]},
+    )
+    return [driver, manager]
+
+
+def _view_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]:
+    view = NodeSpec(
+        "view_node",
+        "view_node",
+        "aln_p3_ros.view_node",
+        parameters={"image_transport": _transport(values, topics), "use_sim_time": values["use_sim_time"]},
+        parameter_files=_files("view", values["view_params"]),
+        remappings=tuple(topics.remappings()),
+    )
+    if not values["rviz"]:
+        return [view]
+    rviz = NodeSpec(
+        "rviz2",
+        "rviz2",
+        "",
+        package="rviz2",
+        parameters={"use_sim_time": values["use_sim_time"]},
+        remappings=tuple(topics.remappings()),
+        arguments=("-d", str(package_share() / "rviz" / "aln_p3.rviz")),
+        required=False,
+    )
+    return [view, rviz]
+
+
+def _replay_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]:
+    if bool(values["root"]) == bool(values["bag"]):
+        raise ConfigError("replay needs either root:=FOLDER (nuScenes-schema data) or bag:=FOLDER (a ROS 2 bag)")
+    wait = values["wait_for_subscribers"]
+    parameters: dict[str, Any] = {
+        key: str(Path(values[key]).expanduser().absolute()) for key in ("root", "bag") if values[key]
+    }
+    parameters |= {key: values[key] for key in ("scene", "version") if values[key]}
+    parameters |= {
+        "rate": values["rate"],
+        "loop": values["loop"],
+        "start_offset_s": values["start_offset"],
+        "start_paused": values["paused"],
+        "at_end": values["at_end"],
+        "ground_truth": values["ground_truth"],
+        "command": values["command"],
+        "image_transport": _transport(values, topics),
+        # The driver subscribes when its model is loaded and warm.
+        "wait_for_subscribers_s": _number("wait_for_subscribers", wait) if wait else 120.0 if values["driver"] else 5.0,
+    }
+    replay = NodeSpec(
+        "replay_node",
+        "replay_node",
+        "aln_p3_ros.replay_node",
+        parameters=parameters,
+        parameter_files=_files("replay", values["replay_params"]),
+        remappings=tuple(topics.remappings()),
+    )
+    followers = {**values, "use_sim_time": True}
+    nodes = _driver_nodes(followers, topics) if values["driver"] else []
+    nodes += _view_nodes(followers, topics) if values["view"] or values["rviz"] else []
+    return [*nodes, replay]
+
+
+def _number(name: str, text: str) -> float:
+    return float(Argument(name, "", "", float).value(text))
+
+
+GRAPHS: dict[str, Graph] = {
+    graph.name: graph
+    for graph in (
+        Graph(
+            "driver",
+            "The driver, brought to active: camera topics in, trajectory out.",
+            (*_DRIVER, _TRANSPORT, _SIM_TIME, *_SHARED),
+            _driver_nodes,
+        ),
+        Graph(
+            "replay",
+            "A recorded drive as topics; with driver:=true view:=true the whole graph on it.",
+            (*_REPLAY, _TRANSPORT, *_DRIVER, *_VIEW, *_SHARED),
+            _replay_nodes,
+        ),
+        Graph(
+            "view",
+            "Pictures and markers of what the driver sees and plans.",
+            (*_VIEW, _TRANSPORT, _SIM_TIME, *_SHARED),
+            _view_nodes,
+        ),
+    )
+}
+
+
+def graph(name: str) -> Graph:
+    """A graph by name. Raises ConfigError with suggestions."""
+    if name not in GRAPHS:
+        raise ConfigError(f"there is no graph {name!r}; {suggest(name, GRAPHS)}")
+    return GRAPHS[name]

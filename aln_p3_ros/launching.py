@@ -1,0 +1,63 @@
+"""Launch descriptions from the graph, for the files in launch/. Needs `launch` and `launch_ros`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable, Shutdown
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+from aln_p3_ros.graph import Graph, NodeSpec, graph
+
+
+def launch_description(name: str) -> LaunchDescription:
+    """The launch description of a graph: its arguments, declared, and its nodes."""
+    chosen = graph(name)
+    declarations = [
+        DeclareLaunchArgument(
+            argument.name,
+            default_value=argument.default,
+            description=argument.about,
+            **({"choices": list(argument.choices)} if argument.choices else {}),
+        )
+        for argument in chosen.arguments
+    ]
+    return LaunchDescription([*declarations, OpaqueFunction(function=_start, args=[chosen])])
+
+
+def _start(context: LaunchContext, chosen: Graph) -> list[Any]:
+    texts = {a.name: LaunchConfiguration(a.name).perform(context) for a in chosen.arguments}
+    plan = chosen.plan(texts)
+    environment = [SetEnvironmentVariable(name, value) for name, value in plan.environment.items()]
+    return [*environment, *(_node(spec, plan.log_level) for spec in plan.nodes)]
+
+
+def _node(spec: NodeSpec, log_level: str) -> Node:
+    package, executable, first = spec.package, spec.executable, []
+    if spec.module and not _is_installed(spec):
+        # The package's Python runs from its source tree: the module does what the executable would.
+        package, executable, first = None, sys.executable, ["-m", spec.module]
+    return Node(
+        package=package,
+        executable=executable,
+        name=spec.name,
+        parameters=[*map(str, spec.parameter_files), dict(spec.parameters)],
+        remappings=list(spec.remappings),
+        arguments=[*first, *spec.arguments],
+        ros_arguments=["--log-level", log_level],
+        output="screen",
+        on_exit=[Shutdown(reason=f"{spec.name} has ended")] if spec.required else None,
+    )
+
+
+def _is_installed(spec: NodeSpec) -> bool:
+    try:
+        from ament_index_python.packages import get_package_prefix
+
+        return (Path(get_package_prefix(spec.package)) / "lib" / spec.package / spec.executable).is_file()
+    except (LookupError, OSError):
+        return False

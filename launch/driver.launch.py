@@ -1,0 +1,10 @@
+"""Starts the driver and brings it to active: camera topics in, trajectory out.
+
+All arguments: ros2 launch aln_p3 driver.launch.py --show-args
+"""
+
+from aln_p3_ros.launching import launch_description
+
+
+def generate_launch_description():
+    return launch_description("driver")

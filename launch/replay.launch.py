@@ -1,0 +1,10 @@
+"""Replays a data set (root:=) or a bag (bag:=); driver:=true view:=true add the rest of the graph.
+
+All arguments: ros2 launch aln_p3 replay.launch.py --show-args
+"""
+
+from aln_p3_ros.launching import launch_description
+
+
+def generate_launch_description():
+    return launch_description("replay")

@@ -1,0 +1,10 @@
+"""Starts the pictures and markers of what the driver sees and plans; rviz:=true adds RViz.
+
+All arguments: ros2 launch aln_p3 view.launch.py --show-args
+"""
+
+from aln_p3_ros.launching import launch_description
+
+
+def generate_launch_description():
+    return launch_description("view")
