@@ -8,7 +8,7 @@ from aln_p3_core.driver.efficientnet import EfficientNetLite0
 from aln_p3_core.driver.resnet import ResNet50
 
 
-def make_backbone(config: BackboneConfig) -> Backbone:
+def make_backbone(config: BackboneConfig, load_pretrained: bool = True) -> Backbone:
     """The backbone of a recipe, with its pretrained weights where the recipe asks for them.
 
     Raises:
@@ -17,6 +17,6 @@ def make_backbone(config: BackboneConfig) -> Backbone:
     if config.kind == "resnet50":
         return ResNet50(config)
     backbone = EfficientNetLite0(config)
-    if config.pretrained:
+    if config.pretrained and load_pretrained:
         backbone.load_pretrained()
     return backbone

@@ -34,10 +34,11 @@ class DriverNetwork(nn.Module):
     is a logit times sixty metres, and bfloat16 has three digits.
     """
 
-    def __init__(self, config: DriverConfig) -> None:
+    def __init__(self, config: DriverConfig, load_pretrained: bool = True) -> None:
+        """`load_pretrained` False skips the backbone's ImageNet weights: for when others will be loaded."""
         super().__init__()
         self.config = config
-        self.backbone = make_backbone(config.backbone)
+        self.backbone = make_backbone(config.backbone, load_pretrained)
         self.neck = make_neck(config, self.backbone.channels)
         self.bev_encoder = BevEncoder(config)
         self.agent_decoder = AgentDecoder(config)

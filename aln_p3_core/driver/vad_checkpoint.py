@@ -14,7 +14,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from aln_p3_core.errors import CheckpointError
+from aln_p3_core.driver.checkpoint import require_fit
 
 _HEAD = "pts_bbox_head"
 _TRANSFORMER = f"{_HEAD}.transformer"
@@ -169,17 +169,8 @@ def from_released(released: Mapping[str, Tensor], expected: Mapping[str, Tensor]
         CheckpointError: listing every missing, unexpected and wrongly shaped entry.
     """
     names = {released_name(name): name for name in expected}
-    missing = sorted(set(names) - set(released))
-    unexpected = sorted(set(released) - set(names) - set(CONSTANT_ENTRIES))
-    shapes = [
-        f"{theirs}: {tuple(released[theirs].shape)}, the recipe has {tuple(expected[ours].shape)}"
-        for theirs, ours in names.items()
-        if theirs in released and released[theirs].shape != expected[ours].shape
-    ]
-    problems = {"missing": missing, "unexpected": unexpected, "wrong shape": shapes}
-    if any(problems.values()):
-        raise CheckpointError(
-            "the checkpoint does not fit the recipe:\n"
-            + "\n".join(f"  {kind}: {entry}" for kind, entries in problems.items() for entry in entries)
-        )
-    return {ours: released[theirs].detach().clone() for theirs, ours in names.items()}
+    given = {name: tensor for name, tensor in released.items() if name not in CONSTANT_ENTRIES}
+    require_fit(
+        given, {theirs: expected[ours] for theirs, ours in names.items()}, "the checkpoint does not fit the recipe"
+    )
+    return {ours: released[theirs].detach().to(expected[ours].dtype, copy=True) for theirs, ours in names.items()}

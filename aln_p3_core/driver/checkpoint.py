@@ -1,0 +1,158 @@
+"""Checkpoint files: weights, recipe, class names, normalisation and origin in one safetensors file.
+
+Whatever is needed to drive with the weights lies in the file itself; nothing is guessed at loading.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from aln_p3_core.config import DriverConfig, from_dict, to_dict
+from aln_p3_core.driver.network import DriverNetwork
+from aln_p3_core.errors import CheckpointError, ConfigError
+
+FORMAT = "aln_p3.driver"
+FORMAT_VERSION = "1"
+
+
+def checkpoint_hash(state_dict: Mapping[str, Tensor]) -> str:
+    """sha256 (hex) over names, types, shapes and bytes of all tensors, in the order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(state_dict):
+        tensor = state_dict[name].detach().cpu().contiguous()
+        digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def save_checkpoint(
+    path: Path, network: nn.Module, config: DriverConfig, extra: Mapping[str, str] | None = None
+) -> str:
+    """Writes a checkpoint; the file appears only when it is complete.
+
+    Args:
+        path: target, usually `*.safetensors`.
+        network: a `DriverNetwork` of `config`, not fused for inference.
+        config: its recipe.
+        extra: further metadata, such as {"provenance": "...", "steps": "1000"}.
+
+    Returns:
+        The checkpoint's hash.
+
+    Raises:
+        CheckpointError: when the network's entries are not the recipe's.
+    """
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    require_fit(state, expected_state(config), "the network does not have the recipe's entries")
+    digest = checkpoint_hash(state)
+    metadata = dict(extra or {}) | _own_metadata(config) | {"sha256": digest}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        save_file(state, temporary, metadata)
+        # mkstemp makes files that only their owner reads; a checkpoint is an ordinary file.
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return digest
+
+
+def load_checkpoint(path: Path) -> tuple[DriverConfig, dict[str, Tensor], dict[str, str]]:
+    """Reads a checkpoint: recipe, state dict (on the CPU) and metadata.
+
+    Raises:
+        CheckpointError: when the file is missing, damaged, half written, of another format, or when its
+            tensors are not those of its recipe (listing what differs).
+    """
+    if not path.is_file():
+        raise CheckpointError(f"no checkpoint at {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except Exception as error:  # safetensors raises several unrelated types
+        raise CheckpointError(f"{path} is damaged or only half written: {error}. Copy or make it again") from error
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path} is no driver checkpoint of this project (format {metadata.get('format')!r}); "
+            "for a released VAD checkpoint use: aln-p3 import-vad"
+        )
+    if metadata.get("format_version") != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} has format version {metadata.get('format_version')!r}, this release reads {FORMAT_VERSION!r}"
+        )
+    try:
+        config = from_dict(json.loads(metadata["recipe"]))
+    except (KeyError, json.JSONDecodeError, ConfigError, TypeError) as error:
+        raise CheckpointError(f"the recipe in {path} cannot be read: {error}") from error
+    for key, value in _own_metadata(config).items():
+        if metadata.get(key) != value:
+            raise CheckpointError(f"{path} contradicts itself: {key} is {metadata.get(key)}, its recipe says {value}")
+    require_fit(state, expected_state(config), f"{path} does not hold the tensors of its recipe")
+    if checkpoint_hash(state) != metadata.get("sha256"):
+        raise CheckpointError(f"{path} is damaged: its tensors do not have the sha256 that was stored with them")
+    return config, state, metadata
+
+
+def load_network(path: Path) -> tuple[DriverNetwork, dict[str, str]]:
+    """The network of a checkpoint, in evaluation mode, and the file's metadata. Raises like `load_checkpoint`."""
+    config, state, metadata = load_checkpoint(path)
+    network = DriverNetwork(config, load_pretrained=False)
+    network.load_state_dict(state)
+    return network.eval(), metadata
+
+
+def expected_state(config: DriverConfig) -> dict[str, Tensor]:
+    """The recipe's entries as tensors without data: names, shapes and types."""
+    with torch.device("meta"):
+        return DriverNetwork(config, load_pretrained=False).state_dict()
+
+
+def parameter_count(config: DriverConfig) -> int:
+    """Number of parameters of a recipe."""
+    with torch.device("meta"):
+        return sum(p.numel() for p in DriverNetwork(config, load_pretrained=False).parameters())
+
+
+def require_fit(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str) -> None:
+    """Checks names and shapes.
+
+    Raises:
+        CheckpointError: `what`, then every missing, unexpected and wrongly shaped entry.
+    """
+    lines = [f"missing: {name}" for name in sorted(set(expected) - set(given))]
+    lines += [f"unexpected: {name}" for name in sorted(set(given) - set(expected))]
+    lines += [
+        f"wrong shape: {name} is {tuple(given[name].shape)}, must be {tuple(expected[name].shape)}"
+        for name in sorted(set(given) & set(expected))
+        if given[name].shape != expected[name].shape
+    ]
+    if lines:
+        raise CheckpointError("\n  ".join([f"{what}:", *lines]))
+
+
+def _own_metadata(config: DriverConfig) -> dict[str, str]:
+    image = dataclasses.asdict(config.image)
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "recipe": json.dumps(to_dict(config), sort_keys=True),
+        "class_names": json.dumps({"agents": config.agents.classes, "map": config.map.classes}),
+        "normalisation": json.dumps({key: image[key] for key in ("mean", "std", "color")}),
+    }
