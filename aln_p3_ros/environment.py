@@ -17,7 +17,7 @@ def dds_environment(environment: Mapping[str, str] | None = None) -> dict[str, s
     if any(current.get(name) for name in _PROFILE_VARIABLES):
         return {}
     profile = str(share_path("config", "fastdds.xml"))
-    return {name: profile for name in _PROFILE_VARIABLES}
+    return dict.fromkeys(_PROFILE_VARIABLES, profile)
 
 
 def use_dds_profile() -> None:

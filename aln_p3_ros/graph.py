@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aln_p3_core.errors import ConfigError
+from aln_p3_core.frame import NUSCENES_CAMERAS
 from aln_p3_ros.environment import dds_environment
 from aln_p3_ros.resources import config_directory, package_share
 from aln_p3_ros.topics import TOPICS, TopicSet, load_topic_set, suggest
@@ -173,6 +174,13 @@ def _transport(values: Mapping[str, Any], topics: TopicSet) -> str:
     return transport
 
 
+def _common(values: Mapping[str, Any], topics: TopicSet) -> dict[str, Any]:
+    """Parameters that driver and view share."""
+    rig = {} if tuple(topics.cameras) == NUSCENES_CAMERAS else {"cameras": list(topics.cameras)}
+    transport = _transport(values, topics)
+    return {**topics.parameters, **rig, "image_transport": transport, "use_sim_time": values["use_sim_time"]}
+
+
 def _driver_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]:
     given = {
         key: values[key] for key in ("recipe", "checkpoint", "device", "precision", "calibration_file") if values[key]
@@ -185,12 +193,7 @@ def _driver_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]
         "driver_node",
         "driver_node",
         "aln_p3_ros.driver_node",
-        parameters={
-            **topics.driver_parameters,
-            **given,
-            "image_transport": _transport(values, topics),
-            "use_sim_time": values["use_sim_time"],
-        },
+        parameters={**_common(values, topics), **given},
         parameter_files=_files("driver", values["driver_params"]),
         remappings=tuple(topics.remappings()),
         lifecycle=True,
@@ -209,7 +212,7 @@ def _view_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]:
         "view_node",
         "view_node",
         "aln_p3_ros.view_node",
-        parameters={"image_transport": _transport(values, topics), "use_sim_time": values["use_sim_time"]},
+        parameters=_common(values, topics),
         parameter_files=_files("view", values["view_params"]),
         remappings=tuple(topics.remappings()),
     )

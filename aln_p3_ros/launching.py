@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable, Shutdown
+from launch.launch_context import LaunchContext
+from launch.launch_description import LaunchDescription
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
@@ -37,13 +38,15 @@ def _start(context: LaunchContext, chosen: Graph) -> list[Any]:
 
 
 def _node(spec: NodeSpec, log_level: str) -> Node:
-    package, executable, first = spec.package, spec.executable, []
     if spec.module and not _is_installed(spec):
         # The package's Python runs from its source tree: the module does what the executable would.
-        package, executable, first = None, sys.executable, ["-m", spec.module]
+        program: dict[str, Any] = {"executable": sys.executable}
+        first = ["-m", spec.module]
+    else:
+        program = {"package": spec.package, "executable": spec.executable}
+        first = []
     return Node(
-        package=package,
-        executable=executable,
+        **program,
         name=spec.name,
         parameters=[*map(str, spec.parameter_files), dict(spec.parameters)],
         remappings=list(spec.remappings),

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import rclpy
+from aln_p3.srv import ReplayControl
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from aln_p3.srv import ReplayControl
 from aln_p3_core.errors import AlnP3Error
 from aln_p3_ros.parameters import check_changes, declare_settings, read_settings
 from aln_p3_ros.replay.outlet import RosOutlet

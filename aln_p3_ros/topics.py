@@ -65,37 +65,90 @@ class Topic:
         return "{camera}" in self.name
 
 
-TOPICS: dict[str, Topic] = {
-    topic.key: topic
-    for topic in (
-        Topic("camera_image", "/sensors/camera/{camera}/image", "sensor_msgs/msg/Image", Role.SENSOR, Quality.SENSOR, "raw image"),
-        Topic("camera_compressed", "/sensors/camera/{camera}/image/compressed", "sensor_msgs/msg/CompressedImage", Role.SENSOR, Quality.SENSOR, "JPEG or PNG image"),
-        Topic("camera_info", "/sensors/camera/{camera}/camera_info", "sensor_msgs/msg/CameraInfo", Role.SENSOR, Quality.SENSOR, "calibration of the rectified camera"),
-        Topic("lidar_points", "/sensors/lidar/lidar_top/points", "sensor_msgs/msg/PointCloud2", Role.SENSOR, Quality.SENSOR, "LiDAR sweep"),
-        Topic("odometry", "/localization/odometry", "nav_msgs/msg/Odometry", Role.SENSOR, Quality.STATE, "pose in odom, twist in base_link"),
-        Topic("tf", "/tf", "tf2_msgs/msg/TFMessage", Role.SENSOR, Quality.STATE, "odom to base_link"),
-        Topic("tf_static", "/tf_static", "tf2_msgs/msg/TFMessage", Role.SENSOR, Quality.LATCHED, "map to odom, base_link to the sensors"),
-        Topic("clock", "/clock", "rosgraph_msgs/msg/Clock", Role.SENSOR, Quality.CLOCK, "time of the replay or simulator"),
-        Topic("imu", "/vehicle/imu", "sensor_msgs/msg/Imu", Role.SENSOR, Quality.STATE, "acceleration and rotation rate, where recorded"),
-        Topic("twist", "/vehicle/twist", "geometry_msgs/msg/TwistStamped", Role.SENSOR, Quality.STATE, "velocity from the CAN bus, where recorded"),
-        Topic("can_bus", "/vehicle/can_bus", "std_msgs/msg/String", Role.SENSOR, Quality.STATE, "other CAN messages as JSON, where recorded"),
-        Topic("route_command", "/planning/route_command", "aln_p3/msg/RouteCommand", Role.SENSOR, Quality.STATE, "turn right, turn left, go straight"),
-        Topic("trajectory", "/planning/trajectory", "aln_p3/msg/PlannedTrajectory", Role.DRIVER, Quality.STATE, "the plan"),
-        Topic("path", "/planning/path", "nav_msgs/msg/Path", Role.DRIVER, Quality.STATE, "the plan as a path in odom"),
-        Topic("plan_markers", "/planning/markers", "visualization_msgs/msg/MarkerArray", Role.DRIVER, Quality.STATE, "the plan, drawn"),
-        Topic("objects", "/perception/objects", "aln_p3/msg/PredictedObjects", Role.DRIVER, Quality.STATE, "objects with forecasts"),
-        Topic("map", "/perception/map", "aln_p3/msg/VectorMap", Role.DRIVER, Quality.STATE, "map lines"),
-        Topic("perception_markers", "/perception/markers", "visualization_msgs/msg/MarkerArray", Role.DRIVER, Quality.STATE, "objects and map, drawn"),
-        Topic("scene_tokens", "/driver/scene_tokens", "aln_p3/msg/SceneTokens", Role.DRIVER, Quality.STATE, "what the explainer reads"),
-        Topic("diagnostics", "/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", Role.DRIVER, Quality.STATE, "health of the driver and of its inputs"),
-        Topic("mosaic", "/view/mosaic", "sensor_msgs/msg/Image", Role.VIEW, Quality.SENSOR, "six cameras with boxes and plan"),
-        Topic("bev", "/view/bev", "sensor_msgs/msg/Image", Role.VIEW, Quality.SENSOR, "bird's-eye view"),
-        Topic("view_markers", "/view/markers", "visualization_msgs/msg/MarkerArray", Role.VIEW, Quality.STATE, "vehicle and caption for RViz"),
-        Topic("explanation", "/driver/explanation", "aln_p3/msg/Explanation", Role.EXPLAINER, Quality.STATE, "what the vehicle does and why, in words"),
-        Topic("truth_objects", "/ground_truth/objects", "aln_p3/msg/PredictedObjects", Role.TRUTH, Quality.STATE, "annotated objects and where they went"),
-        Topic("truth_language", "/ground_truth/language", "std_msgs/msg/String", Role.TRUTH, Quality.STATE, "language annotations as JSON"),
-    )
-}  # fmt: skip
+def _rows(role: Role, quality: Quality, *rows: tuple[str, str, str, str]) -> list[Topic]:
+    return [Topic(key, name, kind.replace("/", "/msg/"), role, quality, about) for key, name, kind, about in rows]
+
+
+_TABLE = (
+    *_rows(
+        Role.SENSOR,
+        Quality.SENSOR,
+        ("camera_image", "/sensors/camera/{camera}/image", "sensor_msgs/Image", "raw image"),
+        (
+            "camera_compressed",
+            "/sensors/camera/{camera}/image/compressed",
+            "sensor_msgs/CompressedImage",
+            "JPEG or PNG",
+        ),
+        (
+            "camera_info",
+            "/sensors/camera/{camera}/camera_info",
+            "sensor_msgs/CameraInfo",
+            "calibration, rectified",
+        ),
+        ("lidar_points", "/sensors/lidar/lidar_top/points", "sensor_msgs/PointCloud2", "LiDAR sweep"),
+    ),
+    *_rows(
+        Role.SENSOR,
+        Quality.STATE,
+        ("odometry", "/localization/odometry", "nav_msgs/Odometry", "pose in odom, twist in base_link"),
+        ("tf", "/tf", "tf2_msgs/TFMessage", "odom to base_link"),
+    ),
+    *_rows(
+        Role.SENSOR,
+        Quality.LATCHED,
+        ("tf_static", "/tf_static", "tf2_msgs/TFMessage", "map to odom, base_link to the sensors"),
+    ),
+    *_rows(
+        Role.SENSOR,
+        Quality.CLOCK,
+        ("clock", "/clock", "rosgraph_msgs/Clock", "time of the replay or simulator"),
+    ),
+    *_rows(
+        Role.SENSOR,
+        Quality.STATE,
+        ("imu", "/vehicle/imu", "sensor_msgs/Imu", "acceleration and rotation rate, where recorded"),
+        ("twist", "/vehicle/twist", "geometry_msgs/TwistStamped", "velocity from the CAN bus, where recorded"),
+        ("can_bus", "/vehicle/can_bus", "std_msgs/String", "other CAN messages as JSON, where recorded"),
+        ("route_command", "/planning/route_command", "aln_p3/RouteCommand", "turn right, turn left, go straight"),
+    ),
+    *_rows(
+        Role.DRIVER,
+        Quality.STATE,
+        ("trajectory", "/planning/trajectory", "aln_p3/PlannedTrajectory", "the plan"),
+        ("path", "/planning/path", "nav_msgs/Path", "the plan as a path in odom"),
+        ("plan_markers", "/planning/markers", "visualization_msgs/MarkerArray", "the plan, drawn"),
+        ("objects", "/perception/objects", "aln_p3/PredictedObjects", "objects with forecasts"),
+        ("map", "/perception/map", "aln_p3/VectorMap", "map lines"),
+        ("perception_markers", "/perception/markers", "visualization_msgs/MarkerArray", "objects and map, drawn"),
+        ("scene_tokens", "/driver/scene_tokens", "aln_p3/SceneTokens", "what the explainer reads"),
+        ("diagnostics", "/diagnostics", "diagnostic_msgs/DiagnosticArray", "health of the driver and of its inputs"),
+    ),
+    *_rows(
+        Role.VIEW,
+        Quality.SENSOR,
+        ("mosaic", "/view/mosaic", "sensor_msgs/Image", "six cameras with boxes and plan"),
+        ("bev", "/view/bev", "sensor_msgs/Image", "bird's-eye view"),
+    ),
+    *_rows(
+        Role.VIEW,
+        Quality.STATE,
+        ("view_markers", "/view/markers", "visualization_msgs/MarkerArray", "vehicle and caption for RViz"),
+    ),
+    *_rows(
+        Role.EXPLAINER,
+        Quality.STATE,
+        ("explanation", "/driver/explanation", "aln_p3/Explanation", "what the vehicle does and why, in words"),
+    ),
+    *_rows(
+        Role.TRUTH,
+        Quality.STATE,
+        ("truth_objects", "/ground_truth/objects", "aln_p3/PredictedObjects", "annotated objects and where they went"),
+        ("truth_language", "/ground_truth/language", "std_msgs/String", "language annotations as JSON"),
+    ),
+)
+
+TOPICS: dict[str, Topic] = {topic.key: topic for topic in _TABLE}
 
 #: Frames of the graph. Sensor frames are the lower-case channel names.
 MAP_FRAME = "map"
@@ -113,14 +166,14 @@ class TopicSet:
         cameras: channel of the driver's rig (CAM_FRONT) -> what stands for `{camera}` in topic names.
         transport: "compressed" or "raw": which of the two camera topics carries the images.
         names: key -> topic name, for every row of the table.
-        driver_parameters: what the driver must know beside names: frames and axes of this source.
+        parameters: what driver and view must know beside names: frames and axes of this source.
         description: what the set is for.
     """
 
     cameras: Mapping[str, str] = field(default_factory=lambda: {name: name.lower() for name in NUSCENES_CAMERAS})
     transport: str = "compressed"
     names: Mapping[str, str] = field(default_factory=lambda: {key: topic.name for key, topic in TOPICS.items()})
-    driver_parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     description: str = ""
 
     def name(self, key: str, channel: str | None = None) -> str:
@@ -195,7 +248,7 @@ def load_topic_set(name_or_path: str | os.PathLike[str]) -> TopicSet:
 
 
 def _parse(tree: Any, source: str) -> TopicSet:
-    keys = ("description", "transport", "cameras", "topics", "driver_parameters")
+    keys = ("description", "transport", "cameras", "topics", "parameters")
     if not isinstance(tree, dict):
         raise ConfigError(f"{source} must be a mapping with the keys {', '.join(keys)}")
     for key in tree:
@@ -212,7 +265,7 @@ def _parse(tree: Any, source: str) -> TopicSet:
     if not isinstance(topics, Mapping):
         raise ConfigError(f"{source}: topics must map keys to topic names")
     names = {**default.names, **checked_names(topics, source)}
-    parameters = tree.get("driver_parameters") or {}
+    parameters = tree.get("parameters") or {}
     if not isinstance(parameters, Mapping):
-        raise ConfigError(f"{source}: driver_parameters must map names of the driver's parameters to values")
+        raise ConfigError(f"{source}: parameters must map names of parameters of driver and view to values")
     return TopicSet(dict(cameras), transport, names, dict(parameters), str(tree.get("description", "")).strip())

@@ -3,8 +3,10 @@
 All arguments: ros2 launch aln_p3 replay.launch.py --show-args
 """
 
+from launch.launch_description import LaunchDescription
+
 from aln_p3_ros.launching import launch_description
 
 
-def generate_launch_description():
+def generate_launch_description() -> LaunchDescription:
     return launch_description("replay")

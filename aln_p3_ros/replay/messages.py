@@ -137,26 +137,20 @@ def raw_image(stamp_ns: int, frame_id: str, image_bgr: NDArray[np.uint8]) -> Any
     )
 
 
-#: Layout of a LiDAR point: packed, little-endian.
-POINT_DTYPE = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("intensity", "<f4"), ("ring", "<u2")])
-_POINT_FIELD_TYPES = {"<f4": 7, "<u2": 4}  # sensor_msgs/PointField: FLOAT32, UINT16
+#: A LiDAR point: name, numpy type, number of that type in sensor_msgs/PointField. Packed, little-endian.
+_POINT_FIELDS = (("x", "<f4", 7), ("y", "<f4", 7), ("z", "<f4", 7), ("intensity", "<f4", 7), ("ring", "<u2", 4))
+_POINT_DTYPE = np.dtype([(name, kind) for name, kind, _ in _POINT_FIELDS])
 
 
 def point_cloud(stamp_ns: int, frame_id: str, points: NDArray[np.float32]) -> Any:
     """sensor_msgs/PointCloud2 of points [n, 5]: x, y, z in metres, intensity, ring."""
-    cloud = np.empty(len(points), dtype=POINT_DTYPE)
-    for column, name in enumerate(POINT_DTYPE.names or ()):
+    cloud = np.empty(len(points), dtype=_POINT_DTYPE)
+    fields = []
+    offset = 0
+    for column, (name, kind, number) in enumerate(_POINT_FIELDS):
         cloud[name] = points[:, column]
-    fields = [
-        make(
-            "sensor_msgs/PointField",
-            name=name,
-            offset=POINT_DTYPE.fields[name][1],
-            datatype=_POINT_FIELD_TYPES[POINT_DTYPE[name].str],
-            count=1,
-        )
-        for name in POINT_DTYPE.names
-    ]
+        fields.append(make("sensor_msgs/PointField", name=name, offset=offset, datatype=number, count=1))
+        offset += np.dtype(kind).itemsize
     return make(
         "sensor_msgs/PointCloud2",
         header=header(stamp_ns, frame_id),
@@ -164,8 +158,8 @@ def point_cloud(stamp_ns: int, frame_id: str, points: NDArray[np.float32]) -> An
         width=len(cloud),
         fields=fields,
         is_bigendian=False,
-        point_step=POINT_DTYPE.itemsize,
-        row_step=POINT_DTYPE.itemsize * len(cloud),
+        point_step=_POINT_DTYPE.itemsize,
+        row_step=_POINT_DTYPE.itemsize * len(cloud),
         data=cloud.view(np.uint8),
         is_dense=bool(np.isfinite(points[:, :3]).all()),
     )

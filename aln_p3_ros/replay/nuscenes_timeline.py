@@ -99,7 +99,7 @@ class NuScenesTimeline:
         root: str | Path,
         scene: str = "",
         version: str | None = None,
-        content: ReplayContent = ReplayContent(),  # noqa: B008: frozen
+        content: ReplayContent = ReplayContent(),
     ) -> None:
         from aln_p3_core.datasets.nuscenes import NuScenesDataset
 
@@ -145,7 +145,7 @@ class NuScenesTimeline:
             yield from self._sensor_entries(record)
         for stamp, key, message in can_bus_messages(self._root, self.scene):
             if self.start_ns <= stamp <= self.end_ns:
-                yield self._entry(stamp, key, lambda message=message: message)
+                yield self._entry(stamp, key, partial(_same, message))
         for token, group in self._samples.items():
             yield from self._key_frame_entries(token, group)
 
@@ -214,6 +214,10 @@ class NuScenesTimeline:
 
 def _command_message(stamp_ns: int, command: RouteCommand) -> Any:
     return route_command(stamp_ns, command.command.value, _PROVENANCES[command.provenance])
+
+
+def _same(message: Any) -> Any:
+    return message
 
 
 def _serialise(entry: _Entry) -> memoryview:

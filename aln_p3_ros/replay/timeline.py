@@ -43,11 +43,20 @@ class Timeline(Protocol):
         image_topics: topics whose subscribers should be there before the replay starts.
     """
 
-    topics: Sequence[TimelineTopic]
-    start_ns: int
-    end_ns: int
-    steps_ns: Sequence[int]
-    image_topics: Sequence[str]
+    @property
+    def topics(self) -> Sequence[TimelineTopic]: ...
+
+    @property
+    def start_ns(self) -> int: ...
+
+    @property
+    def end_ns(self) -> int: ...
+
+    @property
+    def steps_ns(self) -> Sequence[int]: ...
+
+    @property
+    def image_topics(self) -> Sequence[str]: ...
 
     def messages(self, start_ns: int | None = None) -> Iterator[TimedMessage]:
         """Messages in order of time, from `start_ns` on, each latched one again first where it is older."""
