@@ -43,9 +43,11 @@ def future_steps(stamps_ns: Sequence[int], index: int, steps: int = FUTURE_STEPS
     for k in range(1, steps + 1):
         target = stamps[index] + round(k * STEP_S * 1e9)
         after = int(np.searchsorted(stamps, target))
-        if after >= len(stamps) or stamps[after] - stamps[after - 1] > _MAX_GAP_NS:
+        if after < len(stamps) and stamps[after] == target:
+            result.append(FutureStep(after, after, 0.0))
+        elif after >= len(stamps) or stamps[after] - stamps[after - 1] > _MAX_GAP_NS:
             result.append(None)
-            continue
-        fraction = float((target - stamps[after - 1]) / (stamps[after] - stamps[after - 1]))
-        result.append(FutureStep(after - 1, after, fraction))
+        else:
+            fraction = float((target - stamps[after - 1]) / (stamps[after] - stamps[after - 1]))
+            result.append(FutureStep(after - 1, after, fraction))
     return result
