@@ -48,6 +48,7 @@ def _node(spec: NodeSpec, log_level: str) -> Node:
     return Node(
         **program,
         name=spec.name,
+        exec_name=spec.name,
         parameters=[*map(str, spec.parameter_files), dict(spec.parameters)],
         remappings=list(spec.remappings),
         arguments=[*first, *spec.arguments],
