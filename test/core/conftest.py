@@ -11,9 +11,14 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from aln_p3_core.frame import NUSCENES_CAMERAS
 from aln_p3_core.geometry import matrix_to_quaternion, virtual_T_ego_model
+
+# Property tests: the same examples in every run, and no test fails because the machine is busy.
+settings.register_profile("repository", deadline=None, derandomize=True, database=None)
+settings.load_profile("repository")
 
 START_US = 1_600_000_000_000_000
 Motion = Callable[[float], tuple[float, float, float]]

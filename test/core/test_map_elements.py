@@ -17,23 +17,10 @@ from aln_p3_core.geometry import FloatArray, make_transform, virtual_T_ego_model
 from aln_p3_core.scene import MAP_CLASSES
 
 LOCATION = "singapore-onenorth"
-_LAYERS = [
-    "polygon",
-    "line",
-    "node",
-    "drivable_area",
-    "road_segment",
-    "road_block",
-    "lane",
-    "ped_crossing",
-    "walkway",
-    "stop_line",
-    "carpark_area",
-    "road_divider",
-    "lane_divider",
-    "traffic_light",
-    "lane_connector",
-]
+_LAYERS = (
+    *("polygon", "line", "node", "drivable_area", "road_segment", "road_block", "lane", "ped_crossing", "walkway"),
+    *("stop_line", "carpark_area", "road_divider", "lane_divider", "traffic_light", "lane_connector"),
+)
 
 
 class ExpansionWriter:
