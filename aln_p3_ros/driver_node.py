@@ -1,0 +1,247 @@
+"""driver_node: six cameras in, a trajectory out. A managed (lifecycle) node.
+
+- configure loads the model and checks settings and calibration; a failed load fails the transition, is logged and
+  stays in /diagnostics, and the node is unconfigured as before;
+- activate listens to the cameras and plans, in a thread of its own, on the newest camera set;
+- a watchdog publishes a declared stop when there is nothing to drive on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any
+
+from aln_p3.srv import Reset
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+
+from aln_p3_core.errors import AlnP3Error, ConfigError
+from aln_p3_ros.driver_inputs import DriverInputs
+from aln_p3_ros.driver_outputs import DriverOutputs
+from aln_p3_ros.driver_report import DriverReport
+from aln_p3_ros.driver_settings import DriverSettings
+from aln_p3_ros.faults import no_input, slow_model
+from aln_p3_ros.model_loading import load_driver
+from aln_p3_ros.parameters import SetParametersResult, check_changes, declare_settings, read_settings
+from aln_p3_ros.planning_loop import PlanningLoop, PlanningModel
+from aln_p3_ros.spin import spin_node
+from aln_p3_ros.stamps import seconds_to_ns
+
+_WATCHDOG_PERIOD_S = 0.02
+_STOP_WAIT_S = 30.0
+_OK = TransitionCallbackReturn.SUCCESS
+_FAILURE = TransitionCallbackReturn.FAILURE
+
+
+class DriverNode(LifecycleNode):
+    """The driver as a managed node; topics as in `topics.TOPICS`, parameters as in `DriverSettings`.
+
+    Args:
+        driver_factory: makes the model from the settings; the real one by default.
+        **kwargs: as for `rclpy.node.Node`.
+    """
+
+    def __init__(self, driver_factory: Callable[[DriverSettings], PlanningModel] = load_driver, **kwargs: Any) -> None:
+        super().__init__("driver_node", **kwargs)
+        declare_settings(self, DriverSettings)
+        self._driver_factory = driver_factory
+        self._run_id = f"{time.time_ns():x}"
+        self._settings: DriverSettings | None = None
+        self._model: PlanningModel | None = None
+        self._inputs: DriverInputs | None = None
+        self._outputs: DriverOutputs | None = None
+        self._loop: PlanningLoop | None = None
+        self._activated_ns = 0
+        self._last_stop_ns = 0
+        self._report = DriverReport(self)
+        # Timers of the steady clock: a simulation that stands still must not silence watchdog and diagnostics. What
+        # they compare is the node's clock, so that time-outs follow simulated time.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._watchdog_group = MutuallyExclusiveCallbackGroup()
+        self.create_timer(_WATCHDOG_PERIOD_S, self._watch, callback_group=self._watchdog_group, clock=steady)
+        period_s = 1.0 / float(self.get_parameter("diagnostics_rate_hz").value)
+        self.create_timer(period_s, self._publish_report, callback_group=MutuallyExclusiveCallbackGroup(), clock=steady)
+        self.create_service(Reset, "~/reset", self._on_reset)
+        self.add_on_set_parameters_callback(self._on_parameters)
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Loads the model, makes inputs and outputs. FAILURE leaves the node unconfigured and says why."""
+        self._report.failure = ""
+        self._report.doing = "loading the model"
+        try:
+            settings = read_settings(self, DriverSettings)
+            self._model = self._driver_factory(settings)
+            if settings.warm_up_frames:
+                self._report.doing = "warming up"
+                self._model.warm_up(settings.warm_up_frames)
+            self._inputs = DriverInputs(self, settings, tuple(self._model.config.cameras), self._on_camera_set)
+            self._outputs = DriverOutputs(self, settings, self._run_id, self._model.checkpoint_hash)
+        except Exception as error:
+            # Whatever a model file can do wrong must end in words, not in a node that lives on without a model.
+            self._release()
+            text = str(error) if isinstance(error, AlnP3Error) else f"{type(error).__name__}: {error}"
+            self._report.failure = f"configure failed: {text}"
+            self._report.doing = ""
+            self.get_logger().error(self._report.failure)
+            return _FAILURE
+        self._settings = settings
+        self._report.model = self._model
+        self._report.inputs = self._inputs
+        self._report.doing = "configured"
+        self.get_logger().info(f"model ready: {self._model.description} ({self._model.checkpoint_hash})")
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begins to listen to the cameras and to plan."""
+        assert self._settings and self._model and self._inputs and self._outputs
+        result = super().on_activate(state)
+        if result != _OK:
+            return result
+        self._loop = PlanningLoop(
+            self._model,
+            self._inputs,
+            self._outputs,
+            self._settings,
+            drive_id=f"{self._run_id} {time.time_ns():x}",
+            now_ns=self._now_ns,
+            log_error=lambda text: self.get_logger().error(text, throttle_duration_sec=2.0),
+        )
+        self._activated_ns = self._now_ns()
+        self._last_stop_ns = 0
+        self._report.loop = self._loop
+        self._report.doing = "active"
+        self._loop.worker.start()
+        self._inputs.start()
+        return _OK
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stops planning; the model stays loaded."""
+        self._stop_planning()
+        self._report.doing = "configured"
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Drops the model, inputs and outputs."""
+        self._release()
+        self._report.doing = ""
+        return _OK
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """From any state: stops and drops everything."""
+        self._release()
+        self._report.doing = "shut down"
+        return _OK
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """After an error in a transition: back to unconfigured."""
+        self._release()
+        self._report.doing = ""
+        return _OK
+
+    def destroy_node(self) -> None:
+        """Ends the planning thread first."""
+        self._stop_planning()
+        super().destroy_node()
+
+    def _stop_planning(self) -> None:
+        loop, self._loop = self._loop, None
+        if self._inputs is not None:
+            self._inputs.stop()
+        if loop is not None and not loop.worker.stop(_STOP_WAIT_S):
+            self.get_logger().error(f"the model is still busy after {_STOP_WAIT_S:g} s; its result will be discarded")
+        self._report.loop = None
+
+    def _release(self) -> None:
+        self._stop_planning()
+        self._report.inputs = self._report.model = None
+        if self._inputs is not None:
+            self._inputs.destroy()
+        if self._outputs is not None:
+            self._outputs.destroy()
+        self._inputs = self._outputs = self._model = self._settings = None
+
+    def _now_ns(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
+    def _on_camera_set(self, camera_set: Any) -> None:
+        loop = self._loop
+        if loop is not None:
+            loop.submit(camera_set)
+
+    def _watch(self) -> None:
+        """Hands out camera sets that waited, notices time jumps, and stops the car when nothing comes."""
+        loop, inputs, settings = self._loop, self._inputs, self._settings
+        now_ns = self._now_ns()
+        if loop is None or inputs is None or settings is None or now_ns == 0:
+            return
+        inputs.poll(now_ns)
+        cleared = inputs.sync.take_cleared()
+        if cleared:
+            self.get_logger().warning(f"{cleared}: the memory is dropped")
+            loop.request_reset(cleared)
+        if now_ns < self._activated_ns:
+            self._activated_ns = now_ns
+            self._last_stop_ns = 0
+        last_ns = loop.state.last_set_ns
+        since_ns = self._activated_ns if last_ns is None or last_ns > now_ns else max(last_ns, self._activated_ns)
+        quiet_s = (now_ns - since_ns) * 1e-9
+        busy_s = loop.worker.busy_s
+        if quiet_s > settings.input_timeout_s:
+            faults = {name: fault for name in inputs.cameras if (fault := inputs.camera_fault(name)) is not None}
+            verdict = no_input(quiet_s, settings.input_timeout_s, faults)
+        elif busy_s > settings.inference_timeout_s:
+            verdict = slow_model(busy_s, settings.inference_timeout_s)
+        else:
+            return
+        if now_ns - self._last_stop_ns >= seconds_to_ns(1.0 / settings.stop_rate_hz):
+            self._last_stop_ns = now_ns
+            loop.stop_now(verdict)
+
+    def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
+        loop = self._loop
+        reason = request.reason or "asked for"
+        response.success = loop is not None
+        if loop is None:
+            response.message = "the node is not active: there is no memory to drop"
+        else:
+            loop.request_reset(reason)
+            response.message = f"the memory is dropped before the next plan: {reason}"
+        return response
+
+    def _on_parameters(self, changes: list[Parameter]) -> SetParametersResult:
+        result = check_changes(self, DriverSettings, changes, configured=self._settings is not None)
+        settings, inputs, outputs, loop = self._settings, self._inputs, self._outputs, self._loop
+        if not result.successful or settings is None or inputs is None or outputs is None:
+            return result
+        changed: dict[str, Any] = {}
+        for parameter in changes:
+            if hasattr(settings, parameter.name):
+                is_array = isinstance(getattr(settings, parameter.name), tuple)
+                changed[parameter.name] = tuple(filter(None, parameter.value)) if is_array else parameter.value
+        settings = dataclasses.replace(settings, **changed)
+        try:
+            inputs.update_settings(settings)
+        except ConfigError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self._settings = settings
+        outputs.update_settings(settings)
+        if loop is not None:
+            loop.settings = settings
+        return result
+
+    def _publish_report(self) -> None:
+        self._report.publish(self._settings, self._now_ns())
+
+
+def main(args: list[str] | None = None) -> None:
+    """Entry point of the executable `driver_node`."""
+    spin_node(DriverNode, args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""/diagnostics of the driver node: what is published, from whatever parts exist at the moment."""
+
+from __future__ import annotations
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.node import Node
+
+from aln_p3_core.frame import CommandProvenance
+from aln_p3_ros import diagnostics
+from aln_p3_ros.driver_inputs import DriverInputs
+from aln_p3_ros.driver_settings import DriverSettings
+from aln_p3_ros.planning_loop import PlanningLoop, PlanningModel
+from aln_p3_ros.qos import overridable, reliable_qos
+from aln_p3_ros.stamps import to_time
+from aln_p3_ros.topics import TOPICS
+
+
+class DriverReport:
+    """Publishes the node's health, in every lifecycle state.
+
+    Attributes:
+        failure: why configuring failed, or "".
+        doing: what the node does now, or "" when it is unconfigured.
+        model, inputs, loop: parts that exist at the moment, else None.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.failure = ""
+        self.doing = ""
+        self.model: PlanningModel | None = None
+        self.inputs: DriverInputs | None = None
+        self.loop: PlanningLoop | None = None
+        self._name = node.get_name()
+        self._hardware_id = str(node.get_parameter("hardware_id").value)
+        self._publisher = node.create_publisher(
+            DiagnosticArray, TOPICS["diagnostics"].name, reliable_qos(), qos_overriding_options=overridable()
+        )
+
+    def publish(self, settings: DriverSettings | None, now_ns: int) -> None:
+        """Publishes one array."""
+        statuses = [self._model_status()]
+        inputs, loop = self.inputs, self.loop
+        if inputs is not None and settings is not None and loop is not None:
+            statuses += [
+                self._planning_status(loop, inputs),
+                *self._camera_statuses(inputs, now_ns),
+                self._odometry_status(inputs, now_ns),
+                self._command_status(inputs, now_ns),
+                self._memory_status(loop),
+                self._latency_status(loop, inputs),
+            ]
+        self._publisher.publish(diagnostics.diagnostics_message(statuses, to_time(now_ns)))
+
+    def _status(self, part: str, level: bytes, message: str, values: dict[str, object]) -> DiagnosticStatus:
+        return diagnostics.status(f"{self._name}: {part}", level, message, values, self._hardware_id)
+
+    def _model_status(self) -> DiagnosticStatus:
+        model = self.model
+        if self.failure:
+            return self._status("model", diagnostics.ERROR, self.failure, {})
+        if model is None:
+            return self._status("model", diagnostics.STALE, self.doing or "not configured", {})
+        values: dict[str, object] = {"recipe": model.config.name, "checkpoint": model.checkpoint_hash}
+        for name in ("device", "precision"):
+            if hasattr(model, name):
+                values[name] = getattr(model, name)
+        return self._status("model", diagnostics.OK, f"{self.doing}: {model.description}", values)
+
+    def _planning_status(self, loop: PlanningLoop, inputs: DriverInputs) -> DiagnosticStatus:
+        state = loop.state
+        values = {
+            "plan_id": state.plan_id,
+            "plans": loop.latency.count,
+            "camera_sets_dropped": loop.worker.dropped + inputs.passed_over,
+            "busy_s": loop.worker.busy_s,
+        }
+        return diagnostics.planning_status(f"{self._name}: planning", state.degradation, values, self._hardware_id)
+
+    def _camera_statuses(self, inputs: DriverInputs, now_ns: int) -> list[DiagnosticStatus]:
+        return [
+            diagnostics.camera_status(
+                f"{self._name}: camera {name}",
+                inputs.sync.states[name],
+                inputs.camera_fault(name),
+                inputs.rig.warning(name),
+                now_ns,
+                self._hardware_id,
+            )
+            for name in inputs.cameras
+        ]
+
+    def _odometry_status(self, inputs: DriverInputs, now_ns: int) -> DiagnosticStatus:
+        newest = inputs.odometry.newest_stamp_ns
+        values: dict[str, object] = {"speed_mps": inputs.speed if inputs.speed is not None else "unknown"}
+        if newest is not None:
+            values["age_s"] = (now_ns - newest) * 1e-9
+        problem = inputs.odometry_problem or ("no odometry has come" if newest is None else "")
+        return self._status("odometry", diagnostics.WARN if problem else diagnostics.OK, problem or "well", values)
+
+    def _command_status(self, inputs: DriverInputs, now_ns: int) -> DiagnosticStatus:
+        command = inputs.command(now_ns)
+        default = command.provenance is CommandProvenance.DEFAULT
+        message = f"{command.command.name.lower()} ({command.provenance.value})"
+        return self._status("command", diagnostics.OK, message, {"default": default})
+
+    def _memory_status(self, loop: PlanningLoop) -> DiagnosticStatus:
+        state = loop.state
+        age = "none" if state.history_age_s is None else f"{state.history_age_s:.3f}"
+        message = "starting afresh" if state.history_age_s is None else f"{age} s old"
+        values = {"history_age_s": age, "resets": state.memory_resets, "last_reset": state.last_reset}
+        return self._status("memory", diagnostics.OK, message, values)
+
+    def _latency_status(self, loop: PlanningLoop, inputs: DriverInputs) -> DiagnosticStatus:
+        values = {"plans": loop.latency.count}
+        return diagnostics.latency_status(f"{self._name}: latency", loop.latency, values, self._hardware_id)

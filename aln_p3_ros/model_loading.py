@@ -1,0 +1,40 @@
+"""The driver that the parameters ask for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aln_p3_core.errors import ConfigError
+from aln_p3_ros.driver_settings import DriverSettings
+
+if TYPE_CHECKING:
+    from aln_p3_core.driver.driver import Driver
+
+
+def load_driver(settings: DriverSettings) -> Driver:
+    """Loads the checkpoint, or builds the untrained recipe.
+
+    Raises:
+        ConfigError: for an unknown recipe, override, device or precision.
+        CheckpointError: when the checkpoint is missing, damaged or of another recipe.
+    """
+    from aln_p3_core.driver.driver import Driver
+
+    overrides = settings.overrides()
+    if settings.cameras:
+        overrides["cameras"] = list(settings.cameras)
+    common = {
+        "device": settings.device,
+        "precision": settings.precision,
+        "compile_mode": settings.compile_mode,
+    }
+    if not settings.checkpoint:
+        return Driver.from_recipe(settings.recipe, overrides=overrides, seed=settings.seed, **common)
+    driver = Driver.from_checkpoint(settings.checkpoint, **common)
+    if settings.recipe_overrides:
+        raise ConfigError("a checkpoint holds its own recipe: leave recipe_overrides empty")
+    if settings.cameras and settings.cameras != driver.config.cameras:
+        raise ConfigError(
+            f"the checkpoint drives with the cameras {list(driver.config.cameras)}, not {list(settings.cameras)}"
+        )
+    return driver
