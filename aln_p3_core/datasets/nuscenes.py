@@ -101,6 +101,7 @@ class NuScenesDataset:
         self._transforms: dict[tuple[str, str], FloatArray] = {}
         self._calibrations: dict[tuple[str, int, int], CameraCalibration] = {}
         self._drives: dict[str, list[EgoPose]] = {}
+        self._rigs: dict[str, tuple[str, ...]] = {}
 
         samples: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for sample in self.nusc.sample:
@@ -150,14 +151,16 @@ class NuScenesDataset:
 
     def cameras_of(self, scene_name: str) -> tuple[str, ...]:
         """Cameras of a scene's rig: nuScenes' in VAD's order first, then others by name."""
-        present = {
-            channel
-            for token in self.scene_tokens(scene_name)
-            for channel, data in self._sample(token)["data"].items()
-            if self.nusc.get("sample_data", data)["sensor_modality"] == "camera"
-        }
-        known = tuple(name for name in NUSCENES_CAMERAS if name in present)
-        return known + tuple(sorted(present - set(known)))
+        if scene_name not in self._rigs:
+            present = {
+                channel
+                for token in self.scene_tokens(scene_name)
+                for channel, data in self._sample(token)["data"].items()
+                if self.nusc.get("sample_data", data)["sensor_modality"] == "camera"
+            }
+            known = tuple(name for name in NUSCENES_CAMERAS if name in present)
+            self._rigs[scene_name] = known + tuple(sorted(present - set(known)))
+        return self._rigs[scene_name]
 
     def frame(self, token: str) -> DrivingFrame:
         """The driving frame of a sample.

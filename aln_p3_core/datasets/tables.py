@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,28 +116,30 @@ def _read_table(path: Path) -> list[Row]:
     return rows
 
 
-def _check_tables(root: Path, version: str, tables: Mapping[str, Iterable[Row]]) -> None:
+def _check_tables(root: Path, version: str, tables: Mapping[str, Sequence[Row]]) -> None:
     """Checks fields, links and map files. Raises DataError at the first thing that is wrong."""
 
-    def value(table: str, row: Row, field: str) -> Any:
-        if field not in row:
-            raise DataError(f"{root / version / table}.json: row {row.get('token', row)!r} has no field {field!r}")
-        return row[field]
+    def column(table: str, field: str) -> list[Any]:
+        try:
+            return [row[field] for row in tables[table]]
+        except KeyError:
+            row = next(row for row in tables[table] if field not in row)
+            where = root / version / f"{table}.json"
+            raise DataError(f"{where}: row {row.get('token', row)!r} has no field {field!r}; {_EXTRACT}") from None
 
     for table, fields in _FIELDS.items():
-        for row in tables[table]:
-            for field in fields:
-                value(table, row, field)
-    tokens = {name: {value(name, row, "token") for row in tables[name]} for name in TABLES}
+        for field in fields:
+            column(table, field)
+    tokens = {name: set(column(name, "token")) for name in TABLES}
     for table, field, target in _LINKS:
-        known = tokens[target]
-        for row in tables[table]:
-            link = value(table, row, field)
-            if link not in known and not (link == "" and field in ("prev", "next")):
-                raise DataError(
-                    f"{root / version / table}.json: row {row['token']!r} points to {link!r} ({field}), which "
-                    f"{target}.json does not have; the tables belong to different versions, or a file is cut short"
-                )
+        ends = {""} if field in ("prev", "next") else set()
+        lost = set(column(table, field)) - tokens[target] - ends
+        if lost:
+            row = next(row for row in tables[table] if row[field] in lost)
+            raise DataError(
+                f"{root / version / table}.json: row {row['token']!r} points to {row[field]!r} ({field}), which "
+                f"{target}.json does not have; the tables belong to different versions, or a file is cut short"
+            )
     for row in tables["map"]:
         if not (root / row["filename"]).is_file():
             raise DataError(f"{root / row['filename']} is missing (named in {version}/map.json); {_EXTRACT}")
