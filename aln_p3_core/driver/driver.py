@@ -18,10 +18,11 @@ import torch
 
 from aln_p3_core.config import DriverConfig, get_recipe, with_overrides
 from aln_p3_core.driver.checkpoint import checkpoint_hash, load_checkpoint
-from aln_p3_core.driver.decode import build_scene
 from aln_p3_core.driver.io import DriverInputs, DriverOutputs
 from aln_p3_core.driver.memory import MemoryState, T_prev_cur, TemporalMemory, can_bus_with_differences
-from aln_p3_core.driver.network import DriverNetwork
+from aln_p3_core.driver.network import DriverNetwork, Precision
+from aln_p3_core.driver.scene_builder import build_scene
+from aln_p3_core.errors import CheckpointError
 from aln_p3_core.frame import CameraView, DrivingFrame
 from aln_p3_core.geometry import FloatArray, virtual_T_ego_model
 from aln_p3_core.preprocess import ImagePreprocessor, PreparedImages, can_bus_vector
@@ -77,13 +78,11 @@ class Driver:
         self.config = config
         self.device = resolve_device(device)
         self._dtype = resolve_precision(precision, self.device)
-        self.precision = precision_name(self._dtype)
+        self.precision: Precision = precision_name(self._dtype)
         self.description = description or f"{config.name} with untrained heads"
         self.checkpoint_hash = checkpoint_hash(network.state_dict())
         self.memory = TemporalMemory(config.memory)
-        self.network = network.eval().requires_grad_(False)
-        self.network.fuse_for_inference()
-        self.network.to(device=self.device, dtype=self._dtype, memory_format=torch.channels_last)
+        self.network = network.fuse_for_inference().to(self.device).set_precision(self.precision)
         self._features = self.network.extract_features
         self._bev = self.network.encode_bev
         self._decode = self.network.decode
@@ -142,10 +141,12 @@ class Driver:
         Raises:
             CheckpointError: when the file is missing, damaged or of another recipe.
         """
-        config, state, metadata = load_checkpoint(path, expected_recipe=recipe)
+        config, state, metadata = load_checkpoint(Path(path))
+        if recipe is not None and config.name != recipe:
+            raise CheckpointError(f"{path} is of recipe {config.name!r}, not {recipe!r}")
         network = DriverNetwork(config, load_pretrained=False)
         network.load_state_dict(state)
-        description = metadata.get("description", f"{config.name} from {Path(path).name}")
+        description = metadata.get("description") or f"{config.name} from {Path(path).name}"
         return cls(config, network, device=device, precision=precision, compile_mode=compile_mode,
                    description=description)  # fmt: skip
 
@@ -187,9 +188,11 @@ class Driver:
         can_bus = can_bus_vector(frame)
         inputs = self._inputs(frame, prepared, state, can_bus)
         clock.lap("upload")
+        geometry = self.network.geometry(inputs)
+        clock.lap("geometry")
         features = self._features(inputs.images_BNCHW)
         clock.lap("backbone")
-        bev = self._bev(features, inputs)
+        bev = self._bev(features, inputs, geometry)
         clock.lap("bev_encoder")
         outputs = self._decode(bev, inputs)
         clock.lap("decoders")
