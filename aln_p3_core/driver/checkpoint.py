@@ -73,13 +73,20 @@ def save_checkpoint(
     return digest
 
 
-def load_checkpoint(path: Path) -> tuple[DriverConfig, dict[str, Tensor], dict[str, str]]:
+def load_checkpoint(
+    path: str | Path, expected_recipe: str | None = None
+) -> tuple[DriverConfig, dict[str, Tensor], dict[str, str]]:
     """Reads a checkpoint: recipe, state dict (on the CPU) and metadata.
+
+    Args:
+        path: a file written by `save_checkpoint`.
+        expected_recipe: when given, the name of the recipe that the file must be of.
 
     Raises:
         CheckpointError: when the file is missing, damaged, half written, of another format, or when its
             tensors are not those of its recipe (listing what differs).
     """
+    path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"no checkpoint at {path}")
     try:
@@ -101,6 +108,8 @@ def load_checkpoint(path: Path) -> tuple[DriverConfig, dict[str, Tensor], dict[s
         config = from_dict(json.loads(metadata["recipe"]))
     except (KeyError, json.JSONDecodeError, ConfigError, TypeError) as error:
         raise CheckpointError(f"the recipe in {path} cannot be read: {error}") from error
+    if expected_recipe not in (None, config.name):
+        raise CheckpointError(f"{path} is of the recipe {config.name!r}, not {expected_recipe!r}")
     for key, value in _own_metadata(config).items():
         if metadata.get(key) != value:
             raise CheckpointError(f"{path} contradicts itself: {key} is {metadata.get(key)}, its recipe says {value}")
@@ -110,7 +119,7 @@ def load_checkpoint(path: Path) -> tuple[DriverConfig, dict[str, Tensor], dict[s
     return config, state, metadata
 
 
-def load_network(path: Path) -> tuple[DriverNetwork, dict[str, str]]:
+def load_network(path: str | Path) -> tuple[DriverNetwork, dict[str, str]]:
     """The network of a checkpoint, in evaluation mode, and the file's metadata. Raises like `load_checkpoint`."""
     config, state, metadata = load_checkpoint(path)
     network = DriverNetwork(config, load_pretrained=False)

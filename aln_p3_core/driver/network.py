@@ -103,9 +103,12 @@ class DriverNetwork(nn.Module):
             plan_offsets_B3T2=plan,
         )
 
-    def set_precision(self, precision: Precision) -> DriverNetwork:
-        """Casts the heavy parts; heads and everything that carries coordinates stay in float32."""
-        dtype = PRECISIONS[precision]
+    def set_precision(self, precision: Precision | torch.dtype) -> DriverNetwork:
+        """Casts the heavy parts; heads and everything that carries coordinates stay in float32.
+
+        Use this instead of `.to(dtype)`, which would cast those too.
+        """
+        dtype = PRECISIONS[precision] if isinstance(precision, str) else precision
         self.float()
         heavy = [
             self.backbone,
