@@ -10,11 +10,13 @@ from typing import Any
 
 import rclpy
 from aln_p3.srv import ReplayControl
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from aln_p3_core.errors import AlnP3Error
+from aln_p3_ros.environment import use_dds_profile
 from aln_p3_ros.parameters import check_changes, declare_settings, read_settings
 from aln_p3_ros.replay.outlet import RosOutlet
 from aln_p3_ros.replay.player import Player
@@ -140,11 +142,12 @@ def main(args: list[str] | None = None, parameters: Mapping[str, Any] | None = N
         args: command line; None: the process's own.
         parameters: values that stand where the command line gives none.
     """
+    use_dds_profile()
     rclpy.init(args=args)
     overrides = [Parameter(name, value=value) for name, value in (parameters or {}).items()]
     try:
         node = ReplayNode(parameter_overrides=overrides)
-    except AlnP3Error as error:
+    except (AlnP3Error, InvalidParameterTypeException, InvalidParameterValueException) as error:
         print(f"replay_node: {error}", file=sys.stderr)
         rclpy.try_shutdown()
         sys.exit(1)
