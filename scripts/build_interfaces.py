@@ -17,38 +17,48 @@ from xml.etree import ElementTree
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
-def build_environment(prefix: Path) -> dict[str, str]:
-    """The environment in which CMake finds the ROS 2 wheels of the virtual environment at `prefix`."""
+def build_environment(prefix: Path, packages_from: Path | None = None) -> dict[str, str]:
+    """The environment in which CMake finds the ROS 2 wheels.
+
+    Args:
+        prefix: the virtual environment whose Python builds.
+        packages_from: where the wheels are, if not in `prefix`.
+    """
+    wheels = packages_from or prefix
     environment = dict(os.environ)
-    environment["PATH"] = f"{prefix / 'bin'}{os.pathsep}{environment.get('PATH', os.defpath)}"
+    environment["PATH"] = os.pathsep.join(
+        [str(prefix / "bin"), str(wheels / "bin"), environment.get("PATH", os.defpath)]
+    )
     environment["VIRTUAL_ENV"] = str(prefix)
-    environment["AMENT_PREFIX_PATH"] = str(prefix)
-    environment["CMAKE_PREFIX_PATH"] = str(prefix)
+    environment["AMENT_PREFIX_PATH"] = str(wheels)
+    environment["CMAKE_PREFIX_PATH"] = str(wheels)
     # A sourced distribution would put its own generators before those of the wheels.
     environment.pop("PYTHONPATH", None)
     return environment
 
 
-def build_interfaces(source: Path, build: Path, prefix: Path) -> None:
+def build_interfaces(source: Path, build: Path, prefix: Path, packages_from: Path | None = None) -> None:
     """Builds the interfaces of the package at `source` in `build` and installs them into `prefix`.
+
+    Args:
+        source: a ROS package.
+        build: build folder, made where it is missing.
+        prefix: virtual environment to install into; its Python is the one that the messages are built for.
+        packages_from: where the ROS 2 wheels are, if not in `prefix`.
 
     Raises:
         subprocess.CalledProcessError: CMake or the compiler failed; their output has gone to stdout and stderr.
     """
-    environment = build_environment(prefix)
-    subprocess.run(
-        [
-            "cmake",
-            *("-S", str(source), "-B", str(build), "-G", "Ninja"),
-            f"-DCMAKE_INSTALL_PREFIX={prefix}",
-            f"-DPython3_EXECUTABLE={prefix / 'bin' / 'python3'}",
-            "-DCMAKE_BUILD_TYPE=Release",
-            "-DBUILD_TESTING=OFF",
-            "-DALN_P3_INTERFACES_ONLY=ON",
-        ],
-        env=environment,
-        check=True,
-    )
+    environment = build_environment(prefix, packages_from)
+    options = {
+        "CMAKE_INSTALL_PREFIX": prefix,
+        "Python3_EXECUTABLE": prefix / "bin" / "python3",
+        "CMAKE_BUILD_TYPE": "Release",
+        "BUILD_TESTING": "OFF",
+    }
+    definitions = [f"-D{name}={value}" for name, value in options.items()]
+    command = ["cmake", "-S", str(source), "-B", str(build), "-G", "Ninja", *definitions]
+    subprocess.run(command, env=environment, check=True)
     subprocess.run(["cmake", "--build", str(build), "--target", "install"], env=environment, check=True)
 
 
