@@ -56,10 +56,13 @@ class CanBus:
         try:
             messages = sorted(json.loads(path.read_text(encoding="utf-8")), key=lambda m: m["utime"])
             stamps = [int(m["utime"]) * 1000 for m in messages]
-            vectors = [[np.asarray(m[key], float) for key in ("vel", "accel", "rotation_rate")] for m in messages]
-            return stamps, [EgoStatus(*vector, source="can_bus") for vector in vectors]
+            values = [
+                EgoStatus(np.array(m["vel"]), np.array(m["accel"]), np.array(m["rotation_rate"]), "can_bus")
+                for m in messages
+            ]
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path} is no list of CAN bus pose messages: {error!r}; extract it again") from error
+        return stamps, values
 
 
 def status_from_poses(past: Sequence[EgoPose], stamp_ns: int, T_global_ego: FloatArray) -> EgoStatus | None:
