@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from typing import Any
 
 import click
 
@@ -24,7 +25,7 @@ CORE_COMMANDS: dict[str, str] = {
 class LazyGroup(click.Group):
     """A click group that imports a command's module on first use and turns our errors into messages."""
 
-    def __init__(self, *args, lazy_commands: Mapping[str, str], **kwargs) -> None:
+    def __init__(self, *args: Any, lazy_commands: Mapping[str, str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._lazy_commands = dict(lazy_commands)
 

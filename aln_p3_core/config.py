@@ -169,7 +169,12 @@ class DriverConfig:
         return high[0] - low[0], high[1] - low[1]
 
 
-def _vad(name: str, *, image: ImageConfig, out_stages: tuple[int, ...], levels: int, bev: BevConfig, layers: int):
+def _vad(
+    name: str, *, height: int, width: int, out_stages: tuple[int, ...], levels: int, bev: BevConfig, layers: int
+) -> DriverConfig:
+    # The released weights were trained on BGR images with the means subtracted and no division (method: the
+    # released evaluation needs it, whatever the configuration file says).
+    image = ImageConfig(height=height, width=width, mean=(103.53, 116.28, 123.675), std=(1.0, 1.0, 1.0), color="bgr")
     return DriverConfig(
         name=name,
         image=image,
@@ -188,15 +193,12 @@ def _vad(name: str, *, image: ImageConfig, out_stages: tuple[int, ...], levels: 
     )
 
 
-# The released weights were trained on BGR images with the means subtracted and no division (method: the
-# released evaluation needs it, whatever the configuration file says).
-_CAFFE = {"mean": (103.53, 116.28, 123.675), "std": (1.0, 1.0, 1.0), "color": "bgr"}
-
 RECIPES: dict[str, DriverConfig] = {
     "nano": DriverConfig(name="nano"),
     "tiny": _vad(
         "tiny",
-        image=ImageConfig(height=384, width=640, **_CAFFE),
+        height=384,
+        width=640,
         out_stages=(4,),
         levels=1,
         bev=BevConfig(rows=100, columns=100, layers=3),
@@ -204,7 +206,8 @@ RECIPES: dict[str, DriverConfig] = {
     ),
     "base": _vad(
         "base",
-        image=ImageConfig(height=736, width=1280, **_CAFFE),
+        height=736,
+        width=1280,
         out_stages=(2, 3, 4),
         levels=4,
         bev=BevConfig(rows=200, columns=200, layers=6),

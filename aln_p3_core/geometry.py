@@ -123,7 +123,7 @@ def interpolate_transform(T_0: ArrayLike, T_1: ArrayLike, fraction: float) -> Fl
     T_1 = np.asarray(T_1, dtype=np.float64)
     relative = matrix_to_quaternion(T_0[:3, :3].T @ T_1[:3, :3])
     half = np.arctan2(np.linalg.norm(relative[1:]), relative[0])
-    axis = relative[1:] / max(np.linalg.norm(relative[1:]), 1e-12)
+    axis = relative[1:] / max(float(np.linalg.norm(relative[1:])), 1e-12)
     step = np.concatenate([[np.cos(half * fraction)], np.sin(half * fraction) * axis])
     translation = (1 - fraction) * T_0[:3, 3] + fraction * T_1[:3, 3]
     return make_transform(T_0[:3, :3] @ quaternion_to_matrix(step), translation)
