@@ -1,0 +1,97 @@
+"""Bags as timelines, whole and cut off."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from aln_p3_core.errors import DataError
+from aln_p3_ros.bags.reader import BagTimeline, bag_summary
+from aln_p3_ros.bags.writer import write_bag
+from aln_p3_ros.replay.nuscenes_timeline import NuScenesTimeline, ReplayContent
+
+
+@pytest.fixture(scope="module", params=["mcap", "sqlite3"])
+def written(request, track_root, tmp_path_factory):
+    timeline = NuScenesTimeline(track_root)
+    bag = tmp_path_factory.mktemp(request.param) / "bag"
+    write_bag(timeline, bag, storage=request.param)
+    return timeline, bag
+
+
+def content(timeline, start_ns=None):
+    return [(m.stamp_ns, m.topic, bytes(m.serialise())) for m in timeline.messages(start_ns)]
+
+
+def test_a_bag_plays_the_bytes_it_was_made_from(written):
+    timeline, bag = written
+    played = BagTimeline(bag)
+    assert sorted(content(played)) == sorted(content(timeline))
+    assert (played.start_ns, played.end_ns) == (timeline.start_ns, timeline.end_ns)
+    assert {t.name: (t.type, t.qos) for t in played.topics} == {t.name: (t.type, t.qos) for t in timeline.topics}
+    assert set(played.image_topics) == set(timeline.image_topics)
+
+
+def test_a_later_start_gives_the_latched_messages_first(written):
+    timeline, bag = written
+    start = timeline.steps_ns[1]
+    played = content(BagTimeline(bag), start)
+    assert played[0][1] == "/tf_static"
+    assert sorted(played) == sorted(content(timeline, start))
+
+
+def test_topics_can_be_chosen_and_left_out(written):
+    _, bag = written
+    assert [t.name for t in BagTimeline(bag, topics=["/tf"]).topics] == ["/tf"]
+    assert "/tf" not in [t.name for t in BagTimeline(bag, exclude=["/tf"]).topics]
+    with pytest.raises(DataError, match="did you mean"):
+        BagTimeline(bag, topics=["/tff"])
+
+
+def test_a_summary_counts(written):
+    timeline, bag = written
+    summary = bag_summary(bag)
+    assert summary.whole
+    assert sum(count for *_, count in summary.counts) == len(content(timeline))
+    assert (summary.start_ns, summary.end_ns) == (timeline.start_ns, timeline.end_ns)
+
+
+def test_a_cut_off_recording_is_read_as_far_as_it_goes(track_root, tmp_path):
+    timeline = NuScenesTimeline(track_root, content=ReplayContent(raw_images=True))
+    write_bag(timeline, tmp_path / "bag")
+    data = (tmp_path / "bag" / "bag.mcap").read_bytes()
+    cut = tmp_path / "cut"
+    cut.mkdir()
+    (cut / "cut.mcap").write_bytes(data[: len(data) * 2 // 3])
+    whole, part = content(timeline), content(BagTimeline(cut))
+    assert not bag_summary(cut).whole
+    assert len(whole) / 3 < len(part) < len(whole)
+    assert set(part) <= set(whole)
+
+
+def test_a_recording_that_was_killed_before_its_metadata_is_read(written, tmp_path):
+    timeline, bag = written
+    copy = tmp_path / "copy"
+    shutil.copytree(bag, copy)
+    (copy / "metadata.yaml").unlink()
+    if next(copy.iterdir()).suffix == ".db3":
+        with pytest.raises(DataError, match="cannot be read"):
+            BagTimeline(copy)
+    else:
+        assert sorted(content(BagTimeline(copy))) == sorted(content(timeline))
+
+
+def test_a_single_file_is_a_bag_too(written):
+    timeline, bag = written
+    file = next(path for path in bag.iterdir() if path.suffix != ".yaml")
+    assert sorted(content(BagTimeline(file))) == sorted(content(timeline))
+
+
+def test_what_is_no_bag_is_named(tmp_path):
+    for path in (tmp_path / "gone", tmp_path):
+        with pytest.raises(DataError, match="bag"):
+            BagTimeline(path)
+    (tmp_path / "odd.mcap").write_bytes(b"not an mcap file")
+    with pytest.raises(DataError, match=r"odd\.mcap"):
+        BagTimeline(tmp_path / "odd.mcap")
