@@ -142,9 +142,9 @@ def build_targets(dataset: NuScenesDataset, token: str, maps: MapReader) -> Targ
     boxes = np.array([[*row["translation"], *row["size"]] for row in rows], dtype=np.float64).reshape(-1, 6)
     forward = [rotate_vectors(T_model_global, quaternion_to_matrix(row["rotation"])[:, 0]) for row in rows]
     velocities = np.array([nusc.box_velocity(row["token"]) for row in rows], dtype=np.float64).reshape(-1, 3)
-    # Without a z component the rotation mixes nothing unknown into x and y.
-    known = np.isfinite(velocities[:, :2]).all(axis=1)
-    velocities = np.where(known[:, None], np.nan_to_num(velocities), np.nan)
+    # As in the benchmark's own preparation: level velocities, since the annotated heights jitter.
+    velocities[:, 2] = 0.0
+    known = np.isfinite(velocities).all(axis=1)
     lidar = np.array([row["num_lidar_pts"] for row in rows], dtype=np.int64)
     radar = np.array([row["num_radar_pts"] for row in rows], dtype=np.int64)
     futures, future_mask = _agent_futures(dataset, token, rows, T_model_global)
