@@ -26,7 +26,8 @@ class ImageConfig:
     """What enters the network: `height` x `width` pixels, both multiples of 32.
 
     An image is scaled to `width` with its aspect kept, then padded below with the mean colour (zero once
-    normalised), or cut at the top (sky) where it is higher than `height`. `mean` and `std` are in 0..255 and in `color` order.
+    normalised), or cut at the top (sky) where it is higher than `height`. `mean` and
+    `std` are in 0..255 and in `color` order.
     """
 
     height: int = 224

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
+from itertools import pairwise
 from types import MappingProxyType
 
 import numpy as np
@@ -219,7 +220,7 @@ class DrivingFrame:
         if strangers:
             raise InvalidFrameError(f"views of cameras that the rig does not have: {strangers}; it has {self.cameras}")
         stamps = [pose.stamp_ns for pose in self.past_poses]
-        if any(later <= earlier for earlier, later in zip(stamps, stamps[1:], strict=False)):
+        if any(later <= earlier for earlier, later in pairwise(stamps)):
             raise InvalidFrameError("past_poses must be sorted by stamp, oldest first, without repeats")
         if stamps and stamps[-1] >= self.reference_stamp_ns:
             raise InvalidFrameError(
