@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from aln_p3_core.frame import RouteCommand
 from aln_p3_core.geometry import FloatArray, transform_points, wrap_angle
 
+# Far below that of any car, since a planned path is sampled coarsely.
+_MIN_TURNING_RADIUS_M = 1.5
+
 FloatTensor = NDArray[np.float32]
 IntTensor = NDArray[np.int64]
 
@@ -192,18 +195,24 @@ class DrivingScene:
 def path_headings(path: FloatArray) -> FloatArray:
     """[T] heading at each point but the first of a path [T + 1, 2] that starts with heading zero (along x).
 
-    Central differences; where the car moves less than 5 cm between neighbours the direction says
-    nothing and the last heading stays. A car that backs up keeps its heading.
+    Directions come from central differences; below 5 cm they say nothing and the last heading stays. A car
+    that backs up keeps its heading, and none turns by more than s / 1.5 m over a length s, so that the
+    jitter of a standing car does not spin it.
     """
     last = len(path) - 1
     steps = np.arange(1, last + 1)
     delta = path[np.minimum(steps + 1, last)] - path[steps - 1]
+    lengths = np.linalg.norm(np.diff(path, axis=0), axis=1)
     headings = np.zeros(last)
     current = 0.0
     for step in range(last):
-        if np.hypot(*delta[step]) > 0.05:
-            direction = float(np.arctan2(delta[step, 1], delta[step, 0]))
-            backwards = np.cos(direction - current) < 0
-            current = float(wrap_angle(direction + np.pi)) if backwards else direction
+        if np.hypot(*delta[step]) < 0.05:
+            headings[step] = current
+            continue
+        direction = float(np.arctan2(delta[step, 1], delta[step, 0]))
+        backwards = np.cos(direction - current) < 0
+        turn = float(wrap_angle(direction + np.pi * backwards - current))
+        limit = float(lengths[step]) / _MIN_TURNING_RADIUS_M
+        current = float(wrap_angle(current + np.clip(turn, -limit, limit)))
         headings[step] = current
     return headings

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 @click.option("--history", default=0, show_default=True, help="Earlier key frames to drive first, for the memory.")
 @click.option("--min-score", default=0.3, show_default=True, help="Agents and lines below it are left out.")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False), help="Write plan, scene and hashes here.")
-@click.option("--picture", type=click.Path(dir_okay=False), help="PNG to write [default: beside the JSON].")
+@click.option(
+    "--picture", "picture_path", type=click.Path(dir_okay=False), help="PNG to write [default: beside the JSON]."
+)
 def command(
     root: str,
     sample: str | None,
@@ -36,7 +38,7 @@ def command(
     history: int,
     min_score: float,
     json_path: str | None,
-    picture: str | None,
+    picture_path: str | None,
     **driver_settings: Any,
 ) -> None:
     """Plans one frame of a nuScenes-schema ROOT and writes the plan, a picture and output hashes.
@@ -75,12 +77,14 @@ def command(
         Path(json_path).parent.mkdir(parents=True, exist_ok=True)
         Path(json_path).write_text(json.dumps(report, indent=1) + "\n")
         click.echo(f"wrote {json_path}")
-    picture_path = picture or (str(Path(json_path).with_suffix(".png")) if json_path else None)
+    picture_path = picture_path or (str(Path(json_path).with_suffix(".png")) if json_path else None)
     if picture_path:
         from aln_p3_core.drawing.images import save_image
         from aln_p3_core.drawing.overview import draw_overview
 
-        save_image(Path(picture_path), draw_overview(frames[-1], scene, min_score=min_score, note=driver.description))
+        targets = dataset.targets(token)
+        picture = draw_overview(frames[-1], scene, targets, min_score=min_score, banner=driver.description)
+        save_image(Path(picture_path), picture)
         click.echo(f"wrote {picture_path}")
 
 
@@ -96,7 +100,7 @@ def _with_command(dataset: Any, token: str, route: str | None) -> DrivingFrame:
     if route is None:
         return frame
     if route == "ground-truth":
-        given = RouteCommand(dataset.targets(token).command, CommandProvenance.GROUND_TRUTH)
+        given = dataset.targets(token).command
     else:
         given = RouteCommand(Command[route.upper()], CommandProvenance.GIVEN)
     return dataclasses.replace(frame, command=given)
