@@ -49,7 +49,7 @@ def test_each_kind_goes_to_its_topic_at_its_own_time(tmp_path):
 @pytest.mark.parametrize("rows", [[{"utime": 1}], {"a": 1}, [1], [{"vel": []}]])
 def test_a_broken_file_is_named(tmp_path, rows):
     write(tmp_path, "pose", rows)
-    with pytest.raises(DataError, match="scene-0001_pose.json"):
+    with pytest.raises(DataError, match=r"scene-0001_pose\.json"):
         list(can_bus_messages(tmp_path, "scene-0001"))
 
 
