@@ -118,8 +118,12 @@ class Setup:
             install_packages(packages, self.progress, self.environment, REPOSITORY)
             self.progress.end()
             python = find_python(wanted, self.environment)
-        if python is None:
-            raise SetupError("no Python 3.11 or 3.12 is found", "install one, or name it: make setup PYTHON=/path")
+            packages = missing_packages(python)
+        if python is None or packages:
+            raise SetupError(
+                f"installed, but still not found on PATH: {' '.join(packages)}",
+                f"look at PATH ({os.environ.get('PATH', '')}); another Python is named with PYTHON=/path/to/python3.12",
+            )
         self.progress.begin(f"virtual environment with Python {python.version}")
         if python.version != existing:
             if VENV.exists():
