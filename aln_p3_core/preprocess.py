@@ -2,8 +2,8 @@
 
 Size rule: an image is scaled to the network's width with its aspect kept (`u' = u * scale`, the convention
 of the released VAD weights, without half-pixel terms). Rows that do not fit are cut at the top, where the
-sky is (`v' = v * scale - cut`); missing rows are padded at the bottom with the mean colour, which is zero
-once normalised. Normalisation itself happens on the network's device.
+sky is (`v' = v * scale - cut`); missing rows are padded at the bottom with the mean colour (the driver sets
+them to exactly zero once normalised). Normalisation itself happens on the network's device.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class PreparedImages:
         model2img_N44: float64 [N, 4, 4], model frame at the reference stamp -> homogeneous pixels of the padded
             input: (u * depth, v * depth, depth, 1). All zeros for a lost camera.
         valid_N: bool [N], False for a lost camera.
+        rows_N: int [N], rows from the top that hold the picture; what lies below is padding.
         timings_ms: wall-clock milliseconds of "decode" and "resize". Both run in the same threads, so the
             elapsed time is divided between them in proportion to the time that the threads spent on each.
     """
@@ -49,6 +50,7 @@ class PreparedImages:
     images_NHWC: NDArray[np.uint8]
     model2img_N44: FloatArray
     valid_N: NDArray[np.bool_]
+    rows_N: NDArray[np.int64]
     timings_ms: Mapping[str, float]
 
 
@@ -89,6 +91,7 @@ class ImagePreprocessor:
             raise ValueError(f"out must be contiguous uint8 {shape}, got {out.dtype} {out.shape}")
         model2img = np.zeros((len(cameras), 4, 4))
         valid = np.array([name in frame.views for name in cameras])
+        rows = np.zeros(len(cameras), dtype=np.int64)
 
         started = time.perf_counter()
         jobs = {}
@@ -96,6 +99,7 @@ class ImagePreprocessor:
             if valid[index]:
                 view = frame.views[name]
                 model2img[index] = self.intrinsic_44(view.calibration) @ frame.T_cam_model(name)
+                rows[index] = min(self.image.height, self._scaled_rows(view.calibration))
                 jobs[name] = self._pool.submit(self._fill_slot, view, name, out[index])
             else:
                 out[index] = self._fill
@@ -106,16 +110,19 @@ class ImagePreprocessor:
         spent = np.array([job.result() for job in jobs.values()]).reshape(-1, 2).sum(axis=0)
         elapsed_ms = (time.perf_counter() - started) * 1e3
         decode, resize = elapsed_ms * spent / max(float(spent.sum()), 1e-9)
-        return PreparedImages(out, model2img, valid, {"decode": float(decode), "resize": float(resize)})
+        return PreparedImages(out, model2img, valid, rows, {"decode": float(decode), "resize": float(resize)})
 
     def intrinsic_44(self, calibration: CameraCalibration) -> FloatArray:
         """4x4, camera frame -> homogeneous pixels of the padded network input."""
         scale = self.image.width / calibration.width
-        cut = max(0, round(calibration.height * scale) - self.image.height)
+        cut = max(0, self._scaled_rows(calibration) - self.image.height)
         matrix = np.eye(4)
         matrix[:2, :3] = calibration.intrinsic[:2] * scale
         matrix[1, 2] -= cut
         return matrix
+
+    def _scaled_rows(self, calibration: CameraCalibration) -> int:
+        return round(calibration.height * self.image.width / calibration.width)
 
     def _fill_slot(self, view: CameraView, camera: str, slot: NDArray[np.uint8]) -> tuple[float, float]:
         """Writes one camera's pixels into `slot` [height, width, 3]; returns seconds of decoding and resizing."""
@@ -137,7 +144,7 @@ class ImagePreprocessor:
         # Reduced decoding rounds the height up; the last, partial row is dropped so that the scale stays exact.
         pixels = pixels[: calibration.height // reduction]
         scale = self.image.width / pixels.shape[1]
-        rows = round(calibration.height * self.image.width / calibration.width)
+        rows = self._scaled_rows(calibration)
         rows_there = min(rows, round(pixels.shape[0] * scale))
         cut = max(0, rows - self.image.height)
         target = slot[: rows_there - cut]

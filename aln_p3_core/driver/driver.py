@@ -216,6 +216,8 @@ class Driver:
     ) -> DriverInputs:
         pixels = self._pixels.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
         images = ((pixels - self._mean) * self._inverse_std).to(self._dtype)
+        for camera, rows in enumerate(prepared.rows_N.tolist()):
+            images[camera, :, rows:] = 0.0  # padding is zero after normalisation, as in training
         previous_can_bus = None if state is None else state.can_bus
         return DriverInputs(
             images_BNCHW=images[None],
