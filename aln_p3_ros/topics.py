@@ -36,7 +36,7 @@ class Quality(Enum):
     SENSOR = "sensor"  # reliable, keep last 10: serves best-effort and reliable subscribers alike
     STATE = "state"  # reliable, keep last 100: small and frequent
     LATCHED = "latched"  # reliable, transient local, keep last 1: late subscribers get the last one
-    CLOCK = "clock"  # best effort, keep last 1: only the newest matters
+    CLOCK = "clock"  # reliable, keep last 1: only the newest matters
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ _DEPTH_AND_POLICY = {
     Quality.SENSOR: (10, QosReliability.RELIABLE, QosDurability.VOLATILE),
     Quality.STATE: (100, QosReliability.RELIABLE, QosDurability.VOLATILE),
     Quality.LATCHED: (1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL),
-    Quality.CLOCK: (1, QosReliability.BEST_EFFORT, QosDurability.VOLATILE),
+    Quality.CLOCK: (1, QosReliability.RELIABLE, QosDurability.VOLATILE),
 }
 
 
