@@ -28,9 +28,9 @@ class ViewSettings:
     )
     distortion: str = setting(
         "warn",
-        "What CameraInfo's K and P mean: warn takes K, and boxes are a little off where a lens distorts; rectified "
-        "takes P and R, for images that were rectified already.",
-        choices=("warn", "rectified"),
+        "What to do about lens distortion in CameraInfo: warn and take K as it is; undo it (full decode, remap); or "
+        "take the images as rectified already, with P and R.",
+        choices=("warn", "undo", "rectified"),
     )
     base_frame: str = setting("base_link", "Frame of the vehicle: rear axle on the ground, x forward, y left.")
 
@@ -39,9 +39,7 @@ class ViewSettings:
     max_skew_s: float = setting(
         0.15, "An image this much older than the plan's stamp is still shown with it, s.", minimum=0.0, maximum=5.0
     )
-    buffer_s: float = setting(
-        1.5, "How long images are kept while their plan is made, s.", minimum=0.1, maximum=30.0
-    )
+    buffer_s: float = setting(1.5, "How long images are kept while their plan is made, s.", minimum=0.1, maximum=30.0)
     plan_timeout_s: float = setting(
         2.0, "After this time without a plan the cameras are shown alone, s.", minimum=0.1, maximum=600.0
     )
@@ -70,7 +68,9 @@ class ViewSettings:
         choices=("off", "record", "serve"),
     )
     rerun_file: str = setting("out/view.rrd", "File that rerun=record writes.")
-    rerun_port: int = setting(9090, "Port of the page that rerun=serve opens, on this machine only.", minimum=1024, maximum=65535)
+    rerun_port: int = setting(
+        9090, "Port of the page that rerun=serve opens, on this machine only.", minimum=1024, maximum=65535
+    )
 
     def __post_init__(self) -> None:
         check_choices(self, ConfigError)
@@ -82,10 +82,12 @@ class ViewSettings:
                 f"got {len(self.camera_frames)}"
             )
 
-    def camera_frame(self, camera: str) -> str:
-        """Frame of a camera on /tf_static, or "" when CameraInfo's header says it."""
-        if not self.camera_frames:
-            return ""
-        if len(self.camera_frames) == 1 and len(self.cameras) > 1:
-            return self.camera_frames[0].format(camera=camera.lower())
-        return self.camera_frames[self.cameras.index(camera)].format(camera=camera.lower())
+    def frames(self) -> dict[str, str]:
+        """TF frame per camera; empty when CameraInfo's headers say it."""
+        patterns = self.camera_frames
+        if len(patterns) == 1:
+            patterns = patterns * len(self.cameras)
+        return {
+            camera: pattern.format(camera=camera.lower())
+            for camera, pattern in zip(self.cameras, patterns, strict=False)
+        }

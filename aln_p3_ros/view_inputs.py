@@ -1,0 +1,265 @@
+"""What the view has heard, and which of it belongs into one picture.
+
+A plan is shown with the images that it was made from, not with the newest ones: images wait in a short buffer
+until their plan comes. Without plans the cameras are shown alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from aln_p3.msg import Explanation, PlannedTrajectory, PredictedObjects, VectorMap
+from nav_msgs.msg import Odometry
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
+
+from aln_p3_core.drawing.content import Content
+from aln_p3_core.frame import DrivingFrame, RouteCommand
+from aln_p3_core.geometry import FloatArray, invert_transform, virtual_T_ego_model
+from aln_p3_ros.camera_set import CameraSet, StampedImage
+from aln_p3_ros.conversions import command_from_message
+from aln_p3_ros.frame_builder import FrameBuilder
+from aln_p3_ros.odometry import OdometryBuffer, OdometrySample
+from aln_p3_ros.rig import Rig
+from aln_p3_ros.scene_from_messages import boxes_from_messages, content_from_messages
+from aln_p3_ros.stamps import to_ns, to_time
+from aln_p3_ros.transforms import TransformTree, transform_from_message
+from aln_p3_ros.view_settings import ViewSettings
+
+#: A plan waits this long for the objects and the map that belong to it, seconds.
+_SETTLE_S = 0.25
+_KEPT_PLANS = 12
+_JUMP_NS = 500_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One picture's worth.
+
+    Attributes:
+        header: base_link at the plan's stamp (without a plan, the newest image's).
+        frame: images and calibration.
+        content: what the driver saw and planned. truth: what was annotated.
+        truth_message: the message that `truth` is from, or None.
+        banner, alarm, caption: texts, as `draw_mosaic` takes them.
+    """
+
+    header: Header
+    frame: DrivingFrame
+    content: Content
+    truth: Content
+    truth_message: PredictedObjects | None
+    banner: str
+    alarm: str
+    caption: str
+
+
+class ViewInputs:
+    """Buffers of all inputs. Safe to use from several threads.
+
+    Args:
+        settings: of the node.
+    """
+
+    def __init__(self, settings: ViewSettings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self.transforms = TransformTree()
+        self.odometry = OdometryBuffer(tolerance_s=0.2, history_s=settings.buffer_s + 2.0)
+        self.rig = Rig(
+            settings.cameras,
+            self.transforms,
+            frames=settings.frames(),
+            base_frame=settings.base_frame,
+            distortion=settings.distortion,  # type: ignore[arg-type]  # checked by the settings
+            body_axes=settings.camera_axes == "body",
+            model_frame="virtual",
+        )
+        self._builder = FrameBuilder(self.rig, self.odometry, "view")
+        self._images: dict[str, deque[StampedImage]] = {name: deque() for name in settings.cameras}
+        self._plans: OrderedDict[str, tuple[PlannedTrajectory, float]] = OrderedDict()
+        self._objects: OrderedDict[str, PredictedObjects] = OrderedDict()
+        self._maps: OrderedDict[str, VectorMap] = OrderedDict()
+        self._truths: deque[PredictedObjects] = deque(maxlen=16)
+        self._explanation: Explanation | None = None
+        self._shown_plan = ""
+        self._shown_images_ns = 0
+        self._last_plan_s: float | None = None
+
+    def add_image(self, camera: str, message: Any) -> None:
+        """Takes an image; those older than the buffer, or from before a time jump, go."""
+        image = StampedImage(camera, to_ns(message.header.stamp), message)
+        with self._lock:
+            images = self._images[camera]
+            if images and image.stamp_ns < images[-1].stamp_ns - _JUMP_NS:
+                images.clear()
+            images.append(image)
+            oldest = image.stamp_ns - round(self._settings.buffer_s * 1e9)
+            while images[0].stamp_ns < oldest:
+                images.popleft()
+
+    def add_info(self, camera: str, message: CameraInfo) -> None:
+        """Takes a camera's calibration."""
+        self.rig.add_info(camera, message)
+
+    def add_odometry(self, message: Odometry) -> str:
+        """Takes a pose. Returns "" or why it was refused."""
+        try:
+            pose = transform_from_message(message.pose.pose)
+        except ValueError as error:
+            return f"odometry refused: {error}"
+        linear, angular = message.twist.twist.linear, message.twist.twist.angular
+        return self.odometry.add(
+            OdometrySample(
+                to_ns(message.header.stamp),
+                pose,
+                np.array([linear.x, linear.y, linear.z]),
+                np.array([angular.x, angular.y, angular.z]),
+            )
+        )
+
+    def add_plan(self, message: PlannedTrajectory, now_s: float) -> None:
+        """Takes a plan that arrived at `now_s` on a steady clock."""
+        with self._lock:
+            _keep(self._plans, message.plan_id, (message, now_s))
+            self._last_plan_s = now_s
+
+    def add_objects(self, message: PredictedObjects) -> None:
+        """Takes the objects of a plan."""
+        with self._lock:
+            _keep(self._objects, message.plan_id, message)
+
+    def add_map(self, message: VectorMap) -> None:
+        """Takes the map lines of a plan."""
+        with self._lock:
+            _keep(self._maps, message.plan_id, message)
+
+    def add_truth(self, message: PredictedObjects) -> None:
+        """Takes annotated objects."""
+        with self._lock:
+            self._truths.append(message)
+
+    def add_explanation(self, message: Explanation) -> None:
+        """Takes an explanation."""
+        with self._lock:
+            self._explanation = message
+
+    def next_view(self, now_s: float) -> View | None:
+        """What is to be shown now, or None when that has been shown already or nothing has come.
+
+        Args:
+            now_s: the time on the clock that `add_plan` was told.
+
+        Raises:
+            ValueError: for messages whose numbers are no poses.
+        """
+        with self._lock:
+            plan = self._newest_settled(now_s)
+            recent = self._last_plan_s is not None and now_s - self._last_plan_s <= self._settings.plan_timeout_s
+            if plan is None and recent:
+                return None
+            silent_s = 0.0 if self._last_plan_s is None else now_s - self._last_plan_s
+            if plan is not None:
+                stamp_ns = to_ns(plan.header.stamp)
+                self._shown_plan = plan.plan_id
+            else:
+                newest = [images[-1].stamp_ns for images in self._images.values() if images]
+                stamp_ns = max(newest, default=0)
+                if stamp_ns == self._shown_images_ns:
+                    return None
+                self._shown_images_ns = stamp_ns
+            images = self._images_at(stamp_ns)
+            objects = self._objects.get(plan.plan_id) if plan else None
+            lines = self._maps.get(plan.plan_id) if plan else None
+            truth_message = self._truth_at(stamp_ns)
+            caption = self._caption(stamp_ns)
+        command = RouteCommand() if plan is None else command_from_message(plan.command)
+        frame = self._frame(images, stamp_ns, command)
+        content = content_from_messages(plan, objects, lines, min_score=self._settings.min_score)
+        banner = self._settings.note
+        alarm = ""
+        if plan is None:
+            waiting = f"no plan for {silent_s:.0f} s" if self._last_plan_s is not None else "no plan has come yet"
+            banner = "; ".join(text for text in (banner, waiting) if text)
+        elif plan.degraded != PlannedTrajectory.DEGRADED_NONE:
+            kind = "stop" if plan.degraded == PlannedTrajectory.DEGRADED_STOP else "degraded"
+            alarm = f"{kind}: {'; '.join(plan.degraded_reasons)}"
+        header = plan.header if plan else Header(stamp=to_time(stamp_ns), frame_id=self._settings.base_frame)
+        truth = self._truth_content(truth_message, stamp_ns)
+        return View(header, frame, content, truth, truth_message, banner, alarm, caption)
+
+    def _newest_settled(self, now_s: float) -> PlannedTrajectory | None:
+        """The newest plan whose objects and map are there, or have kept us waiting; never one before the last shown."""
+        for plan_id in reversed(self._plans):
+            if plan_id == self._shown_plan:
+                return None
+            plan, arrived_s = self._plans[plan_id]
+            complete = plan_id in self._objects and plan_id in self._maps
+            if complete or now_s - arrived_s >= _SETTLE_S:
+                return plan
+        return None
+
+    def _images_at(self, stamp_ns: int) -> dict[str, StampedImage]:
+        """Per camera the newest image up to an instant, where it is not too old for it."""
+        oldest = stamp_ns - round(self._settings.max_skew_s * 1e9)
+        chosen = {}
+        for name, images in self._images.items():
+            fitting = [image for image in images if oldest <= image.stamp_ns <= stamp_ns]
+            if fitting:
+                chosen[name] = fitting[-1]
+        return chosen
+
+    def _frame(self, images: dict[str, StampedImage], stamp_ns: int, command: RouteCommand) -> DrivingFrame:
+        camera_set = CameraSet("", stamp_ns, images, {})
+        frame = self._builder.build(camera_set, command).frame if images else None
+        pose = self.odometry.pose_at(stamp_ns)
+        if frame is None:
+            pose = np.eye(4) if pose is None else pose
+            return DrivingFrame(self._settings.cameras, {}, stamp_ns, pose, virtual_T_ego_model(), command)
+        # The reference is the plan's instant even where the newest image of its set did not reach the view.
+        return dataclasses.replace(
+            frame, reference_stamp_ns=stamp_ns, T_global_ego=frame.T_global_ego if pose is None else pose
+        )
+
+    def _truth_at(self, stamp_ns: int) -> PredictedObjects | None:
+        tolerance_ns = round(self._settings.truth_tolerance_s * 1e9)
+        near = [truth for truth in self._truths if abs(to_ns(truth.header.stamp) - stamp_ns) <= tolerance_ns]
+        return min(near, key=lambda truth: abs(to_ns(truth.header.stamp) - stamp_ns)) if near else None
+
+    def _truth_content(self, message: PredictedObjects | None, stamp_ns: int) -> Content:
+        if message is None:
+            return Content()
+        T_model_base = invert_transform(virtual_T_ego_model()) @ self._ego_motion(to_ns(message.header.stamp), stamp_ns)
+        return Content(boxes=boxes_from_messages(message.objects, T_model_base, scored=False))
+
+    def _ego_motion(self, from_ns: int, to_stamp_ns: int) -> FloatArray:
+        """4x4, base_link at one instant to base_link at another; identity where odometry does not know."""
+        T_odom_from, T_odom_to = self.odometry.pose_at(from_ns), self.odometry.pose_at(to_stamp_ns)
+        if T_odom_from is None or T_odom_to is None:
+            return np.eye(4)
+        return invert_transform(T_odom_to) @ T_odom_from
+
+    def _caption(self, stamp_ns: int) -> str:
+        explanation = self._explanation
+        if explanation is None:
+            return ""
+        age_s = (stamp_ns - to_ns(explanation.header.stamp)) * 1e-9
+        if not 0 <= age_s <= self._settings.caption_timeout_s:
+            return ""
+        lines = [explanation.narration, explanation.reasoning]
+        lines += [f"! {warning}" for warning in explanation.warnings]
+        if age_s > 0.05:
+            lines.append(f"(said of the plan {age_s:.1f} s ago)")
+        return "\n".join(line for line in lines if line)
+
+
+def _keep(messages: OrderedDict[str, Any], plan_id: str, value: Any) -> None:
+    messages[plan_id] = value
+    messages.move_to_end(plan_id)
+    while len(messages) > _KEPT_PLANS:
+        messages.popitem(last=False)
