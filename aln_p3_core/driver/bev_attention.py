@@ -12,10 +12,11 @@ from torch.nn import functional as F
 from aln_p3_core.driver.camera_geometry import CameraGeometry
 from aln_p3_core.driver.deformable_attention import (
     Sizes,
-    deformable_sampling,
     init_attention,
     init_ring_offsets,
+    predict_samples,
     sample_pairs,
+    sample_two_maps,
 )
 
 _QUEUE = 2
@@ -51,25 +52,17 @@ class TemporalAttention(nn.Module):
         `memory_BCD` and `second_BCD` are the pair of maps to sample; both None without history, then the
         query itself is both.
         """
-        batch, cells, width = query_BCD.shape
         rows, columns = size
         earlier = query_BCD if memory_BCD is None else memory_BCD
-        positioned = query_BCD + position_CD
-
-        def predict(layer: nn.Linear) -> Tensor:
-            # Two products in place of one over a concatenation that would have to be written first.
-            early_part = F.linear(earlier, layer.weight[:, :width], layer.bias)
-            return early_part + F.linear(positioned, layer.weight[:, width:])
-
-        offsets = predict(self.offsets).float().view(batch, cells, self.heads, _QUEUE, self.points, 2)
-        weights = predict(self.weights).float().view(batch, cells, self.heads, _QUEUE, self.points).softmax(-1)
+        x, y, weights = predict_samples(
+            [earlier, query_BCD + position_CD], self.offsets, self.weights, self.heads, self.points
+        )
+        x = x + (reference_BC2[..., 0, None, None] * columns - 0.5)
+        y = y + (reference_BC2[..., 1, None, None] * rows - 0.5)
         maps = [query_BCD] if memory_BCD is None or second_BCD is None else [memory_BCD, second_BCD]
         value = torch.cat([self.value(m) for m in maps]).unflatten(-1, (self.heads, -1))
-        locations = reference_BC2[:, :, None, None, None] + offsets / offsets.new_tensor([columns, rows])
-        # [queue, B, C, heads, 1 level, points]: the queue becomes the sources of one sum.
-        locations = locations.permute(3, 0, 1, 2, 4, 5).unsqueeze(4)
-        weights = (weights / _QUEUE).permute(3, 0, 1, 2, 4).unsqueeze(4)
-        sampled = deformable_sampling(value, [(rows, columns)], locations, weights)
+        planes = (t.unflatten(-1, (_QUEUE, self.points)) for t in (x, y, weights / _QUEUE))
+        sampled = sample_two_maps(value, size, *planes)
         return query_BCD + F.dropout(self.output(sampled), self.dropout, self.training)
 
 
@@ -92,15 +85,17 @@ class SpatialAttention(nn.Module):
         value = self.value(features_GVD).unflatten(-1, (self.heads, -1))
         # Offsets and weights depend on the cell alone: predicted once, then handed to its cameras.
         flat = query_BCD.flatten(0, 1)
-        offsets = self.offsets(flat).float().view(-1, self.heads, self.levels, self.points, 2)
-        weights = self.weights(flat).float().view(-1, self.heads, self.levels * self.points).softmax(-1)
-        weights = weights.view(-1, self.heads, self.levels, self.points)
-        scale = offsets.new_tensor([[w, h] for h, w in sizes])
+        per_head = self.levels * self.points
+        predicted = predict_samples([flat], self.offsets, self.weights, self.heads, per_head)
+        x, y, weights = (
+            t.index_select(0, geometry.cell_K).unflatten(-1, (self.levels, self.points)) for t in predicted
+        )
         # Point p looks from pillar height p mod heights.
+        scale = x.new_tensor([[w, h] for h, w in sizes])
         repeats = self.points // self.heights
         anchors = (geometry.points_KZ2[:, None] * scale[:, None] - 0.5).repeat(1, 1, repeats, 1)
-        pixels = anchors[:, None] + offsets.index_select(0, geometry.cell_K)
-        sampled = sample_pairs(value, sizes, pixels, weights.index_select(0, geometry.cell_K), geometry)
+        x, y = x + anchors[:, None, ..., 0], y + anchors[:, None, ..., 1]
+        sampled = sample_pairs(value, sizes, x, y, weights, geometry)
         if len(sampled):
             share = geometry.share_CM.to(sampled.dtype)
             slots = F.embedding_bag(geometry.pairs_of_cell_CM, sampled, per_sample_weights=share, mode="sum")

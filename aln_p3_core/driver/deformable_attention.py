@@ -1,11 +1,11 @@
-"""Multi-scale deformable sampling in plain torch, and the deformable cross-attention to the BEV.
+"""Multi-scale deformable sampling in plain torch.
 
 Sampling is bilinear with zeros outside; a location in 0..1 is pixel `location * size - 0.5` (Deformable
 DETR; the golden cases of the released operator are a test).
 
-Two forms compute the same sum. On a CPU without gradients, the four corners of every point become rows of
-one table, and a whole query is one weighted bag of rows: `embedding_bag` reads each row once and never
-stores the samples. Elsewhere `grid_sample` is used, which has the better backward pass and GPU kernel.
+Two forms compute the same sum. On a CPU without gradients every corner of every point is a row of one
+table, and a query is a weighted bag of rows: `embedding_bag` reads each row once and never stores the
+samples. Elsewhere `grid_sample` is used, which has the better backward pass and GPU kernel.
 
 Suffixes: G groups (a camera, or a sample of the batch), Q queries, H heads, L levels, P points, d = D / H.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -31,42 +31,59 @@ def deformable_sampling(value_GVHd: Tensor, sizes: Sizes, locations_GQHLP2: Tens
     Args:
         value_GVHd: values of all levels, one after the other, each row by row.
         sizes: (height, width) of every level.
-        locations_GQHLP2: x, y in 0..1 over the level's map. With a leading dimension of S sources, [S, G, Q,
-            H, L, P, 2], the results of the sources are added up; the values are then [S * G, ...] (source
-            by source), or [G, ...] where all sources read the same map.
-        weights_GQHLP: weight of every sample, with the same leading dimension.
+        locations_GQHLP2: x, y in 0..1 over the level's map.
+        weights_GQHLP: weight of every sample.
 
     Returns:
         [G, Q, H * d] in the dtype of the values.
     """
-    if locations_GQHLP2.dim() == 6:
-        locations_GQHLP2, weights_GQHLP = locations_GQHLP2[None], weights_GQHLP[None]
-    sources, groups, queries = locations_GQHLP2.shape[:3]
     scale = locations_GQHLP2.new_tensor([[w, h] for h, w in sizes])
-    pixels = locations_GQHLP2 * scale[:, None] - 0.5
-    if _prefers_grid(value_GVHd, pixels, weights_GQHLP):
-        if len(value_GVHd) < sources * groups:
-            value_GVHd = value_GVHd.repeat(sources, 1, 1, 1)
-        sampled = _sample_with_grid(value_GVHd, sizes, pixels.flatten(0, 1), weights_GQHLP.flatten(0, 1))
-        return sampled.unflatten(0, (sources, groups)).sum(0)
-    table = SamplingTable.build(value_GVHd, sizes)
-    group = torch.arange(sources * groups, device=pixels.device) % len(value_GVHd)
-    group_SQ = group.repeat_interleave(queries).view(sources, -1)
-    return table.sample(pixels.flatten(1, 2), weights_GQHLP.flatten(1, 2), group_SQ).unflatten(0, (groups, queries))
+    x, y = (locations_GQHLP2 * scale[:, None] - 0.5).unbind(-1)
+    return sample_pixels(value_GVHd, sizes, x, y, weights_GQHLP)
+
+
+def sample_pixels(value_GVHd: Tensor, sizes: Sizes, x_GQHLP: Tensor, y_GQHLP: Tensor, weights_GQHLP: Tensor) -> Tensor:
+    """`deformable_sampling` with the locations in pixels (pixel centres at whole numbers)."""
+    groups, queries = x_GQHLP.shape[:2]
+    if _prefers_grid(value_GVHd, x_GQHLP, weights_GQHLP):
+        return _sample_with_grid(value_GVHd, sizes, x_GQHLP, y_GQHLP, weights_GQHLP)
+    group_Q = torch.arange(groups, device=x_GQHLP.device).repeat_interleave(queries)
+    planes = (t.flatten(0, 1) for t in (x_GQHLP, y_GQHLP, weights_GQHLP))
+    return _sample_with_bags(value_GVHd, sizes, *planes, group_Q[:, None]).unflatten(0, (groups, queries))
+
+
+def sample_two_maps(
+    value_2GVHd: Tensor, size: tuple[int, int], x_GQH2P: Tensor, y_GQH2P: Tensor, weights_GQH2P: Tensor
+) -> Tensor:
+    """Sums samples of two maps, one level each: [G, Q, H * d].
+
+    `value_2GVHd` holds the first map of every sample, then the second ones; or the one map that serves as
+    both, [G, ...].
+    """
+    groups, queries, heads, _, points = x_GQH2P.shape
+    one_map = len(value_2GVHd) == groups
+    if _prefers_grid(value_2GVHd, x_GQH2P, weights_GQH2P):
+        if one_map:
+            value_2GVHd = value_2GVHd.repeat(2, 1, 1, 1)
+        planes = (t.permute(3, 0, 1, 2, 4).flatten(0, 1).unsqueeze(3) for t in (x_GQH2P, y_GQH2P, weights_GQH2P))
+        return _sample_with_grid(value_2GVHd, [size], *planes).unflatten(0, (2, groups)).sum(0)
+    planes = (t.reshape(groups * queries, heads, 1, 2 * points) for t in (x_GQH2P, y_GQH2P, weights_GQH2P))
+    group_Q = torch.arange(groups, device=x_GQH2P.device).repeat_interleave(queries)
+    second = torch.tensor([0, 0 if one_map else groups], device=x_GQH2P.device).repeat_interleave(points)
+    return _sample_with_bags(value_2GVHd, [size], *planes, group_Q[:, None] + second).unflatten(0, (groups, queries))
 
 
 def sample_pairs(
-    value_GVHd: Tensor, sizes: Sizes, pixels_KHLP2: Tensor, weights_KHLP: Tensor, geometry: CameraGeometry
+    value_GVHd: Tensor, sizes: Sizes, x_KHLP: Tensor, y_KHLP: Tensor, weights_KHLP: Tensor, geometry: CameraGeometry
 ) -> Tensor:
     """Samples for each (camera, cell) pair from its camera's maps: [K, H * d]. Locations are in pixels."""
-    if _prefers_grid(value_GVHd, pixels_KHLP2, weights_KHLP):
+    if _prefers_grid(value_GVHd, x_KHLP, weights_KHLP):
         padded = geometry.padded_GL
-        pixels = pixels_KHLP2.index_select(0, padded.flatten()).unflatten(0, padded.shape)
-        weights = weights_KHLP.index_select(0, padded.flatten()).unflatten(0, padded.shape)
-        sampled = _sample_with_grid(value_GVHd, sizes, pixels, weights)
-        return sampled.flatten(0, 1).index_select(0, geometry.slot_K)
-    table = SamplingTable.build(value_GVHd, sizes)
-    return table.sample(pixels_KHLP2[None], weights_KHLP[None], geometry.group_K[None])
+        planes = (
+            t.index_select(0, padded.flatten()).unflatten(0, padded.shape) for t in (x_KHLP, y_KHLP, weights_KHLP)
+        )
+        return _sample_with_grid(value_GVHd, sizes, *planes).flatten(0, 1).index_select(0, geometry.slot_K)
+    return _sample_with_bags(value_GVHd, sizes, x_KHLP, y_KHLP, weights_KHLP, geometry.group_K[:, None])
 
 
 def _prefers_grid(*tensors: Tensor) -> bool:
@@ -74,17 +91,19 @@ def _prefers_grid(*tensors: Tensor) -> bool:
     return needs_grad or tensors[0].is_cuda
 
 
-def _sample_with_grid(value_GVHd: Tensor, sizes: Sizes, pixels_GQHLP2: Tensor, weights_GQHLP: Tensor) -> Tensor:
+def _sample_with_grid(
+    value_GVHd: Tensor, sizes: Sizes, x_GQHLP: Tensor, y_GQHLP: Tensor, weights_GQHLP: Tensor
+) -> Tensor:
     groups, _, heads, width = value_GVHd.shape
-    queries = pixels_GQHLP2.shape[1]
+    queries = x_GQHLP.shape[1]
     total: Tensor | None = None
     start = 0
     for level, (h, w) in enumerate(sizes):
         maps = value_GVHd[:, start : start + h * w].permute(0, 2, 3, 1).reshape(groups * heads, width, h, w)
         start += h * w
-        scale = pixels_GQHLP2.new_tensor([2.0 / w, 2.0 / h])
-        grid = (pixels_GQHLP2[:, :, :, level] + 0.5) * scale - 1.0
-        grid = grid.transpose(1, 2).flatten(0, 1).to(maps.dtype)
+        x = (x_GQHLP[:, :, :, level] + 0.5) * (2.0 / w) - 1.0
+        y = (y_GQHLP[:, :, :, level] + 0.5) * (2.0 / h) - 1.0
+        grid = torch.stack([x, y], dim=-1).transpose(1, 2).flatten(0, 1).to(maps.dtype)
         samples = F.grid_sample(maps, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
         weights = weights_GQHLP[:, :, :, level].transpose(1, 2).reshape(groups * heads, 1, queries, -1)
         part = (samples * weights.to(samples.dtype)).sum(-1)
@@ -93,71 +112,104 @@ def _sample_with_grid(value_GVHd: Tensor, sizes: Sizes, pixels_GQHLP2: Tensor, w
     return total.unflatten(0, (groups, heads)).permute(0, 3, 1, 2).flatten(2)
 
 
-@dataclass(slots=True)
-class SamplingTable:
-    """Values laid out for `embedding_bag`: one row a pixel and head.
+def _sample_with_bags(
+    value_GVHd: Tensor, sizes: Sizes, x_QHLP: Tensor, y_QHLP: Tensor, weights_QHLP: Tensor, group_QP: Tensor
+) -> Tensor:
+    """[Q, H * d]. `group_QP` [Q, 1 or P]: whose maps a sample reads.
 
-    Every map has a border of zeros, one pixel at the low side and two at the high side. Coordinates are
-    clamped into it, so samples outside need no mask and a point beyond the border adds exactly nothing.
+    Every map gets a border of zeros, one pixel at the low side and two at the high side, and coordinates are
+    clamped into it: samples outside need no mask, and a point beyond the border adds exactly nothing. The
+    four corners share one index, each against the table moved by a corner.
     """
+    queries, heads, _, points = x_QHLP.shape
+    rows_Nd, rows_per_group, starts = _bordered_table(value_GVHd, sizes)
+    device = x_QHLP.device
+    total: Tensor | None = None
+    head = torch.arange(heads, device=device)
+    origin_QHP = (group_QP[:, None] * rows_per_group) * heads + head[:, None]
+    for level, (h, w) in enumerate(sizes):
+        # Fresh large tensors cost page faults, so everything that can happens in place.
+        x, y = x_QHLP[:, :, level].clamp(-1.0, w), y_QHLP[:, :, level].clamp(-1.0, h)
+        x0, y0 = x.floor(), y.floor()
+        fx, fy = x.sub_(x0), y.sub_(y0)
+        # Exact in float32: a map with its border has far fewer than 2 ** 24 rows.
+        corner = x0.add_(y0, alpha=w + 3).mul_(heads).long()
+        corner += origin_QHP + (starts[level] + w + 4) * heads
+        weights = weights_QHLP[:, :, level]
+        right = fx.mul_(weights)
+        left = weights - right
+        low_left, low_right = left * fy, fy.mul_(right)
+        corners = (left.sub_(low_left), right.sub_(low_right), low_left, low_right)
+        steps = (0, heads, (w + 3) * heads, (w + 4) * heads)
+        index = corner.view(queries * heads, points)
+        for corner_weights, step in zip(corners, steps, strict=True):
+            bags = F.embedding_bag(
+                index,
+                rows_Nd[step:],
+                per_sample_weights=corner_weights.to(rows_Nd.dtype).view(index.shape),
+                mode="sum",
+            )
+            total = bags if total is None else total.add_(bags)
+    assert total is not None
+    return total.view(queries, -1)
 
-    rows_Nd: Tensor
-    sizes: Sizes
-    rows_per_group: int
-    heads: int
 
-    @classmethod
-    def build(cls, value_GVHd: Tensor, sizes: Sizes) -> SamplingTable:
-        groups, _, heads, width = value_GVHd.shape
-        rows_per_group = sum((h + 3) * (w + 3) for h, w in sizes)
-        rows = value_GVHd.new_zeros(groups, rows_per_group, heads, width)
-        source = target = 0
-        for h, w in sizes:
-            padded = rows[:, target : target + (h + 3) * (w + 3)].view(groups, h + 3, w + 3, heads, width)
-            padded[:, 1 : h + 1, 1 : w + 1] = value_GVHd[:, source : source + h * w].unflatten(1, (h, w))
-            source += h * w
-            target += (h + 3) * (w + 3)
-        return cls(rows.view(-1, width), sizes, rows_per_group, heads)
+def _bordered_table(value_GVHd: Tensor, sizes: Sizes) -> tuple[Tensor, int, list[int]]:
+    """Rows [N, d] of all bordered maps (pixel-major, head fastest), pixels per group, first pixel of each level.
 
-    def sample(self, pixels_SQHLP2: Tensor, weights_SQHLP: Tensor, group_SQ: Tensor) -> Tensor:
-        """[Q, H * d]: for each query the weighted sum over its S sources, each reading its own group's maps."""
-        sources, queries, heads, levels, points = weights_SQHLP.shape
-        device = pixels_SQHLP2.device
-        width = torch.tensor([w for _, w in self.sizes], device=device)
-        low = pixels_SQHLP2.new_tensor(-1.0)
-        high = pixels_SQHLP2.new_tensor([[w, h] for h, w in self.sizes])[:, None]
-        pixels = torch.clamp(pixels_SQHLP2, low, high)
-        corner = pixels.floor()
-        fx, fy = (pixels - corner).unbind(-1)
-        x0, y0 = corner.unbind(-1)
+    A few rows more at the end let every corner of a clamped point stay inside the table.
+    """
+    groups, _, heads, width = value_GVHd.shape
+    areas = [(h + 3) * (w + 3) for h, w in sizes]
+    starts = [sum(areas[:level]) for level in range(len(areas))]
+    per_group = sum(areas)
+    rows = value_GVHd.new_zeros(groups * per_group + max(w for _, w in sizes) + 5, heads, width)
+    grouped = rows[: groups * per_group].view(groups, per_group, heads, width)
+    source = 0
+    for (h, w), start, area in zip(sizes, starts, areas, strict=True):
+        padded = grouped[:, start : start + area].view(groups, h + 3, w + 3, heads, width)
+        padded[:, 1 : h + 1, 1 : w + 1] = value_GVHd[:, source : source + h * w].unflatten(1, (h, w))
+        source += h * w
+    return rows.view(-1, width), per_group, starts
 
-        starts = [0]
-        for h, w in self.sizes[:-1]:
-            starts.append(starts[-1] + (h + 3) * (w + 3))
-        # Row of the pixel (x0, y0) in its group's part of the table; +1 steps over the low border.
-        stride = (width + 3)[:, None]
-        origin = torch.tensor(starts, device=device)[:, None] + stride + 1
-        pixel = y0.long() * stride + x0.long() + origin
-        pixel += (group_SQ * self.rows_per_group)[:, :, None, None, None]
-        head = torch.arange(heads, device=device)[:, None, None]
-        first = pixel * self.heads + head
 
-        index = torch.empty(queries, heads, sources, 4, levels, points, dtype=torch.long, device=device)
-        weight = torch.empty(index.shape, dtype=self.rows_Nd.dtype, device=device)
-        wx1 = fx * weights_SQHLP
-        wx0 = weights_SQHLP - wx1
-        bottom_left, bottom_right = wx0 * fy, wx1 * fy
-        corners = (wx0 - bottom_left, wx1 - bottom_right, bottom_left, bottom_right)
-        down = stride * self.heads
-        steps = (torch.zeros_like(down), torch.full_like(down, self.heads), down, down + self.heads)
-        for i, (corner_weight, step) in enumerate(zip(corners, steps, strict=True)):
-            weight[:, :, :, i] = corner_weight.permute(1, 2, 0, 3, 4)
-            index[:, :, :, i] = (first + step).permute(1, 2, 0, 3, 4)
-        per_bag = sources * 4 * levels * points
-        bags = F.embedding_bag(
-            index.view(-1, per_bag), self.rows_Nd, per_sample_weights=weight.view(-1, per_bag), mode="sum"
-        )
-        return bags.view(queries, -1)
+def predict_samples(
+    inputs: Sequence[Tensor], offsets: nn.Linear, weights: nn.Linear, heads: int, share_over: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Sampling offsets x, y (pixels) and weights, each [..., H, samples] in float32.
+
+    Args:
+        inputs: parts [..., D] of the layers' input; together they stand for their concatenation, which is
+            never made.
+        offsets, weights: the layers; offsets are ordered head, sample, (x, y).
+        heads: number of heads.
+        share_over: how many neighbouring samples share a softmax.
+    """
+    # One product that yields all x, then all y, then all logits: planes, not pairs.
+    matrix = torch.cat([offsets.weight[0::2], offsets.weight[1::2], weights.weight])
+    bias = torch.cat([offsets.bias[0::2], offsets.bias[1::2], weights.bias])
+    parts = matrix.chunk(len(inputs), dim=1)
+    predicted = F.linear(inputs[0], parts[0], bias)
+    for x, part in zip(inputs[1:], parts[1:], strict=True):
+        predicted = predicted + F.linear(x, part)
+    x, y, logits = (t.float().unflatten(-1, (heads, -1)) for t in predicted.chunk(3, dim=-1))
+    return x, y, _softmax_in_groups(logits, share_over)
+
+
+def _softmax_in_groups(logits: Tensor, size: int) -> Tensor:
+    """Softmax over runs of `size` neighbours of the last dimension."""
+    if torch.is_grad_enabled() or logits.is_cuda:
+        return logits.unflatten(-1, (-1, size)).softmax(-1).flatten(-2)
+    # A product with ones sums short runs far faster than a reduction. The maximum is one for all heads, so
+    # a head that lies 60 below it would be flattened: e ** -60 is as good as never.
+    flat = logits.flatten(-2)
+    exponentials = flat.sub(flat.amax(-1, keepdim=True)).clamp_(min=-60.0).exp_()
+    return exponentials.div_(exponentials @ _ones_in_blocks(flat.shape[-1], size)).view_as(logits)
+
+
+@lru_cache(maxsize=16)
+def _ones_in_blocks(total: int, size: int) -> Tensor:
+    return torch.kron(torch.eye(total // size), torch.ones(size, size))
 
 
 def init_ring_offsets(layer: nn.Linear, heads: int, groups: int, points: int) -> None:
@@ -189,11 +241,12 @@ class BevCrossAttention(nn.Module):
         """`reference_BQ2` is x, y in 0..1 over the BEV (float32). Returns [B, Q, D]."""
         rows, columns = bev_BRSD.shape[1:3]
         positioned = query_BQD + position_BQD
-        offsets = self.offsets(positioned).float().unflatten(-1, (self.heads, 1, self.points, 2))
-        weights = self.weights(positioned).float().unflatten(-1, (self.heads, 1, self.points)).softmax(-1)
-        locations = reference_BQ2[:, :, None, None, None] + offsets / offsets.new_tensor([columns, rows])
+        x, y, weights = predict_samples([positioned], self.offsets, self.weights, self.heads, self.points)
+        x = x + (reference_BQ2[..., 0, None, None] * columns - 0.5)
+        y = y + (reference_BQ2[..., 1, None, None] * rows - 0.5)
         value = self.value(bev_BRSD.flatten(1, 2)).unflatten(-1, (self.heads, -1))
-        sampled = deformable_sampling(value, [(rows, columns)], locations, weights)
+        planes = (t.unsqueeze(-2) for t in (x, y, weights))
+        sampled = sample_pixels(value, [(rows, columns)], *planes)
         return query_BQD + F.dropout(self.output(sampled), self.dropout, self.training)
 
 
