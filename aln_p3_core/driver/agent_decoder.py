@@ -17,6 +17,7 @@ from aln_p3_core.driver.attention import (
     inverse_sigmoid,
     norm_mlp,
     relu_mlp,
+    run_head,
     set_prior_probability,
 )
 from aln_p3_core.driver.deformable_attention import BevCrossAttention
@@ -92,10 +93,10 @@ class AgentDecoder(nn.Module):
         heads = zip(self.layers, self.class_heads, self.box_heads, strict=True)
         for i, (layer, class_head, box_head) in enumerate(heads):
             query = layer(f"agent_decoder.layer{i}", query, position, reference[..., :2], bev_BRSD)
-            code = box_head(query.float())
+            code = run_head(box_head, query)
             refined = (code[..., [0, 1, 4]] + inverse_sigmoid(reference)).sigmoid()
             center = refined * size + low
-            logits.append(class_head(query.float()))
+            logits.append(run_head(class_head, query))
             boxes.append(torch.cat([center[..., :2], code[..., 2:4], center[..., 2:], code[..., 5:]], dim=-1))
             # Each layer learns its own step only: no gradient through the reference (Deformable DETR, A.3).
             reference = refined.detach()

@@ -124,6 +124,15 @@ def norm_mlp(width_in: int, hidden: int, width_out: int) -> nn.Sequential:
     )
 
 
+def run_head(head: nn.Sequential, x: Tensor) -> Tensor:
+    """Runs a head in its own types: hidden layers as cast, the last layer and its result in float32."""
+    x = x.to(head[0].weight.dtype)
+    *hidden, last = head
+    for layer in hidden:
+        x = layer(x)
+    return last(x.float())
+
+
 def set_prior_probability(head: nn.Sequential, probability: float = 0.01) -> nn.Sequential:
     """Biases a classification head so that everything starts out improbable (focal loss paper, section 4.1)."""
     last = head[-1]

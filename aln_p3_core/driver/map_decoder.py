@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from aln_p3_core.config import DriverConfig
 from aln_p3_core.driver.agent_decoder import DecoderLayer
-from aln_p3_core.driver.attention import inverse_sigmoid, norm_mlp, relu_mlp, set_prior_probability
+from aln_p3_core.driver.attention import inverse_sigmoid, norm_mlp, relu_mlp, run_head, set_prior_probability
 from aln_p3_core.driver.tap import tap
 
 
@@ -80,9 +80,9 @@ class MapDecoder(nn.Module):
         heads = zip(self.layers, self.class_heads, self.point_heads, strict=True)
         for i, (layer, class_head, point_head) in enumerate(heads):
             query = layer(f"map_decoder.layer{i}", query, position, reference, bev_BRSD)
-            refined = (point_head(query.float()) + inverse_sigmoid(reference)).sigmoid()
+            refined = (run_head(point_head, query) + inverse_sigmoid(reference)).sigmoid()
             reference = refined.detach()
-            logits.append(class_head(query.unflatten(1, shape).float().mean(dim=2)))
+            logits.append(run_head(class_head, query.unflatten(1, shape).float().mean(dim=2)))
             points.append(refined.unflatten(1, shape))
             states.append(query)
         tap("map_decoder.references", lambda: torch.stack(points).flatten(2, 3))

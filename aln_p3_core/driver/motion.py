@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from aln_p3_core.config import DriverConfig
 from aln_p3_core.driver.agent_decoder import AgentDecoderOutputs
-from aln_p3_core.driver.attention import InteractionLayer, norm_mlp, relu_mlp
+from aln_p3_core.driver.attention import InteractionLayer, norm_mlp, relu_mlp, run_head
 from aln_p3_core.driver.map_decoder import MapDecoderOutputs
 from aln_p3_core.driver.tap import tap
 
@@ -116,12 +116,10 @@ class Motion(nn.Module):
         tap("motion.map_out", of_map)
         motion = torch.cat([among_agents.view(batch, queries, modes, width), of_map], dim=-1)
         tap("motion.states", motion)
-        head_dtype = self.forecast_head[0].weight.dtype
-        hidden = motion.to(head_dtype)
         return MotionOutputs(
             motion,
-            self.forecast_head(hidden).float().unflatten(-1, (-1, 2)),
-            self.mode_head(hidden).float().squeeze(-1),
+            run_head(self.forecast_head, motion).unflatten(-1, (-1, 2)),
+            run_head(self.mode_head, motion).squeeze(-1),
         )
 
     def _relative_anchors(self, centers_BQ2: Tensor, points_BVP2: Tensor) -> tuple[Tensor, Tensor]:

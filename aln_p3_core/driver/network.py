@@ -30,8 +30,8 @@ PRECISIONS: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloa
 class DriverNetwork(nn.Module):
     """The whole driver as one module. Works at any batch size.
 
-    Heads, reference points, sampling locations and the planner stay in float32 in every precision: a box
-    is a logit times sixty metres, and bfloat16 has three digits.
+    In every precision the last layer of each head, reference points and sampling locations stay in float32:
+    a box is a logit times sixty metres, and bfloat16 has three digits.
     """
 
     def __init__(self, config: DriverConfig, load_pretrained: bool = True) -> None:
@@ -104,7 +104,7 @@ class DriverNetwork(nn.Module):
         )
 
     def set_precision(self, precision: Precision | torch.dtype) -> DriverNetwork:
-        """Casts the heavy parts; heads and everything that carries coordinates stay in float32.
+        """Casts the heavy parts; whatever carries coordinates stays in float32.
 
         Use this instead of `.to(dtype)`, which would cast those too.
         """
@@ -125,6 +125,8 @@ class DriverNetwork(nn.Module):
         ]
         for module in heavy:
             module.to(dtype)
+        for head in (*self.map_decoder.point_heads, self.motion.forecast_head, self.motion.mode_head):
+            head[:-1].to(dtype)
         if self.bev_encoder.can_bus is not None:
             self.bev_encoder.can_bus.float()
         return self

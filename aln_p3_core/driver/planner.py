@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from aln_p3_core.config import DriverConfig
 from aln_p3_core.driver.agent_decoder import AgentDecoderOutputs
-from aln_p3_core.driver.attention import InteractionLayer, relu_mlp
+from aln_p3_core.driver.attention import InteractionLayer, relu_mlp, run_head
 from aln_p3_core.driver.map_decoder import MapDecoderOutputs
 from aln_p3_core.driver.motion import nearest_points
 from aln_p3_core.driver.tap import tap
@@ -74,7 +74,7 @@ class Planner(nn.Module):
         )
         feature = torch.cat([of_agents, of_map], dim=-1)
         tap("planner.feature", feature)
-        offsets = self.plan_head(feature.float()[:, 0])
+        offsets = run_head(self.plan_head, feature[:, 0])
         planner = self.config.planner
         return offsets.view(batch, planner.commands, planner.steps, 2), feature[:, 0]
 
