@@ -47,8 +47,10 @@ class ConvNorm(nn.Module):
         pad_same: bool = False,
     ) -> None:
         super().__init__()
-        # TensorFlow's "same" padding: a strided convolution of an even size is padded at the far side only.
-        self.pad = ((kernel - stride) // 2, (kernel - stride + 1) // 2) if pad_same and stride > 1 else None
+        # TensorFlow's "same" padding of an image of even size: more at the far side than at the near one.
+        self.pad: tuple[int, int] | None = (
+            ((kernel - stride) // 2, (kernel - stride + 1) // 2) if pad_same and stride > 1 else None
+        )
         padding = 0 if self.pad else kernel // 2
         self.conv = nn.Conv2d(channels_in, channels_out, kernel, stride, padding, groups=groups, bias=False)
         self.norm: nn.Module = nn.BatchNorm2d(channels_out, eps=eps)
@@ -63,9 +65,19 @@ class ConvNorm(nn.Module):
 
     @torch.no_grad()
     def fuse(self) -> None:
+        """Folds the norm into the convolution, and one-sided padding into its kernel."""
         norm = self.norm
         assert isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None
         scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
         self.conv.weight.mul_(scale[:, None, None, None])
         self.conv.bias = nn.Parameter(norm.bias - norm.running_mean * scale)
         self.norm = nn.Identity()
+        if self.pad is not None:
+            # A kernel with one more row and column of zeros, padded evenly, reads the same pixels of an
+            # image of even size: no padded copy of the image is made.
+            before, _ = self.pad
+            grown = F.pad(self.conv.weight, (1, 0, 1, 0))
+            self.conv.weight = nn.Parameter(grown)
+            self.conv.kernel_size = (grown.shape[-2], grown.shape[-1])
+            self.conv.padding = (before + 1, before + 1)
+            self.pad = None
