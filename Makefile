@@ -3,7 +3,8 @@
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
-START_PYTHON := $(or $(PYTHON),python3)
+# Starts the set-up program, which finds the Python to build the environment with (PYTHON=).
+START_PYTHON := $(shell command -v python3 || echo '$(PYTHON)')
 export TORCH TORCH_INDEX PYTHON
 
 # A sourced ROS 2 distribution brings its own rclpy and libraries, which must not be mixed with those of the wheels.

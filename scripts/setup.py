@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 
 from setup_progress import Progress, SetupError
-from setup_system import find_python, install_packages, missing_packages
+from setup_system import Python, find_python, install_packages, missing_packages
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 VENV = REPOSITORY / ".venv"
@@ -71,11 +71,13 @@ class Setup:
     def __init__(self) -> None:
         self.environment = clean_environment()
         self.progress = Progress(LOG)
+        self.torch_choice = ""
         self.python = VENV / "bin" / "python"
         self.changed = False
 
     def run_all(self) -> None:
         """Runs all steps in order."""
+        self.torch_choice = self._torch_choice()
         self.virtual_environment()
         self.torch()
         self.python_packages()
@@ -112,18 +114,7 @@ class Setup:
         python = find_python(wanted, self.environment)
         if python is not None and python.version == existing and self.is_fresh("venv", existing):
             return
-        packages = missing_packages(python)
-        if packages:
-            self.progress.begin(f"system packages ({' '.join(packages)})")
-            install_packages(packages, self.progress, self.environment, REPOSITORY)
-            self.progress.end()
-            python = find_python(wanted, self.environment)
-            packages = missing_packages(python)
-        if python is None or packages:
-            raise SetupError(
-                f"installed, but still not found on PATH: {' '.join(packages)}",
-                f"look at PATH ({os.environ.get('PATH', '')}); another Python is named with PYTHON=/path/to/python3.12",
-            )
+        python = self._system_packages(python)
         self.progress.begin(f"virtual environment with Python {python.version}")
         if python.version != existing:
             if VENV.exists():
@@ -131,6 +122,22 @@ class Setup:
             self.run(python.executable, "-m", "venv", str(VENV), advice=f"is there room on the disk? Log: {LOG}")
         self.pip("-c", str(CONSTRAINTS), "setuptools")
         self.stamp("venv", python.version, python.executable)
+
+    def _system_packages(self, python: Python | None) -> Python:
+        """Installs what is missing of compilers, headers and Python, and returns the Python to use."""
+        packages = missing_packages(python)
+        if packages:
+            self.progress.begin(f"system packages ({' '.join(packages)})")
+            install_packages(packages, self.progress, self.environment, REPOSITORY)
+            self.progress.end()
+            python = python or find_python("", self.environment)
+            packages = missing_packages(python and find_python(python.executable, self.environment))
+        if python is None or packages:
+            raise SetupError(
+                f"installed, but still not found on PATH: {' '.join(packages)}",
+                f"look at PATH ({os.environ.get('PATH', '')}); another Python is named with PYTHON=/path/to/python3.12",
+            )
+        return python
 
     def _existing_version(self) -> str:
         """Python version of the environment in .venv; empty where it is not whole or was made in another folder."""
@@ -144,13 +151,8 @@ class Setup:
 
     def torch(self) -> None:
         """The build of torch that was asked for, before anything else pulls in another one."""
-        choice, index = os.environ.get("TORCH", ""), os.environ.get("TORCH_INDEX", "")
-        if choice not in ("", "cpu", "cuda"):
-            raise SetupError(f"TORCH={choice} is neither cpu nor cuda", "give TORCH=cpu or TORCH=cuda, or leave it out")
-        installed = self._installed_torch()
+        choice, index = self.torch_choice, os.environ.get("TORCH_INDEX", "")
         version = re.search(r"^torch==(\S+)", CONSTRAINTS.read_text(), re.MULTILINE)[1]
-        if not choice:
-            choice = installed or ("cuda" if self._sees_gpu() else "cpu")
         key = f"{choice} {version}"
         if self.is_fresh("torch", key):
             return
@@ -167,10 +169,14 @@ class Setup:
         self._check_torch(choice)
         self.stamp("torch", key)
 
-    @staticmethod
-    def _installed_torch() -> str:
+    def _torch_choice(self) -> str:
+        """cpu or cuda: what TORCH says, else what is installed, else what the machine has."""
+        choice = os.environ.get("TORCH", "")
+        if choice not in ("", "cpu", "cuda"):
+            raise SetupError(f"TORCH={choice} is neither cpu nor cuda", "give TORCH=cpu or TORCH=cuda, or leave it out")
         stamp = STAMPS / "torch"
-        return stamp.read_text().split()[0] if stamp.is_file() else ""
+        installed = stamp.read_text().split()[0] if stamp.is_file() else ""
+        return choice or installed or ("cuda" if self._sees_gpu() else "cpu")
 
     @staticmethod
     def _sees_gpu() -> bool:
@@ -224,6 +230,7 @@ class Setup:
         key = files_hash(CONSTRAINTS, REPOSITORY / "setup.py", *scripts, *sources)
         if self.is_fresh("messages", key):
             return
+        self._system_packages(find_python(str(self.python), self.environment))
         self.progress.begin("messages and services (CMake)")
         for script in scripts:
             self.run(

@@ -96,21 +96,21 @@ def test_key_follows_contents_and_names_of_files(
 def test_unknown_build_of_torch_is_refused(setup_program: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH", "rocm")
     with pytest.raises(SetupError, match="TORCH=rocm is neither cpu nor cuda"):
-        setup_program.Setup().torch()
+        setup_program.Setup().run_all()
 
 
-def test_choice_of_torch_is_kept_when_none_is_given(setup_program: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TORCH", raising=False)
-    monkeypatch.delenv("TORCH_INDEX", raising=False)
+@pytest.mark.parametrize(("given", "chosen"), [("", "cpu"), ("cuda", "cuda")])
+def test_installed_build_of_torch_is_kept_unless_another_is_asked_for(
+    setup_program: ModuleType, monkeypatch: pytest.MonkeyPatch, given: str, chosen: str
+) -> None:
+    for step in ("virtual_environment", "torch", "python_packages", "ros_wheels", "messages"):
+        monkeypatch.setattr(setup_program.Setup, step, lambda _: None)
     monkeypatch.setattr(setup_program.Setup, "_sees_gpu", staticmethod(lambda: True))
-    monkeypatch.setattr(setup_program.Setup, "pip", lambda *_: pytest.fail("nothing is to be installed"))
+    monkeypatch.setenv("TORCH", given)
     setup = setup_program.Setup()
-    version = next(
-        line.split("==")[1] for line in setup_program.CONSTRAINTS.read_text().splitlines() if line.startswith("torch==")
-    )
-    setup.stamp("torch", f"cpu {version}")
-    setup.torch()
-    assert setup.is_fresh("torch", f"cpu {version}")
+    setup.stamp("torch", "cpu 2.0")
+    setup.run_all()
+    assert setup.torch_choice == chosen
 
 
 def test_every_requirement_is_pinned() -> None:
