@@ -149,7 +149,7 @@ _REPLAY = (
     Argument("at_end", "exit", "After the last message.", choices=("exit", "idle")),
     Argument("ground_truth", "false", "Publish the annotated objects.", bool),
     Argument("command", "none", "Route command: none, right, left, straight or ground_truth."),
-    Argument("wait_for_subscribers", "", "Longest wait for image subscribers, s; empty: 5, with the driver 120."),
+    Argument("wait_for_subscribers", "", "Longest wait for image subscribers, s; empty: 5, with driver or view 300."),
     Argument("replay_params", "", "YAML file with parameters of replay_node, over config/replay.yaml."),
     Argument("driver", "false", "Also start the driver.", bool),
     Argument("view", "false", "Also start the view.", bool),
@@ -234,6 +234,11 @@ def _view_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]:
 def _replay_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]:
     if bool(values["root"]) == bool(values["bag"]):
         raise ConfigError("replay needs either root:=FOLDER (nuScenes-schema data) or bag:=FOLDER (a ROS 2 bag)")
+    on_replay = {**values, "use_sim_time": True}
+    nodes = _driver_nodes(on_replay, topics) if values["driver"] else []
+    nodes += _view_nodes(on_replay, topics) if values["view"] or values["rviz"] else []
+    # Nobody misses the first frame: the driver subscribes when its model is loaded and warm.
+    followers = [node for node in nodes if node.name in ("driver_node", "view_node")]
     wait = values["wait_for_subscribers"]
     parameters: dict[str, Any] = {
         key: str(Path(values[key]).expanduser().absolute()) for key in ("root", "bag") if values[key]
@@ -248,8 +253,10 @@ def _replay_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]
         "ground_truth": values["ground_truth"],
         "command": values["command"],
         "image_transport": _transport(values, topics),
-        # The driver subscribes when its model is loaded and warm.
-        "wait_for_subscribers_s": _number("wait_for_subscribers", wait) if wait else 120.0 if values["driver"] else 5.0,
+        "wait_for_subscribers_s": _number("wait_for_subscribers", wait) if wait else 300.0 if followers else 5.0,
+        # The plan for the last frame is made after it has been sent.
+        "linger_s": 5.0 if followers else 0.5,
+        "wait_for_nodes": [node.name for node in followers],
     }
     replay = NodeSpec(
         "replay_node",
@@ -259,9 +266,6 @@ def _replay_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]
         parameter_files=_files("replay", values["replay_params"]),
         remappings=tuple(topics.remappings()),
     )
-    followers = {**values, "use_sim_time": True}
-    nodes = _driver_nodes(followers, topics) if values["driver"] else []
-    nodes += _view_nodes(followers, topics) if values["view"] or values["rviz"] else []
     return [*nodes, replay]
 
 

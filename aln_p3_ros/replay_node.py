@@ -86,18 +86,22 @@ class ReplayNode(Node):
         super().destroy_node()
 
     def _start(self) -> None:
-        unheard = self._outlet.unheard(self._image_topics)
+        expected = self._settings.wait_for_nodes
+        unheard = self._outlet.unheard(self._image_topics, expected)
         while unheard and time.monotonic() < self._deadline:
             if self._closing.wait(0.02) or not self.context.ok():
                 return
-            unheard = self._outlet.unheard(self._image_topics)
+            unheard = self._outlet.unheard(self._image_topics, expected)
         if unheard and self._settings.wait_for_subscribers_s > 0:
-            self.get_logger().warning(f"nobody subscribes to {', '.join(unheard)}; playing all the same")
+            problem = f"not all of {', '.join(expected)} subscribe" if expected else "nobody subscribes"
+            self.get_logger().warning(f"{problem} to {', '.join(unheard)}; playing all the same")
         if not self._closing.is_set():
             self._player.start()
 
     def _at_end(self) -> None:
         self._outlet.drain()
+        # Best-effort subscribers acknowledge nothing, and still read from this process's shared memory.
+        self._closing.wait(self._settings.linger_s)
         self.get_logger().info("the replay is over")
         if self._settings.at_end == "exit":
             self.finished.set()

@@ -51,10 +51,16 @@ class ReplaySettings:
     )
     start_paused: bool = setting(False, "Wait for the service ~/control before playing.")
     at_end: str = setting("exit", "What to do after the last message.", choices=("exit", "idle"))
+    linger_s: float = setting(
+        0.5, "Stay this long after the last message before the end, s.", minimum=0.0, maximum=3600.0
+    )
     clock: bool = setting(True, "Publish recorded time on /clock.")
     clock_rate_hz: float = setting(100.0, "Rate of /clock between messages, Hz.", minimum=50.0, maximum=1000.0)
     wait_for_subscribers_s: float = setting(
         5.0, "Wait this long for a subscriber on every image topic before playing, s.", minimum=0.0, maximum=3600.0
+    )
+    wait_for_nodes: tuple[str, ...] = setting(
+        (), "Names of nodes that must be among those subscribers. Empty: any subscriber will do."
     )
 
     def __post_init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from builtin_interfaces.msg import Time
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 
 _DRAIN_S = 3.0
-_LINGER_S = 0.3
 
 
 class RosOutlet:
@@ -62,9 +62,16 @@ class RosOutlet:
             seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
             self._send(self._clock, Clock(clock=Time(sec=seconds, nanosec=nanoseconds)))
 
-    def unheard(self, topics: tuple[str, ...]) -> list[str]:
-        """Those of the topics that nobody subscribes to."""
-        return [t for t in topics if t in self._publishers and not self._publishers[t].get_subscription_count()]
+    def unheard(self, topics: Sequence[str], by: Collection[str] = ()) -> list[str]:
+        """Those of the topics that nobody subscribes to, or that not all of the nodes named `by` subscribe to."""
+        return [topic for topic in topics if topic in self._publishers and not self._is_heard(topic, set(by))]
+
+    def _is_heard(self, topic: str, by: set[str]) -> bool:
+        if not self._publishers[topic].get_subscription_count():
+            return False
+        # Remapping may have given the topic another name than the timeline's.
+        name = self._publishers[topic].topic_name
+        return by <= {endpoint.node_name for endpoint in self._node.get_subscriptions_info_by_topic(name)}
 
     def drain(self) -> None:
         """Waits, within bounds, until subscribers have the last messages; ending earlier would lose them."""
@@ -73,8 +80,6 @@ class RosOutlet:
             remaining = max(deadline - time.monotonic(), 0.0)
             if self._node.context.ok():
                 publisher.wait_for_all_acked(Duration(seconds=remaining))
-        # Best-effort subscribers acknowledge nothing, and still read from this process's shared memory.
-        time.sleep(_LINGER_S)
 
     def _send(self, publisher: Any, message: Any) -> None:
         try:

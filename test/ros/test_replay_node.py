@@ -92,6 +92,23 @@ def test_a_written_bag_plays_the_same_bytes_at_the_same_times(nodes, track_root,
     assert max(listener.clock) <= timeline.end_ns
 
 
+def test_it_waits_for_the_nodes_that_it_is_told_to_wait_for(nodes, track_root):
+    timeline = NuScenesTimeline(track_root)
+    early = Listener(nodes.node("recorder"), timeline)
+    replay = start_replay(nodes, root=str(track_root), wait_for_nodes=["driver_node"], rate=5.0)
+    wait_until(lambda: all_matched(replay, timeline), "the early listener's subscriptions")
+    replay.start()
+    late = Listener(nodes.node("driver_node"), timeline)
+    assert replay.finished.wait(60)
+    images = timeline.image_topics
+    expected = by_topic(timeline)
+    for listener in (early, late):
+        wait_until(
+            lambda one=listener: all(one.received[topic] == expected[topic] for topic in images),
+            "all images from the first on",
+        )
+
+
 def call(nodes, client, **fields):
     from aln_p3.srv import ReplayControl
 

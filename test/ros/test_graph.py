@@ -1,0 +1,165 @@
+"""The description of the graph, and the launch files made from it."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from aln_p3_core.errors import ConfigError
+from aln_p3_ros.graph import GRAPHS, graph
+from aln_p3_ros.parameters import setting_infos
+from aln_p3_ros.resources import share_path
+from aln_p3_ros.topics import TOPICS, Role
+
+REPLAY = {"root": "/data/nuscenes"}
+
+
+def nodes_of(name: str, **texts: str) -> dict[str, Any]:
+    return {spec.name: spec for spec in graph(name).plan(texts).nodes}
+
+
+def test_every_topic_name_is_an_argument_of_every_graph():
+    for one in GRAPHS.values():
+        names = {argument.name for argument in one.arguments}
+        assert {f"{key}_topic" for key in TOPICS} <= names
+        assert all(argument.about for argument in one.arguments)
+
+
+def test_arguments_are_named_once():
+    for one in GRAPHS.values():
+        names = [argument.name for argument in one.arguments]
+        assert len(names) == len(set(names))
+
+
+def test_the_driver_is_brought_to_active_by_the_manager():
+    nodes = nodes_of("driver")
+    managed = [spec.name for spec in nodes.values() if spec.lifecycle]
+    assert managed == ["driver_node"]
+    assert nodes["lifecycle_manager"].parameters["nodes"] == managed
+
+
+def test_replay_alone_and_with_everything():
+    assert list(nodes_of("replay", **REPLAY)) == ["replay_node"]
+    everything = nodes_of("replay", **REPLAY, driver="true", view="true", rviz="true")
+    assert list(everything) == ["driver_node", "lifecycle_manager", "view_node", "rviz2", "replay_node"]
+    assert everything["replay_node"].parameters["wait_for_nodes"] == ["driver_node", "view_node"]
+    # Whoever follows a replay follows its clock.
+    assert all(everything[name].parameters["use_sim_time"] for name in ("driver_node", "view_node", "rviz2"))
+    assert not nodes_of("driver")["driver_node"].parameters["use_sim_time"]
+
+
+@pytest.mark.parametrize("texts", [{}, {"root": "/a", "bag": "/b"}])
+def test_replay_needs_one_source(texts):
+    with pytest.raises(ConfigError, match="root:="):
+        nodes_of("replay", **texts)
+
+
+def test_a_topic_set_reaches_all_nodes_that_use_it():
+    nodes = nodes_of("replay", **REPLAY, driver="true", view="true", topics="carla_ros_bridge", odometry_topic="/odom")
+    for name in ("driver_node", "view_node", "replay_node"):
+        pairs = dict(nodes[name].remappings)
+        assert pairs["/sensors/camera/cam_front/image"] == "/carla/ego_vehicle/rgb_front/image"
+        assert pairs["/localization/odometry"] == "/odom"
+        assert nodes[name].parameters["image_transport"] == "raw"
+    assert nodes["driver_node"].parameters["base_frame"] == "ego_vehicle"
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_parameters_that_are_passed_are_declared_by_the_node(name):
+    from aln_p3_ros.driver_settings import DriverSettings
+    from aln_p3_ros.lifecycle_manager import ManagerSettings
+    from aln_p3_ros.replay_settings import ReplaySettings
+    from aln_p3_ros.view_settings import ViewSettings
+
+    kinds = {
+        "driver_node": DriverSettings,
+        "view_node": ViewSettings,
+        "replay_node": ReplaySettings,
+        "lifecycle_manager": ManagerSettings,
+    }
+    texts = {**REPLAY, "driver": "true", "view": "true"} if name == "replay" else {}
+    given = {"recipe": "nano", "device": "cpu", "precision": "fp32", "checkpoint": "a", "calibration_file": "b"}
+    texts |= {key: value for key, value in given.items() if key in {a.name for a in graph(name).arguments}}
+    for spec in nodes_of(name, **texts).values():
+        infos = setting_infos(kinds[spec.name])
+        for key, value in spec.parameters.items():
+            if key != "use_sim_time":
+                default, _ = infos[key]
+                assert isinstance(value, (list, tuple) if isinstance(default, tuple) else type(default)), key
+
+
+def test_wrong_arguments_are_refused_with_help():
+    for name, texts, message in [
+        ("driver", {"topic": "x"}, "did you mean topics"),
+        ("driver", {"use_sim_time": "maybe"}, "true or false"),
+        ("driver", {"image_transport": "jpeg"}, "compressed or raw"),
+        ("driver", {"topics": "carla"}, "carla_ros_bridge"),
+        ("driver", {"odometry_topic": "my topic"}, "not a topic name"),
+        ("driver", {"driver_params": "/nowhere.yaml"}, r"/nowhere\.yaml"),
+        ("replay", {**REPLAY, "rate": "fast"}, "number"),
+        ("replay", {**REPLAY, "at_end": "stop"}, "exit, idle"),
+    ]:
+        with pytest.raises(ConfigError, match=message):
+            nodes_of(name, **texts)
+    with pytest.raises(ConfigError, match="did you mean replay"):
+        graph("repaly")
+
+
+def test_the_dds_profile_is_used_unless_another_is_set(monkeypatch):
+    for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    environment = graph("view").plan({}).environment
+    assert Path(environment["FASTRTPS_DEFAULT_PROFILES_FILE"]).is_file()
+    monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", "/mine.xml")
+    assert graph("view").plan({}).environment == {}
+
+
+def rviz_topics() -> set[str]:
+    """Every topic that the RViz file shows."""
+    path = share_path("rviz", "aln_p3.rviz")
+    found: set[str] = set()
+
+    def walk(tree: Any) -> None:
+        if isinstance(tree, dict):
+            for key, value in tree.items():
+                if key == "Topic" and isinstance(value, dict) and str(value.get("Value", "")).startswith("/"):
+                    found.add(value["Value"])
+                walk(value)
+        elif isinstance(tree, list):
+            for entry in tree:
+                walk(entry)
+
+    walk(yaml.safe_load(path.read_text())["Visualization Manager"]["Displays"])
+    return found
+
+
+def test_every_topic_of_the_rviz_file_is_in_the_table():
+    graph_publishes = {t.name for t in TOPICS.values() if t.role != Role.EXPLAINER and not t.per_camera}
+    assert rviz_topics()
+    assert rviz_topics() <= graph_publishes
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_the_launch_file_declares_the_arguments_of_the_graph(name):
+    pytest.importorskip("launch.actions", reason="launch is not installed")
+    pytest.importorskip("launch_ros.actions", reason="launch_ros is not installed")
+    path = share_path("launch", f"{name}.launch.py")
+    spec = importlib.util.spec_from_file_location(f"{name}_launch", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    description = module.generate_launch_description()
+    declared = {a.name: a.description for a in description.get_launch_arguments()}
+    expected = {argument.name: argument.about for argument in GRAPHS[name].arguments}
+    assert list(declared) == list(expected)
+    # launch itself adds the choices to the text.
+    assert all(declared[key].startswith(text) for key, text in expected.items())
+
+
+def test_there_is_a_launch_file_for_every_graph():
+    files = sorted(path.name for path in share_path("launch").glob("*.launch.py"))
+    assert files == sorted(f"{name}.launch.py" for name in GRAPHS)
