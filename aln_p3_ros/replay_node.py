@@ -63,8 +63,6 @@ class ReplayNode(Node):
             lambda changes: check_changes(self, ReplaySettings, changes, configured=True)
         )
         self.add_post_set_parameters_callback(self._take_over)
-        # On the system's clock: with use_sim_time the node would wait for its own /clock.
-        self._deadline = time.monotonic() + settings.wait_for_subscribers_s
         self._starter = threading.Thread(target=self._start, name="starter", daemon=True)
         self._closing = threading.Event()
         duration_s = (timeline.end_ns - timeline.start_ns) * 1e-9
@@ -87,8 +85,10 @@ class ReplayNode(Node):
 
     def _start(self) -> None:
         expected = self._settings.wait_for_nodes
+        # Not in the node's clock: with use_sim_time it would wait for its own /clock.
+        deadline = time.monotonic() + self._settings.wait_for_subscribers_s
         unheard = self._outlet.unheard(self._image_topics, expected)
-        while unheard and time.monotonic() < self._deadline:
+        while unheard and time.monotonic() < deadline:
             if self._closing.wait(0.02) or not self.context.ok():
                 return
             unheard = self._outlet.unheard(self._image_topics, expected)
