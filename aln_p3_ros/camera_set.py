@@ -45,12 +45,14 @@ class StampedImage:
         stamp_ns: time of exposure.
         payload: the message.
         fingerprint: equal for equal content; None when it was not computed.
+        arrived_ns: when it came (node's clock); filled in by the matching.
     """
 
     camera: str
     stamp_ns: int
     payload: Any = None
     fingerprint: int | None = None
+    arrived_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

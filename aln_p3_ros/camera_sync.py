@@ -3,11 +3,13 @@
 One camera is the anchor: each of its images opens a set, and of every other camera the image nearest in time
 joins it, within a maximum skew. A set is handed out as soon as all cameras that are alive are in it, when it
 has waited long enough, or when the anchor's next image is there: the latest wins, nothing queues. Cameras that
-are not in the set are named with a reason. When the anchor is silent, the next camera that is alive takes over.
+are not in the set are named with a reason. When the anchor is silent, the next camera that is alive takes over; when
+only one of its images is lost, another camera's image opens the set after the same wait.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from aln_p3_ros.camera_set import CameraFault, CameraSet, CameraState, FaultKind, StampedImage
@@ -61,8 +63,12 @@ class CameraSync:
     def add(self, image: StampedImage, now_ns: int) -> CameraSet | None:
         """Takes an image; returns a set when one became complete, or had to make way for a newer one."""
         self._tick(now_ns)
-        state = self.states[image.camera]
-        if not self._accept(state, image, now_ns):
+        if not any(self._alive(name, now_ns) for name in self.cameras):
+            # After a pause of the whole rig it is like a start: every camera gets its time to come back.
+            self._started_ns = now_ns
+            for state in self.states.values():
+                state.arrived_ns = None
+        if not self._accept(self.states[image.camera], image, now_ns):
             return None
         finished = None
         if image.camera == self._acting_anchor(now_ns) and image.stamp_ns > self._newest_anchor_stamp_ns():
@@ -85,6 +91,8 @@ class CameraSync:
         self._tick(now_ns)
         for name, state in self.states.items():
             state.fault = self._standing_fault(name, now_ns) or state.fault
+        if self._pending is None:
+            self._pending = self._stand_in(now_ns)
         if self._pending is None:
             return None
         waited = now_ns - self._pending[1]
@@ -155,7 +163,7 @@ class CameraSync:
         state.late += state.came_late
         # Too old for any set to come, it only says that the camera lives.
         if last is None or image.stamp_ns >= last - self.max_skew_ns:
-            state.buffer.append(image)
+            state.buffer.append(dataclasses.replace(image, arrived_ns=now_ns))
         return True
 
     def _step_back(self, image: StampedImage) -> None:
@@ -193,6 +201,17 @@ class CameraSync:
         if self._waited_for(self.anchor, now_ns):
             return self.anchor
         return next((name for name in self.cameras if self._usable(name, now_ns)), self.anchor)
+
+    def _stand_in(self, now_ns: int) -> tuple[StampedImage, int] | None:
+        """An image that has waited in vain for the anchor's: it opens a set itself, so that a lost image of the
+        anchor costs no plan at low rates, and its loss costs no pause."""
+        newest_set_ns = self._newest_anchor_stamp_ns()
+        for name in self.cameras:
+            for image in self.states[name].buffer:
+                waited = now_ns - image.arrived_ns
+                if image.stamp_ns > newest_set_ns + self.max_skew_ns and waited >= self.set_timeout_ns:
+                    return image, image.arrived_ns
+        return None
 
     def _waited_for(self, name: str, now_ns: int) -> bool:
         """Whether a camera may still deliver: alive and well, or within its first time-out after the start."""

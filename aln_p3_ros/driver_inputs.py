@@ -97,11 +97,17 @@ class DriverInputs:
         while self._steady:
             self._node.destroy_subscription(self._steady.pop())
 
-    def poll(self, now_ns: int) -> None:
-        """To be called regularly: hands out sets that have waited long enough."""
+    def poll(self) -> str:
+        """To be called regularly: hands out sets that have waited long enough.
+
+        Returns:
+            Why all images were forgotten since the last call, or "".
+        """
         with self.lock:
+            now_ns = self._now_ns()
             self._offer(self.sync.poll(now_ns), now_ns)
             self._release(now_ns)
+            return self.sync.take_cleared()
 
     def command(self, now_ns: int) -> RouteCommand:
         """The last command, or the default one when none came within its time-out."""
@@ -194,11 +200,12 @@ class DriverInputs:
         return int(self._node.get_clock().now().nanoseconds)
 
     def _on_image(self, camera: str, message: Any) -> None:
-        now_ns = self._now_ns()
         fault = quick_fault(camera, message, self.rig.calibration(camera))
         with self.lock:
             if not self._images:
                 return
+            # Read under the lock: a clock value from before the wait for it would look like a step back.
+            now_ns = self._now_ns()
             if fault is not None:
                 self.sync.reject(camera, fault, now_ns)
                 return

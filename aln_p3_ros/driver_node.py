@@ -179,12 +179,12 @@ class DriverNode(LifecycleNode):
         now_ns = self._now_ns()
         if loop is None or inputs is None or settings is None or now_ns == 0:
             return
-        inputs.poll(now_ns)
-        cleared = inputs.sync.take_cleared()
+        cleared = inputs.poll()
         if cleared:
             self.get_logger().warning(f"{cleared}: the memory is dropped")
             loop.request_reset(cleared)
-        if now_ns < self._activated_ns:
+        if not 0 < self._activated_ns <= now_ns:
+            # Simulated time begins after the node, or began anew.
             self._activated_ns = now_ns
             self._last_stop_ns = 0
         last_ns = loop.state.last_set_ns

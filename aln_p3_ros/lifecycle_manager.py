@@ -82,7 +82,7 @@ class LifecycleManager(Node):
         """Brings all nodes to active, in order. Returns "" or what went wrong with the first that failed."""
         for name in self.settings.nodes:
             problem = self._bring_up(name)
-            if problem:
+            if problem or self._stopped.is_set():
                 return problem
             self.get_logger().info(f"{name} is active")
         return ""

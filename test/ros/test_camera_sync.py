@@ -62,6 +62,14 @@ def test_one_lost_image_is_missing_in_its_set_only() -> None:
     assert "older" in sets[2].faults["left"].text
 
 
+def test_one_lost_image_of_the_anchor_costs_no_set() -> None:
+    sync = make_sync(set_timeout_ns=50 * MS)
+    sets = drive(sync, 1000, 6, skip=lambda camera, index: camera == "front" and index == 2)
+    assert [(s.anchor, sorted(s.faults)) for s in sets] == [
+        ("left", ["front"]) if index == 2 else ("front", []) for index in range(6)
+    ]
+
+
 def test_silent_camera_is_named_and_no_longer_waited_for() -> None:
     sync = make_sync()
     sets = drive(sync, 1000, 20, skip=lambda camera, index: camera == "right" and index >= 3)
@@ -83,7 +91,7 @@ def test_silent_anchor_is_replaced_and_comes_back() -> None:
     sets = drive(sync, 1000, 30, skip=lambda camera, index: camera == "front" and 5 <= index < 20)
     anchors = [camera_set.anchor for camera_set in sets]
     assert anchors[0] == "front" and "left" in anchors and anchors[-1] == "front"
-    stand_in = next(s for s in sets if s.anchor == "left")
+    stand_in = [camera_set for camera_set in sets if camera_set.anchor == "left"][-1]
     assert stand_in.faults["front"].kind is FaultKind.SILENT
     assert not sets[-1].faults
 

@@ -1,0 +1,188 @@
+"""driver_node over real ROS 2 topics: what goes in, what comes out, and the managed life of the node."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from aln_p3.msg import PlannedTrajectory, RouteCommand
+from aln_p3.srv import Reset
+from driver_helpers import SPEED, START_NS, DriverTest, StraightModel, driver_test, values, wait_until
+from rclpy.context import Context
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
+
+from aln_p3_core.errors import CheckpointError
+from aln_p3_core.frame import NUSCENES_CAMERAS
+from aln_p3_ros.stamps import to_ns
+
+
+@pytest.mark.parametrize("transport", ["compressed", "raw"])
+def test_six_images_become_a_trajectory_with_the_newest_stamp(ros_context: Context, transport: str) -> None:
+    with driver_test(ros_context, transport=transport) as test:
+        test.activate()
+        trajectory = test.drive(3)
+        assert trajectory.degraded == PlannedTrajectory.DEGRADED_NONE, trajectory.degraded_reasons
+        assert trajectory.degraded_reasons == []
+        assert trajectory.header.frame_id == "base_link"
+        assert trajectory.checkpoint_hash == test.model.checkpoint_hash
+        assert len(trajectory.points) == 6 and len(trajectory.alternatives) == 2
+        stamp_ns = to_ns(trajectory.header.stamp)
+        frame = next(frame for frame in test.model.frames if frame.reference_stamp_ns == stamp_ns)
+        assert frame.newest_image_stamp_ns == stamp_ns
+        assert frame.cameras == NUSCENES_CAMERAS and not frame.missing_cameras
+        # Every camera has the pose of its own exposure, 2 ms after the one before.
+        x = [frame.views[name].T_global_ego[0, 3] for name in NUSCENES_CAMERAS]
+        np.testing.assert_allclose(np.diff(x), SPEED * 0.002, atol=1e-6)
+        np.testing.assert_allclose(frame.ego_status.velocity, [SPEED, 0, 0])
+        for name, calibration in test.rig.calibrations.items():
+            np.testing.assert_allclose(frame.views[name].calibration.T_ego_cam, calibration.T_ego_cam, atol=1e-12)
+            np.testing.assert_allclose(frame.views[name].calibration.intrinsic, calibration.intrinsic)
+        for key in ("path", "objects", "map"):
+            message = wait_until(lambda k=key: test.listener.with_stamp(k, stamp_ns), key)
+            assert message.header.frame_id == ("odom" if key == "path" else "base_link")
+        for key in ("plan_markers", "perception_markers"):
+            markers = wait_until(lambda k=key: test.listener.received[k], key)[-1].markers
+            assert {marker.header.frame_id for marker in markers} == {"odom"}
+
+
+def test_a_command_is_followed_until_it_is_too_old(ros_context: Context) -> None:
+    with driver_test(ros_context, parameters={"command_timeout_s": 2.0}) as test:
+        test.activate()
+        assert test.drive().command.provenance == RouteCommand.PROVENANCE_DEFAULT
+        test.rig.send_command(RouteCommand.LEFT)
+        wait_until(lambda: "left" in test.listener.status("command").message, "the command")
+        trajectory = test.drive()
+        assert trajectory.command.command == RouteCommand.LEFT
+        assert trajectory.command.provenance == RouteCommand.PROVENANCE_GIVEN
+        assert trajectory.points[-1].pose.position.y > 1.0, "the plan of the command is the plan"
+        assert {alternative.command for alternative in trajectory.alternatives} == {
+            RouteCommand.RIGHT,
+            RouteCommand.STRAIGHT,
+        }
+        trajectory = test.drive(22)
+        assert trajectory.command.command == RouteCommand.STRAIGHT
+        assert trajectory.command.provenance == RouteCommand.PROVENANCE_DEFAULT
+
+
+def test_tokens_are_published_only_to_subscribers_and_not_too_often(ros_context: Context) -> None:
+    with driver_test(ros_context, parameters={"tokens_rate_hz": 2.0}) as test:
+        test.activate()
+        test.drive(2)
+        test.listener.listen_to_tokens()
+        wait_until(lambda: test.node.count_subscribers("/driver/scene_tokens"), "the subscription")
+        test.drive(11)
+        tokens = test.listener.received["scene_tokens"]
+        wait_until(lambda: len(tokens) >= 2, "tokens")
+        assert len(tokens) <= 4, "2 Hz over 1.1 s"
+        gaps_ns = np.diff([to_ns(message.header.stamp) for message in tokens])
+        assert (gaps_ns >= 400_000_000).all()
+        trajectory = test.listener.with_stamp("trajectory", to_ns(tokens[0].header.stamp))
+        assert tokens[0].plan_id == trajectory.plan_id
+        assert tokens[0].checkpoint_hash == test.model.checkpoint_hash
+
+
+def test_plan_ids_differ_and_the_age_is_told(ros_context: Context) -> None:
+    with driver_test(ros_context) as test:
+        test.activate()
+        first, second = test.drive(), test.drive()
+        assert first.plan_id != second.plan_id
+        assert first.plan_id.rpartition("-")[0] == second.plan_id.rpartition("-")[0]
+        assert 0 <= to_ns(second.age) <= test.rig.now_ns - to_ns(second.header.stamp)
+
+
+def test_diagnostics_tell_the_health_of_every_part(ros_context: Context) -> None:
+    with driver_test(ros_context) as test:
+        test.activate()
+        test.drive(3)
+        wait_until(lambda: test.listener.status("planning").message == "driving", "good health")
+        for part in ("model", "odometry", "command", "memory", "latency", *(f"camera {n}" for n in NUSCENES_CAMERAS)):
+            status = test.listener.status(part)
+            assert status is not None and status.level == b"\x00", f"{part}: {status}"
+            assert status.hardware_id == "aln_p3"
+        assert "straight ahead" in test.listener.status("model").message
+        stages = {value.key for value in test.listener.status("latency").values}
+        assert {"arrival_ms", "waiting_ms", "backbone_ms", "publishing_ms", "total_ms", "age_ms"} <= stages
+
+
+def test_the_memory_is_reset_on_request_and_says_so(ros_context: Context) -> None:
+    with driver_test(ros_context) as test:
+        client = test.listener.create_client(Reset, "/driver_node/reset")
+        wait_until(client.service_is_ready, "the service")
+        future = client.call_async(Reset.Request(reason="too early"))
+        assert not wait_until(lambda: future.done() and future.result(), "an answer").success
+        test.activate()
+        test.drive(2)
+        future = client.call_async(Reset.Request(reason="a person asked"))
+        assert wait_until(lambda: future.done() and future.result(), "an answer").success
+        test.drive()
+        wait_until(lambda: value_of(test, "memory", "last_reset") == "a person asked", "the reset")
+
+
+def test_time_that_goes_back_resets_the_memory(ros_context: Context) -> None:
+    with driver_test(ros_context) as test:
+        test.activate()
+        test.drive(3)
+        test.rig.tick(-60_000_000_000)
+        trajectory = test.drive(3)
+        assert trajectory.degraded == PlannedTrajectory.DEGRADED_NONE, trajectory.degraded_reasons
+        assert to_ns(trajectory.header.stamp) < START_NS
+        status = wait_until(lambda: value_of(test, "memory", "last_reset"), "a reset")
+        assert "went back" in status
+
+
+def test_a_failed_load_fails_the_transition_and_says_why(ros_context: Context) -> None:
+    broken = [True]
+
+    def factory(settings: object) -> StraightModel:
+        if broken[0]:
+            raise CheckpointError("weights.safetensors is damaged: download it again")
+        return StraightModel()
+
+    with driver_test(ros_context, factory=factory) as test:
+        assert test.node.trigger_configure() == TransitionCallbackReturn.FAILURE
+        status = wait_until(lambda: test.listener.status("model"), "diagnostics")
+        wait_until(lambda: "damaged" in test.listener.status("model").message, "the reason")
+        assert test.listener.status("model").level == b"\x02", status
+        broken[0] = False
+        test.activate()
+        assert test.drive().degraded == PlannedTrajectory.DEGRADED_NONE
+
+
+def test_settings_that_do_not_fit_the_rig_fail_the_transition(ros_context: Context) -> None:
+    with driver_test(ros_context, parameters={"required_cameras": ["CAM_ROOF"]}) as test:
+        assert test.node.trigger_configure() == TransitionCallbackReturn.FAILURE
+        wait_until(lambda: test.listener.status("model"), "diagnostics")
+        wait_until(lambda: "CAM_ROOF" in test.listener.status("model").message, "the reason")
+
+
+def test_the_managed_life_can_be_lived_twice(ros_context: Context) -> None:
+    with driver_test(ros_context) as test:
+        for _ in range(2):
+            test.activate()
+            assert test.drive().degraded == PlannedTrajectory.DEGRADED_NONE
+            assert test.node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+            wait_until(lambda: not test.node.count_subscribers("/sensors/camera/cam_front/image/compressed"), "silence")
+            assert test.node.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
+        assert test.node.trigger_shutdown() == TransitionCallbackReturn.SUCCESS
+
+
+def test_parameters_are_judged_with_a_reason(ros_context: Context) -> None:
+    with driver_test(ros_context) as test:
+        test.activate()
+
+        def change(name: str, value: object) -> str:
+            result = test.node.set_parameters([Parameter(name, value=value)])[0]
+            assert bool(result.reason) != result.successful
+            return result.reason
+
+        assert "clean up" in change("recipe", "tiny")
+        assert "CAM_ROOF" in change("required_cameras", ["CAM_ROOF"])
+        assert change("stop_deceleration_mps2", 99.0)
+        assert change("max_missing_cameras", 0) == ""
+        trajectory = test.drive(8, skip=["CAM_BACK"])
+        assert trajectory.degraded == PlannedTrajectory.DEGRADED_STOP
+
+
+def value_of(test: DriverTest, part: str, key: str) -> str:
+    status = test.listener.status(part)
+    return values(status)[key] if status else ""
