@@ -31,10 +31,12 @@ from aln_p3_ros.stamps import to_ns, to_time
 from aln_p3_ros.transforms import TransformTree, transform_from_message
 from aln_p3_ros.view_settings import ViewSettings
 
-#: A plan waits this long for the objects and the map that belong to it, seconds.
+#: A plan waits this long for the objects and the map that belong to it, and an image for the other cameras', seconds.
 _SETTLE_S = 0.25
 _KEPT_PLANS = 12
 _JUMP_NS = 500_000_000
+#: Images of one round of the cameras are not farther apart than this.
+_ROUND_NS = 60_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +91,9 @@ class ViewInputs:
         self._explanation: Explanation | None = None
         self._shown_plan = ""
         self._shown_images_ns = 0
+        self._newest_images_ns = 0
+        self._newest_since_s = 0.0
+        self._first_images_s: float | None = None
         self._last_plan_s: float | None = None
 
     def add_image(self, camera: str, message: Any) -> None:
@@ -149,30 +154,26 @@ class ViewInputs:
         with self._lock:
             self._explanation = message
 
-    def next_view(self, now_s: float) -> View | None:
+    def next_view(self, now_s: float, *, plans_expected: bool = False) -> View | None:
         """What is to be shown now, or None when that has been shown already or nothing has come.
 
         Args:
             now_s: the time on the clock that `add_plan` was told.
+            plans_expected: somebody is there to make plans, so the cameras alone wait for the first one.
 
         Raises:
             ValueError: for messages whose numbers are no poses.
         """
         with self._lock:
             plan = self._newest_settled(now_s)
-            recent = self._last_plan_s is not None and now_s - self._last_plan_s <= self._settings.plan_timeout_s
-            if plan is None and recent:
+            stamp_ns = to_ns(plan.header.stamp) if plan is not None else self._settled_images_ns(now_s)
+            if plan is None and (not stamp_ns or self._plan_may_come(now_s, plans_expected)):
                 return None
-            silent_s = 0.0 if self._last_plan_s is None else now_s - self._last_plan_s
             if plan is not None:
-                stamp_ns = to_ns(plan.header.stamp)
                 self._shown_plan = plan.plan_id
             else:
-                newest = [images[-1].stamp_ns for images in self._images.values() if images]
-                stamp_ns = max(newest, default=0)
-                if stamp_ns == self._shown_images_ns:
-                    return None
                 self._shown_images_ns = stamp_ns
+            silent_s = None if self._last_plan_s is None else now_s - self._last_plan_s
             images = self._images_at(stamp_ns)
             objects = self._objects.get(plan.plan_id) if plan else None
             lines = self._maps.get(plan.plan_id) if plan else None
@@ -184,7 +185,7 @@ class ViewInputs:
         banner = self._settings.note
         alarm = ""
         if plan is None:
-            waiting = f"no plan for {silent_s:.0f} s" if self._last_plan_s is not None else "no plan has come yet"
+            waiting = "no plan has come yet" if silent_s is None else f"no plan for {silent_s:.0f} s"
             banner = "; ".join(text for text in (banner, waiting) if text)
         elif plan.degraded != PlannedTrajectory.DEGRADED_NONE:
             kind = "stop" if plan.degraded == PlannedTrajectory.DEGRADED_STOP else "degraded"
@@ -203,6 +204,27 @@ class ViewInputs:
             if complete or now_s - arrived_s >= _SETTLE_S:
                 return plan
         return None
+
+    def _plan_may_come(self, now_s: float, plans_expected: bool) -> bool:
+        since_s = self._last_plan_s
+        if since_s is None and plans_expected:
+            since_s = self._first_images_s
+        return since_s is not None and now_s - since_s <= self._settings.plan_timeout_s
+
+    def _settled_images_ns(self, now_s: float) -> int:
+        """Stamp of the newest image once the other cameras' are there too, or have kept us waiting; 0 before.
+
+        Images that have been shown alone do not count again.
+        """
+        newest = [images[-1].stamp_ns for images in self._images.values() if images]
+        if not newest or max(newest) == self._shown_images_ns:
+            return 0
+        if max(newest) != self._newest_images_ns:
+            self._newest_images_ns, self._newest_since_s = max(newest), now_s
+        if self._first_images_s is None:
+            self._first_images_s = now_s
+        complete = len(newest) == len(self._images) and max(newest) - min(newest) <= _ROUND_NS
+        return max(newest) if complete or now_s - self._newest_since_s >= _SETTLE_S else 0
 
     def _images_at(self, stamp_ns: int) -> dict[str, StampedImage]:
         """Per camera the newest image up to an instant, where it is not too old for it."""

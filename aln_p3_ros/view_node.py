@@ -11,6 +11,7 @@ from typing import Any
 import rclpy
 from aln_p3.msg import Explanation, PlannedTrajectory, PredictedObjects, VectorMap
 from nav_msgs.msg import Odometry
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -60,7 +61,8 @@ class ViewNode(Node):
         )
         self._subscribe()
         self.add_on_set_parameters_callback(lambda changes: check_changes(self, ViewSettings, changes, configured=True))
-        self.create_timer(1.0 / self._settings.rate_hz, self._tick)
+        # On a steady clock: pictures are for people, who live in wall time, and a replay's clock may stand still.
+        self.create_timer(1.0 / self._settings.rate_hz, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._worker.start()
         if self._rerun is not None:
             self.get_logger().info(self._rerun.where)
@@ -98,7 +100,8 @@ class ViewNode(Node):
 
     def _tick(self) -> None:
         try:
-            view = self._inputs.next_view(time.monotonic())
+            expected = self.count_publishers(self.resolve_topic_name(TOPICS["trajectory"].name)) > 0
+            view = self._inputs.next_view(time.monotonic(), plans_expected=expected)
         except ValueError as error:
             self.get_logger().warning(f"a message cannot be drawn: {error}", throttle_duration_sec=10.0)
             return
