@@ -37,8 +37,12 @@ def _in_workspace(tree: Path, command: str) -> subprocess.CompletedProcess[str]:
 def test_workspace_has_messages_modules_executables_and_files(
     copy_sources: Callable[[], Path], wheels_prefix: Path
 ) -> None:
-    tree, python = copy_sources(), wheels_prefix / "bin" / "python3"
-    _build(tree, wheels_prefix)
+    tree = copy_sources()
+    # As a user has it: the environment lies in the source tree.
+    prefix = tree / ".venv"
+    prefix.symlink_to(wheels_prefix)
+    python = prefix / "bin" / "python3"
+    _build(tree, prefix)
     install = tree / "install" / "aln_p3"
 
     # Python: the installed copies are imported, not the sources of the environment's editable install.
@@ -70,7 +74,7 @@ def test_workspace_has_messages_modules_executables_and_files(
     # An edit arrives with the next build.
     module = tree / "aln_p3_core" / "__init__.py"
     module.write_text(module.read_text() + 'EDIT = "second build"\n')
-    _build(tree, wheels_prefix)
+    _build(tree, prefix)
     run = _in_workspace(tree, f'{python} -c "import aln_p3_core; print(aln_p3_core.EDIT)"')
     assert run.stdout.strip() == "second build", run.stderr
 
