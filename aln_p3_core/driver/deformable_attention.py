@@ -200,10 +200,10 @@ def _softmax_in_groups(logits: Tensor, size: int) -> Tensor:
     """Softmax over runs of `size` neighbours of the last dimension."""
     if torch.is_grad_enabled() or logits.is_cuda:
         return logits.unflatten(-1, (-1, size)).softmax(-1).flatten(-2)
-    # A product with ones sums short runs far faster than a reduction. The maximum is one for all heads, so
-    # a head that lies 60 below it would be flattened: e ** -60 is as good as never.
+    # A product with ones sums short runs far faster than a reduction. The maximum is one for all heads, and
+    # e ** -85 is the least that float32 holds: only a head whose best logit lies some 70 below it is flattened.
     flat = logits.flatten(-2)
-    exponentials = flat.sub(flat.amax(-1, keepdim=True)).clamp_(min=-60.0).exp_()
+    exponentials = flat.sub(flat.amax(-1, keepdim=True)).clamp_(min=-85.0).exp_()
     return exponentials.div_(exponentials @ _ones_in_blocks(flat.shape[-1], size)).view_as(logits)
 
 
