@@ -5,6 +5,7 @@ from __future__ import annotations
 from aln_p3_core.cli import CORE_COMMANDS, make_cli
 
 ROS_COMMANDS: dict[str, str] = {
+    "demo": "aln_p3_ros.commands.demo",
     "up": "aln_p3_ros.commands.up",
     "bag": "aln_p3_ros.commands.bag",
     "record": "aln_p3_ros.commands.record",

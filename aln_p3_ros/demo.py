@@ -1,0 +1,164 @@
+"""The demonstration: a recorded clip through ROS 2 into the driver, recorded, drawn and summed up."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from aln_p3_core.datasets.nuscenes import NuScenesDataset
+from aln_p3_core.errors import AlnP3Error, DataError
+from aln_p3_ros.graph import GraphPlan, graph
+from aln_p3_ros.up import RunningGraph, describe_exit
+
+# A scene shorter than this is slowed down, so that every frame of it reaches the driver and the viewer.
+_SHORT_SCENE_S = 2.0
+_SHORT_SCENE_RATE = 0.2
+_RECORDER = "recorder"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DemoFiles:
+    """Where the demonstration leaves what.
+
+    Attributes:
+        bag: MCAP bag with all topics.
+        pictures: every mosaic and bird's-eye view that the view node drew.
+        log: output of all nodes.
+        rate: recorded seconds per second that was replayed with.
+    """
+
+    bag: Path
+    pictures: Path
+    log: Path
+    rate: float
+
+
+def find_data(given: Path | None, out: Path, say: Callable[[str], None]) -> Path:
+    """The root to replay: the given one, else the recorded clip beside the repository, else a painted track.
+
+    Raises:
+        DataError: when the given folder does not exist.
+    """
+    if given is not None:
+        if not given.is_dir():
+            raise DataError(f"there is no folder {given}; DATA= names a nuScenes-schema root")
+        return given
+    repository = Path(__file__).resolve().parents[1]
+    shared = Path(os.environ.get("ALN_P3_SHARED", repository.parent / "shared"))
+    clip = shared / "data" / "surround_clip"
+    if clip.is_dir():
+        return clip
+    from aln_p3_core.synthetic.root import write_root
+
+    painted = out / "track"
+    say(f"no recorded clip at {clip} and no DATA= given: painting a test track into {painted}")
+    shutil.rmtree(painted, ignore_errors=True)
+    write_root(painted, progress=True)
+    return painted
+
+
+def run_demo(
+    root: Path,
+    out: Path,
+    *,
+    rate: float | None,
+    seconds: float,
+    timeout_s: float,
+    driver_arguments: dict[str, str],
+    say: Callable[[str], None],
+) -> DemoFiles:
+    """Runs replay, driver, view and recorder for a while.
+
+    Args:
+        root: nuScenes-schema root.
+        out: folder for everything that is left behind.
+        rate: recorded seconds per second; None: 1, or slower for a very short clip.
+        seconds: how long to go on after the first picture.
+        timeout_s: give up when there is no picture after this time.
+        driver_arguments: graph arguments of the driver, such as {"recipe": "nano"}.
+        say: takes progress lines.
+
+    Raises:
+        AlnP3Error: when a node ended, or when nothing was drawn in time; the log's path is in the message.
+    """
+    dataset = NuScenesDataset(root)
+    scene = dataset.scenes[0]
+    records = dataset.sensor_records(scene)
+    length_s = (records[-1].stamp_ns - records[0].stamp_ns) * 1e-9
+    rate = rate or (_SHORT_SCENE_RATE if length_s < _SHORT_SCENE_S else 1.0)
+    files = DemoFiles(out / "bag", out / "pictures", out / "nodes.log", rate)
+    shutil.rmtree(files.pictures, ignore_errors=True)
+    files.pictures.mkdir(parents=True)
+    say(f"replaying {root}, scene {scene} ({length_s:.1f} s, {len(records)} messages) at {rate:g} x, over and over")
+    plan = _graph_plan(root, scene, files, driver_arguments)
+    with files.log.open("w") as log, _recorder(files.bag, plan, log.fileno()):
+        running = RunningGraph(plan, show=lambda line: print(line, file=log, flush=True))
+        try:
+            say("loading the model")
+            until = time.monotonic() + timeout_s
+            ended = running.wait(until=lambda: _any_picture(files.pictures) or time.monotonic() > until)
+            if ended is None and _any_picture(files.pictures):
+                say(f"driving for {seconds:.0f} s")
+                until = time.monotonic() + seconds
+                ended = running.wait(until=lambda: time.monotonic() > until)
+        finally:
+            running.stop()
+    if ended is not None:
+        spec, code = ended
+        raise AlnP3Error(f"{spec.name} ended ({describe_exit(code)}); its output is in {files.log}")
+    if not _any_picture(files.pictures):
+        raise AlnP3Error(f"nothing was drawn within {timeout_s:.0f} s; the nodes' output is in {files.log}")
+    return files
+
+
+def _graph_plan(root: Path, scene: str, files: DemoFiles, driver_arguments: dict[str, str]) -> GraphPlan:
+    texts = {
+        "root": str(root),
+        "scene": scene,
+        "rate": str(files.rate),
+        "loop": "true",
+        "ground_truth": "true",
+        "driver": "true",
+        "view": "true",
+        **driver_arguments,
+    }
+    extra = {
+        "replay_node": {"wait_for_nodes": ["driver_node", "view_node", _RECORDER]},
+        "view_node": {
+            "folder": str(files.pictures.absolute()),
+            "note": "" if "checkpoint" in driver_arguments else "untrained heads: the plan means nothing yet",
+        },
+    }
+    plan = graph("replay").plan(texts)
+    nodes = tuple(
+        dataclasses.replace(spec, parameters={**spec.parameters, **extra.get(spec.name, {})}) for spec in plan.nodes
+    )
+    return dataclasses.replace(plan, nodes=nodes)
+
+
+@contextmanager
+def _recorder(bag: Path, plan: GraphPlan, log: int) -> Iterator[None]:
+    """Records all topics while the block runs."""
+    command = [sys.executable, "-m", "aln_p3_ros", "record", "--out", str(bag), "--force"]
+    child = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **plan.environment})
+    try:
+        yield
+    finally:
+        child.send_signal(signal.SIGINT)
+        try:
+            child.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _any_picture(folder: Path) -> bool:
+    return any(folder.glob("*mosaic*.png"))

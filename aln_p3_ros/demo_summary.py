@@ -1,0 +1,110 @@
+"""What a recorded run of the graph shows: latencies, ages, and whether stamps are kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aln_p3_core.errors import DataError
+from aln_p3_ros.bags.reader import open_bag
+from aln_p3_ros.bags.typestore import typestore
+
+_IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+
+
+@dataclass(slots=True)
+class RunSummary:
+    """Figures of one recorded run.
+
+    Attributes:
+        trajectories: number of published plans.
+        degraded: reasons with their counts.
+        stamps_kept: plans whose stamp is that of an image on a camera topic.
+        ages_ms: wall-clock age of every plan at publication (newest image to plan), ms.
+        stages_ms: text per stage, as the driver's diagnostics told last.
+        weights: the driver's description of its weights.
+        images: images per camera topic.
+        memory_resets: how often the temporal memory was dropped (a clip that starts over does that).
+    """
+
+    trajectories: int = 0
+    degraded: Counter[str] = field(default_factory=Counter)
+    stamps_kept: int = 0
+    ages_ms: list[float] = field(default_factory=list)
+    stages_ms: dict[str, str] = field(default_factory=dict)
+    weights: str = ""
+    images: Counter[str] = field(default_factory=Counter)
+    memory_resets: int = 0
+
+    def markdown(self) -> str:
+        """Tables for people."""
+        lines = [f"weights: {self.weights or 'unknown'}", "", "| stage | median ms (p90, max) |", "|---|---|"]
+        lines += [f"| {stage} | {text} |" for stage, text in self.stages_ms.items()]
+        lines += ["", "| what | value |", "|---|---|", f"| trajectories | {self.trajectories} |"]
+        if self.ages_ms:
+            p50, p90 = np.percentile(self.ages_ms, [50, 90])
+            text = f"{p50:.0f} ms, {p90:.0f} ms, {max(self.ages_ms):.0f} ms"
+            lines.append(f"| age of a plan when published: median, p90, max | {text} |")
+        lines.append(f"| stamps equal to a camera image's | {self.stamps_kept} of {self.trajectories} |")
+        lines.append(f"| images recorded | {sum(self.images.values())} on {len(self.images)} topics |")
+        lines.append(f"| memory resets (each time that the clip starts over) | {self.memory_resets} |")
+        if self.degraded:
+            lines += [f"| degraded: {reason} | {count} plans |" for reason, count in self.degraded.most_common(5)]
+        else:
+            lines.append("| degraded | never |")
+        return "\n".join(lines) + "\n"
+
+
+def summarise_run(bag: Path, rate: float = 1.0) -> RunSummary:
+    """Reads a bag of the running graph.
+
+    Args:
+        bag: as `aln-p3 record` writes it.
+        rate: recorded seconds per second; ages are stamped in recorded time.
+
+    Raises:
+        DataError: when there is no plan in it.
+    """
+    summary = RunSummary()
+    image_stamps: set[int] = set()
+    plan_stamps: list[int] = []
+    store = typestore()
+    with open_bag(bag) as (reader, _):
+        for connection, _, raw in reader.messages():
+            if connection.msgtype in _IMAGE_TYPES and "/view/" not in connection.topic:
+                image_stamps.add(_nanoseconds(store.deserialize_cdr(raw, connection.msgtype).header.stamp))
+                summary.images[connection.topic] += 1
+            elif connection.msgtype == "aln_p3/msg/PlannedTrajectory":
+                message: Any = store.deserialize_cdr(raw, connection.msgtype)
+                plan_stamps.append(_nanoseconds(message.header.stamp))
+                summary.ages_ms.append(_nanoseconds(message.age) * 1e-6 / rate)
+                summary.degraded.update(message.degraded_reasons)
+            elif connection.msgtype == "diagnostic_msgs/msg/DiagnosticArray":
+                _read_diagnostics(summary, store.deserialize_cdr(raw, connection.msgtype).status)
+    if not plan_stamps:
+        raise DataError(f"{bag} holds no planned trajectory")
+    summary.trajectories = len(plan_stamps)
+    summary.stamps_kept = sum(stamp in image_stamps for stamp in plan_stamps)
+    return summary
+
+
+def _read_diagnostics(summary: RunSummary, statuses: Sequence[Any]) -> None:
+    for status in statuses:
+        part = status.name.rpartition(": ")[2]
+        if part == "latency":
+            stages = {v.key.removesuffix("_ms"): v.value for v in status.values if v.key.endswith("_ms")}
+            stages.pop("age", None)  # in recorded time; the plans themselves tell the wall-clock age below
+            summary.stages_ms = stages or summary.stages_ms
+        elif part == "model" and ": " in status.message:
+            summary.weights = status.message.partition(": ")[2]
+        elif part == "memory":
+            summary.memory_resets = int({v.key: v.value for v in status.values}.get("resets", "0"))
+
+
+def _nanoseconds(stamp: Any) -> int:
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
