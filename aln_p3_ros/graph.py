@@ -261,8 +261,9 @@ def _replay_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]
         "wait_for_subscribers_s": _number("wait_for_subscribers", wait) if wait else 300.0 if followers else 5.0,
         # The plan for the last frame is made after it has been sent.
         "linger_s": 5.0 if followers else 0.5,
-        "wait_for_nodes": [node.name for node in followers],
     }
+    if followers:  # an empty list is no parameter value
+        parameters["wait_for_nodes"] = [node.name for node in followers]
     replay = NodeSpec(
         "replay_node",
         "replay_node",

@@ -52,6 +52,12 @@ def test_replay_alone_and_with_everything():
     assert not nodes_of("driver")["driver_node"].parameters["use_sim_time"]
 
 
+def test_no_parameter_is_an_empty_list():
+    """Neither launch nor parameter files can say what type it would be."""
+    for nodes in (nodes_of("driver"), nodes_of("view"), nodes_of("replay", **REPLAY)):
+        assert not [(n, k) for n, spec in nodes.items() for k, v in spec.parameters.items() if v in ([], ())]
+
+
 @pytest.mark.parametrize("texts", [{}, {"root": "/a", "bag": "/b"}])
 def test_replay_needs_one_source(texts):
     with pytest.raises(ConfigError, match="root:="):
