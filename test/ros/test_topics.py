@@ -10,7 +10,7 @@ from aln_p3_core.errors import ConfigError
 from aln_p3_core.frame import NUSCENES_CAMERAS
 from aln_p3_ros.bags.typestore import typestore
 from aln_p3_ros.interfaces import message_class
-from aln_p3_ros.resources import config_directory
+from aln_p3_ros.resources import config_directory, share_path
 from aln_p3_ros.topics import TOPICS, TopicSet, load_topic_set
 
 SETS = sorted(path.stem for path in (config_directory() / "topics").glob("*.yaml"))
@@ -81,3 +81,10 @@ def test_a_wrong_set_is_refused_and_says_why(tmp_path: Path, content: str, messa
     with pytest.raises(ConfigError, match=message) as error:
         load_topic_set(path)
     assert str(path) in str(error.value)
+
+
+def test_the_documentation_lists_every_topic_with_its_name_and_type():
+    text = share_path("docs", "topics.md").read_text(encoding="utf-8")
+    for topic in TOPICS.values():
+        row = f"| `{topic.key}` | `{topic.name}` | `{topic.type.replace('/msg/', '/')}` |"
+        assert row in text, row
