@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
-from aln_p3_core.errors import AlnP3Error, ConfigError
+from aln_p3_core.errors import AlnP3Error, ConfigError, DataError
 from aln_p3_ros.bags.qos import is_latched
 from aln_p3_ros.replay.clock import ReplayClock
 from aln_p3_ros.replay.timeline import Timeline, prefetched
+
+_LOG = logging.getLogger(__name__)
 
 #: Messages that are read and serialised ahead, and threads for it.
 _PREFETCH = 16
@@ -163,6 +166,10 @@ class Player:
                     self._finish_round()
         except AlnP3Error as error:
             self._on_error(error)
+        except Exception as error:
+            # Whatever else goes wrong in this thread must end the replay too, instead of leaving it silent.
+            _LOG.exception("the replay failed")
+            self._on_error(DataError(f"the replay failed: {type(error).__name__}: {error}"))
         finally:
             executor.shutdown(cancel_futures=True)
 

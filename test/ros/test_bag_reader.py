@@ -8,7 +8,9 @@ import pytest
 
 from aln_p3_core.errors import DataError
 from aln_p3_ros.bags.reader import BagTimeline, bag_summary
+from aln_p3_ros.bags.typestore import typestore
 from aln_p3_ros.bags.writer import write_bag
+from aln_p3_ros.replay.messages import make, serialise
 from aln_p3_ros.replay.nuscenes_timeline import NuScenesTimeline, ReplayContent
 
 
@@ -80,6 +82,19 @@ def test_a_recording_that_was_killed_before_its_metadata_is_read(written, tmp_pa
             BagTimeline(copy)
     else:
         assert sorted(content(BagTimeline(copy))) == sorted(content(timeline))
+
+
+@pytest.mark.parametrize("mode", ["FILE", "MESSAGE"])
+def test_compressed_bags_are_read(tmp_path, mode):
+    from rosbags.rosbag2 import CompressionFormat, CompressionMode, Writer
+
+    writer = Writer(tmp_path / "bag", version=9)
+    writer.set_compression(CompressionMode[mode], CompressionFormat.ZSTD)
+    cdr = bytes(serialise(make("std_msgs/String", data="hello")))
+    with writer:
+        connection = writer.add_connection("/words", "std_msgs/msg/String", typestore=typestore())
+        writer.write(connection, 5, cdr)
+    assert content(BagTimeline(tmp_path / "bag")) == [(5, "/words", cdr)]
 
 
 def test_a_single_file_is_a_bag_too(written):
