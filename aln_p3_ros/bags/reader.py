@@ -53,7 +53,7 @@ def open_bag(path: str | Path) -> Iterator[tuple[Reader, bool]]:
     if not path.exists():
         raise DataError(f"there is no bag at {path}")
     files = [] if path.is_file() else sorted([*path.glob("*.mcap"), *path.glob("*.db3")])
-    if path.is_dir() and not files:
+    if path.is_dir() and not files and not (path / "metadata.yaml").is_file():
         raise DataError(f"{path} is no bag: it holds no .mcap or .db3 file")
     try:
         with Reader(path) as reader:
