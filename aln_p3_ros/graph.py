@@ -15,7 +15,7 @@ from aln_p3_core.errors import ConfigError
 from aln_p3_core.frame import NUSCENES_CAMERAS
 from aln_p3_ros.environment import dds_environment
 from aln_p3_ros.resources import config_directory, package_share
-from aln_p3_ros.topics import TOPICS, TopicSet, load_topic_set, suggest
+from aln_p3_ros.topics import TOPICS, Role, TopicSet, load_topic_set, suggest
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +264,8 @@ def _replay_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]
     }
     if followers:  # an empty list is no parameter value
         parameters["wait_for_nodes"] = [node.name for node in followers]
+        if values["bag"]:
+            parameters["bag_exclude"] = _published_by(followers, topics)
     replay = NodeSpec(
         "replay_node",
         "replay_node",
@@ -273,6 +275,13 @@ def _replay_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]
         remappings=tuple(topics.remappings()),
     )
     return [*nodes, replay]
+
+
+def _published_by(nodes: list[NodeSpec], topics: TopicSet) -> list[str]:
+    """Topics that these nodes publish themselves, so that what a bag holds of an earlier run must not be played."""
+    roles = {"driver_node": Role.DRIVER, "view_node": Role.VIEW}
+    keys = [key for key, topic in TOPICS.items() for node in nodes if topic.role == roles[node.name]]
+    return sorted({name for key in keys for name in (TOPICS[key].name, topics.name(key))})
 
 
 def _number(name: str, text: str) -> float:

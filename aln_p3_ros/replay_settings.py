@@ -25,6 +25,7 @@ class ReplaySettings:
     version: str = setting("", "Version of the data set, such as v1.0-mini. Empty: the only one there.")
     scene: str = setting("", "Name of the scene. Empty: the first.")
     bag_topics: tuple[str, ...] = setting((), "Topics of the bag to play. Empty: all but /clock.")
+    bag_exclude: tuple[str, ...] = setting((), "Topics of the bag not to play, where it has them.")
 
     # What a scene is turned into.
     image_transport: str = setting(
@@ -79,7 +80,7 @@ class ReplaySettings:
             from aln_p3_ros.bags.reader import BagTimeline
             from aln_p3_ros.topics import TOPICS
 
-            exclude = () if self.bag_topics else (TOPICS["clock"].name,)
+            exclude = self.bag_exclude if self.bag_topics else (*self.bag_exclude, TOPICS["clock"].name)
             return BagTimeline(Path(self.bag).expanduser(), self.bag_topics, exclude)
         content = ReplayContent(
             raw_images=self.image_transport == "raw",

@@ -13,6 +13,7 @@ from aln_p3_core.datasets.records import SensorRecord, read_file
 from aln_p3_core.errors import ConfigError, DataError, ImageError
 from aln_p3_core.frame import Command, CommandProvenance, EgoPose, RouteCommand
 from aln_p3_ros.bags.qos import offered_qos
+from aln_p3_ros.bags.typestore import typestore
 from aln_p3_ros.replay import messages
 from aln_p3_ros.replay.can_bus import can_bus_messages
 from aln_p3_ros.replay.ego_motion import EgoMotion
@@ -126,6 +127,8 @@ class NuScenesTimeline:
             TimelineTopic(topic, TOPICS[key].type, (offered_qos(TOPICS[key].quality),))
             for topic, key in sorted(keys.items())
         )
+        for kind in self.topics:  # the first use of a type compiles its serialiser: not while time runs
+            typestore().get_msgdef(kind.type)
         image_key = "camera_image" if content.raw_images else "camera_compressed"
         self.image_topics = tuple(topic for topic, key in sorted(keys.items()) if key == image_key)
 

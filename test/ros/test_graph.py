@@ -52,6 +52,14 @@ def test_replay_alone_and_with_everything():
     assert not nodes_of("driver")["driver_node"].parameters["use_sim_time"]
 
 
+def test_a_recorded_plan_is_not_played_beside_a_new_one():
+    replay = nodes_of("replay", bag="/data/bag", driver="true", trajectory_topic="/plan")["replay_node"]
+    excluded = replay.parameters["bag_exclude"]
+    assert {"/planning/trajectory", "/plan", "/diagnostics"} <= set(excluded)
+    assert not {"/view/bev", "/localization/odometry"} & set(excluded)
+    assert "bag_exclude" not in nodes_of("replay", bag="/data/bag")["replay_node"].parameters
+
+
 def test_no_parameter_is_an_empty_list():
     """Neither launch nor parameter files can say what type it would be."""
     for nodes in (nodes_of("driver"), nodes_of("view"), nodes_of("replay", **REPLAY)):
