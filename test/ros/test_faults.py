@@ -1,0 +1,55 @@
+"""The table of rules, row by row."""
+
+from __future__ import annotations
+
+import pytest
+from aln_p3.msg import PlannedTrajectory
+
+from aln_p3_ros.camera_set import CameraFault, FaultKind
+from aln_p3_ros.faults import Degradation, Level, failed_model, judge_set, no_input, slow_model
+
+CAMERAS = ("FRONT", "LEFT", "RIGHT", "BACK")
+
+
+def lost(*names: str) -> dict[str, CameraFault]:
+    return {name: CameraFault(FaultKind.SILENT, "no new image for 0.7 s") for name in names}
+
+
+@pytest.mark.parametrize(
+    ("names", "odometry", "level"),
+    [
+        ((), None, Level.NONE),
+        (("LEFT",), None, Level.REDUCED),
+        (("LEFT", "RIGHT"), None, Level.REDUCED),
+        ((), "no odometry has come", Level.REDUCED),
+        (("LEFT", "RIGHT", "BACK"), None, Level.STOP),
+        (("FRONT",), None, Level.STOP),
+        (("FRONT",), "none", Level.STOP),
+    ],
+)
+def test_judgement(names: tuple[str, ...], odometry: str | None, level: Level) -> None:
+    verdict = judge_set(lost(*names), cameras=CAMERAS, max_missing=2, required=["FRONT"], odometry_problem=odometry)
+    assert verdict.level is level
+    assert bool(verdict.reasons) == (level is not Level.NONE)
+    for name in names:
+        assert any(reason.startswith(f"{name} silent: no new image") for reason in verdict.reasons)
+    assert any("without memory" in reason for reason in verdict.reasons) == (odometry is not None)
+
+
+def test_levels_are_those_of_the_message() -> None:
+    assert Level.NONE == PlannedTrajectory.DEGRADED_NONE
+    assert Level.REDUCED == PlannedTrajectory.DEGRADED_REDUCED
+    assert Level.STOP == PlannedTrajectory.DEGRADED_STOP
+
+
+def test_the_worse_level_wins_and_reasons_add_up() -> None:
+    verdict = Degradation().also(Level.STOP, "a").also(Level.REDUCED, "b")
+    assert verdict == Degradation(Level.STOP, ("a", "b"))
+
+
+def test_stops_say_why() -> None:
+    verdict = no_input(1.5, 1.0, lost("LEFT"))
+    assert verdict.level is Level.STOP
+    assert verdict.reasons == ("no camera set for 1.5 s (limit 1 s)", "LEFT silent: no new image for 0.7 s")
+    assert "busy for 6.0 s (limit 5 s)" in slow_model(6.0, 5.0).reasons[0]
+    assert failed_model(ValueError("odd")).reasons == ("the model failed: ValueError: odd",)
