@@ -77,6 +77,8 @@ def sample_pairs(
     value_GVHd: Tensor, sizes: Sizes, x_KHLP: Tensor, y_KHLP: Tensor, weights_KHLP: Tensor, geometry: CameraGeometry
 ) -> Tensor:
     """Samples for each (camera, cell) pair from its camera's maps: [K, H * d]. Locations are in pixels."""
+    if not len(x_KHLP):
+        return value_GVHd.new_zeros(0, value_GVHd.shape[2] * value_GVHd.shape[3])
     if _prefers_grid(value_GVHd, x_KHLP, weights_KHLP):
         padded = geometry.padded_GL
         planes = (
