@@ -26,7 +26,7 @@ class DriverSettings:
     seed: int = setting(0, "Seed of the weights that no checkpoint gives.", minimum=0, maximum=2**31 - 1)
     compile_mode: str = setting(
         "off",
-        "torch.compile: slower to configure, faster to run.",
+        "Use of torch.compile: slower to configure, faster to run.",
         choices=("off", "default", "reduce-overhead", "max-autotune"),
     )
     warm_up_frames: int = setting(

@@ -1,0 +1,110 @@
+"""The manager: brings nodes to active, tries again within bounds, and tells what failed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from driver_helpers import WAIT_S, StraightModel, wait_until
+from rclpy.context import Context
+from rclpy.executors import MultiThreadedExecutor
+from rclpy.parameter import Parameter
+
+from aln_p3_core.errors import CheckpointError, ConfigError
+from aln_p3_ros.driver_node import DriverNode
+from aln_p3_ros.lifecycle_manager import LifecycleManager
+
+
+@contextmanager
+def managed(context: Context, factory: Callable[[Any], Any], **settings: Any) -> Iterator[tuple[Any, Any]]:
+    """A manager and a driver node, spinning."""
+    values = {"nodes": ["driver_node"], "retry_delay_s": 0.0, "watch_period_s": 0.1, **settings}
+    overrides = [Parameter(name, value=value) for name, value in values.items()]
+    manager = LifecycleManager(context=context, parameter_overrides=overrides)
+    driver = DriverNode(
+        driver_factory=factory, context=context, parameter_overrides=[Parameter("diagnostics_rate_hz", value=20.0)]
+    )
+    executor = MultiThreadedExecutor(4, context=context)
+    executor.add_node(manager)
+    executor.add_node(driver)
+    thread = threading.Thread(target=executor.spin)
+    thread.start()
+    try:
+        yield manager, driver
+    finally:
+        manager.stop()
+        executor.shutdown()
+        thread.join()
+        driver.destroy_node()
+        manager.destroy_node()
+
+
+def state_of(driver: DriverNode) -> str:
+    return driver._state_machine.current_state[1]
+
+
+def test_a_node_is_brought_to_active(ros_context: Context) -> None:
+    with managed(ros_context, StraightModel) as (manager, driver):
+        assert manager.bring_up() == ""
+        assert state_of(driver) == "active"
+        assert manager.bring_up() == "", "a node that is active already stays so"
+
+
+def test_a_failed_transition_is_tried_again(ros_context: Context) -> None:
+    calls = []
+
+    def factory(settings: object) -> StraightModel:
+        calls.append(1)
+        if len(calls) == 1:
+            raise CheckpointError("the disk is still asleep")
+        return StraightModel()
+
+    with managed(ros_context, factory, attempts=2) as (manager, driver):
+        assert manager.bring_up() == ""
+        assert len(calls) == 2 and state_of(driver) == "active"
+
+
+def test_failure_is_bounded_and_tells_the_reason(ros_context: Context) -> None:
+    calls = []
+
+    def factory(settings: object) -> StraightModel:
+        calls.append(1)
+        raise CheckpointError("weights.safetensors is damaged")
+
+    with managed(ros_context, factory, attempts=2) as (manager, driver):
+        problem = manager.bring_up()
+        assert problem.startswith("driver_node did not configure (2 attempts): ")
+        assert "weights.safetensors is damaged" in problem
+        assert len(calls) == 2 and state_of(driver) == "unconfigured"
+
+
+def test_a_node_that_does_not_appear_is_named(ros_context: Context) -> None:
+    with managed(ros_context, StraightModel, nodes=["nobody"], service_timeout_s=0.2) as (manager, _):
+        assert "nobody has not appeared within 0.2 s" in manager.bring_up()
+
+
+def test_a_node_that_leaves_active_is_noticed(ros_context: Context) -> None:
+    with managed(ros_context, StraightModel) as (manager, driver):
+        assert manager.bring_up() == ""
+        problems: list[str] = []
+        thread = threading.Thread(target=lambda: problems.append(manager.watch()))
+        thread.start()
+        driver.trigger_deactivate()
+        thread.join(WAIT_S)
+        assert problems == ["driver_node is no longer active"]
+
+
+def test_stopping_ends_every_wait(ros_context: Context) -> None:
+    with managed(ros_context, StraightModel, nodes=["nobody"], service_timeout_s=3600.0) as (manager, _):
+        ended = threading.Event()
+        threading.Thread(target=lambda: (manager.bring_up(), manager.watch(), ended.set())).start()
+        manager.stop()
+        assert wait_until(ended.is_set, "the end")
+
+
+def test_a_manager_of_nothing_is_refused(ros_context: Context) -> None:
+    with pytest.raises(ConfigError, match="at least one node"):
+        LifecycleManager(context=ros_context)
