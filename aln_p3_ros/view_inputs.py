@@ -169,10 +169,9 @@ class ViewInputs:
             stamp_ns = to_ns(plan.header.stamp) if plan is not None else self._settled_images_ns(now_s)
             if plan is None and (not stamp_ns or self._plan_may_come(now_s, plans_expected)):
                 return None
+            self._shown_images_ns = stamp_ns
             if plan is not None:
                 self._shown_plan = plan.plan_id
-            else:
-                self._shown_images_ns = stamp_ns
             silent_s = None if self._last_plan_s is None else now_s - self._last_plan_s
             images = self._images_at(stamp_ns)
             objects = self._objects.get(plan.plan_id) if plan else None
@@ -214,7 +213,7 @@ class ViewInputs:
     def _settled_images_ns(self, now_s: float) -> int:
         """Stamp of the newest image once the other cameras' are there too, or have kept us waiting; 0 before.
 
-        Images that have been shown alone do not count again.
+        Images that have been shown, alone or with their plan, do not count again.
         """
         newest = [images[-1].stamp_ns for images in self._images.values() if images]
         if not newest or max(newest) == self._shown_images_ns:

@@ -117,7 +117,7 @@ class ViewNode(Node):
         )
         saving = bool(settings.folder) and self._pictures % settings.every == 0
         self._pictures += 1
-        texts = {"banner": view.banner, "alarm": view.alarm, "caption": view.caption}
+        texts: dict[str, Any] = {"banner": view.banner, "alarm": view.alarm, "caption": view.caption}
         scene, truth = view.content or None, view.truth or None
         if saving or self._mosaic.get_subscription_count():
             mosaic = draw_mosaic(view.frame, scene, truth, settings.mosaic_width, min_score=0.0, **texts)

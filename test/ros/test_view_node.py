@@ -33,6 +33,7 @@ from aln_p3_ros.qos import reliable_qos
 from aln_p3_ros.resources import share_path
 from aln_p3_ros.stamps import to_ns, to_time
 from aln_p3_ros.topics import TOPICS
+from aln_p3_ros.view_inputs import ViewInputs
 from aln_p3_ros.view_node import ViewNode
 from aln_p3_ros.view_settings import ViewSettings
 
@@ -183,6 +184,27 @@ def test_without_plans_the_cameras_are_shown(started: list[ViewTest], ros_contex
     stamp_ns = test.rig.send_round()
     mosaic = test.picture("mosaic", stamp_ns)
     assert (mosaic.reshape(-1, 3) == palette.WARNING).all(axis=1).sum() > 500  # "no plan has come yet"
+
+
+def test_images_that_were_shown_with_their_plan_are_not_shown_alone_later() -> None:
+    """When plans stop, the last picture stays, until there are newer images."""
+    inputs = ViewInputs(ViewSettings(cameras=("CAM_FRONT",), plan_timeout_s=1.0))
+    stamp_ns = 10**18
+    inputs.add_image("CAM_FRONT", Image(header=Header(stamp=to_time(stamp_ns))))
+    header = Header(stamp=to_time(stamp_ns), frame_id="base_link")
+    inputs.add_plan(PlannedTrajectory(header=header, plan_id="a"), now_s=0.0)
+    assert inputs.next_view(0.1) is None  # objects and map may come yet
+    view = inputs.next_view(0.5)
+    assert view is not None and view.header == header
+    assert inputs.next_view(10.0) is None
+    inputs.add_image("CAM_FRONT", Image(header=Header(stamp=to_time(stamp_ns + 10**8))))
+    alone = inputs.next_view(10.1)
+    assert alone is not None and alone.banner == "no plan for 10 s"
+    # A plan from before is not shown again, a new one is.
+    assert inputs.next_view(10.2) is None
+    inputs.add_plan(PlannedTrajectory(header=header, plan_id="b", degraded=1, degraded_reasons=["late"]), now_s=10.3)
+    later = inputs.next_view(11.0)
+    assert later is not None and later.alarm == "degraded: late"
 
 
 def test_a_lost_camera_and_a_degraded_plan_show_in_red(started: list[ViewTest], ros_context: Context) -> None:
