@@ -160,6 +160,20 @@ class DriverConfig:
             )
         if self.embed_dims % (2 * self.heads):
             raise ConfigError(f"embed_dims {self.embed_dims} must be a multiple of 2 * heads = {2 * self.heads}")
+        if self.level_embeddings < self.backbone.levels:
+            raise ConfigError(
+                f"level_embeddings {self.level_embeddings} must be at least backbone.levels {self.backbone.levels}"
+            )
+        if self.bev.spatial_points % self.bev.pillar_heights:
+            raise ConfigError(
+                f"bev.spatial_points {self.bev.spatial_points} must be a multiple of bev.pillar_heights "
+                f"{self.bev.pillar_heights}"
+            )
+        if self.embed_dims != 2 * self.map.lane_hidden:
+            raise ConfigError(
+                f"embed_dims {self.embed_dims} must be 2 * map.lane_hidden (a line's token has that width), "
+                f"which is {2 * self.map.lane_hidden}"
+            )
         if self.compatibility == "vad_release" and self.ego_status != "bev":
             raise ConfigError("released VAD weights were trained with the CAN vector: use ego_status='bev'")
 
