@@ -18,6 +18,7 @@ CORE_COMMANDS: dict[str, str] = {
     "draw": "aln_p3_core.commands.draw",
     "parity": "aln_p3_core.commands.parity",
     "import-vad": "aln_p3_core.commands.import_vad",
+    "track": "aln_p3_core.commands.track",
     "recipes": "aln_p3_core.commands.recipes",
 }
 

@@ -61,7 +61,7 @@ def find_data(given: Path | None, out: Path, say: Callable[[str], None]) -> Path
     painted = out / "track"
     say(f"no recorded clip at {clip} and no DATA= given: painting a test track into {painted}")
     shutil.rmtree(painted, ignore_errors=True)
-    write_root(painted, progress=True)
+    write_root(painted, seconds=4.0, progress=True)
     return painted
 
 

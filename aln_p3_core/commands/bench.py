@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from aln_p3_core.commands.options import driver_options, make_driver
+from aln_p3_core.commands.options import driver_options, make_driver, parse_size
 
 
 @click.command("bench")
@@ -70,9 +70,5 @@ def _frames_of_root(root: str) -> list[Any]:
 def _painted_frames(image_size: str) -> list[Any]:
     from aln_p3_core.synthetic.frames import track_frames
 
-    try:
-        width, height = (int(part) for part in image_size.split("x"))
-    except ValueError as error:
-        raise click.UsageError(f"--image-size takes WIDTHxHEIGHT, got {image_size!r}") from error
     # At 2 Hz each frame finds its memory at the trained interval, so the temporal path is measured too.
-    return track_frames(8, rate_hz=2.0, size=(width, height), noise=2.5)
+    return track_frames(8, rate_hz=2.0, size=parse_size(image_size), noise=2.5)

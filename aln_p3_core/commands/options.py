@@ -81,3 +81,12 @@ def parse_overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
         except json.JSONDecodeError:
             result[key] = text
     return result
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """`"800x450"` -> (800, 450)."""
+    try:
+        width, height = (int(part) for part in text.split("x"))
+    except ValueError as error:
+        raise click.UsageError(f"a size is written WIDTHxHEIGHT, got {text!r}") from error
+    return width, height
