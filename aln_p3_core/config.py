@@ -208,8 +208,12 @@ def _vad(
     )
 
 
+# What the pretrained EfficientNet-Lite0 was trained with: its first batch norm's stored statistics fit images
+# scaled this way, and not those scaled by ImageNet's means and deviations.
+_LITE = ImageConfig(mean=(127.0, 127.0, 127.0), std=(128.0, 128.0, 128.0), color="rgb")
+
 RECIPES: dict[str, DriverConfig] = {
-    "nano": DriverConfig(name="nano"),
+    "nano": DriverConfig(name="nano", image=_LITE),
     "tiny": _vad(
         "tiny",
         height=384,
