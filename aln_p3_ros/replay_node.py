@@ -10,6 +10,7 @@ from typing import Any
 
 import rclpy
 from aln_p3.srv import ReplayControl
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
@@ -21,6 +22,10 @@ from aln_p3_ros.parameters import check_changes, declare_settings, read_settings
 from aln_p3_ros.replay.outlet import RosOutlet
 from aln_p3_ros.replay.player import Player
 from aln_p3_ros.replay_settings import ReplaySettings
+from aln_p3_ros.topics import TOPICS
+
+#: A node that has been waited for has made all its subscriptions when no new one appears for this long.
+_SETTLED_S = 0.5
 
 
 class ReplayNode(Node):
@@ -45,7 +50,9 @@ class ReplayNode(Node):
         self._settings = settings
         timeline = settings.timeline()
         self._image_topics = tuple(timeline.image_topics)
-        self._outlet = RosOutlet(self, timeline, with_clock=settings.clock)
+        has_clock = any(topic.name == TOPICS["clock"].name for topic in timeline.topics)
+        with_clock = settings.clock == "player" or (settings.clock == "auto" and not has_clock)
+        self._outlet = RosOutlet(self, timeline, with_clock=with_clock)
         self._player = Player(
             timeline,
             self._outlet,
@@ -59,10 +66,7 @@ class ReplayNode(Node):
             on_error=self._on_error,
         )
         self.create_service(ReplayControl, "~/control", self._control)
-        self.add_on_set_parameters_callback(
-            lambda changes: check_changes(self, ReplaySettings, changes, configured=True)
-        )
-        self.add_post_set_parameters_callback(self._take_over)
+        self.add_on_set_parameters_callback(self._on_parameters)
         self._starter = threading.Thread(target=self._start, name="starter", daemon=True)
         self._closing = threading.Event()
         duration_s = (timeline.end_ns - timeline.start_ns) * 1e-9
@@ -84,19 +88,35 @@ class ReplayNode(Node):
         super().destroy_node()
 
     def _start(self) -> None:
-        expected = self._settings.wait_for_nodes
-        # Not in the node's clock: with use_sim_time it would wait for its own /clock.
-        deadline = time.monotonic() + self._settings.wait_for_subscribers_s
-        unheard = self._outlet.unheard(self._image_topics, expected)
-        while unheard and time.monotonic() < deadline:
-            if self._closing.wait(0.02) or not self.context.ok():
-                return
-            unheard = self._outlet.unheard(self._image_topics, expected)
-        if unheard and self._settings.wait_for_subscribers_s > 0:
-            problem = f"not all of {', '.join(expected)} subscribe" if expected else "nobody subscribes"
-            self.get_logger().warning(f"{problem} to {', '.join(unheard)}; playing all the same")
+        self._await_listeners()
         if not self._closing.is_set():
             self._player.start()
+
+    def _await_listeners(self) -> None:
+        # Not in the node's clock: with use_sim_time it would wait for its own /clock.
+        start = changed = time.monotonic()
+        before: set[tuple[str, str]] = set()
+        while not self._closing.wait(0.02) and self.context.ok():
+            listeners, now = self._outlet.listeners(self._image_topics), time.monotonic()
+            if listeners != before:
+                before, changed = listeners, now
+            missing = self._missing(listeners)
+            # A node subscribes to one camera after the other.
+            settled = not self._settings.wait_for_nodes or now - changed > _SETTLED_S
+            if not missing and settled:
+                return
+            if now - start >= self._settings.wait_for_subscribers_s:
+                if missing and self._settings.wait_for_subscribers_s > 0:
+                    self.get_logger().warning(f"{missing}; playing all the same")
+                return
+
+    def _missing(self, listeners: set[tuple[str, str]]) -> str:
+        """Who does not listen to the images yet, in words; "" when nothing is missing."""
+        nodes = set(self._settings.wait_for_nodes) - {node for _, node in listeners}
+        if self._settings.wait_for_nodes:
+            return f"{', '.join(sorted(nodes))} did not subscribe to the images" if nodes else ""
+        topics = set(self._image_topics) - {topic for topic, _ in listeners}
+        return f"nobody subscribes to {', '.join(sorted(topics))}" if topics else ""
 
     def _at_end(self) -> None:
         self._outlet.drain()
@@ -111,10 +131,12 @@ class ReplayNode(Node):
         self.failure = error
         self.finished.set()
 
-    def _take_over(self, changes: list[Parameter]) -> None:
+    def _on_parameters(self, changes: list[Parameter]) -> SetParametersResult:
+        result = check_changes(self, ReplaySettings, changes, configured=True)
         for parameter in changes:
-            if parameter.name == "rate":
+            if result.successful and parameter.name == "rate":
                 self._player.set_rate(parameter.value)
+        return result
 
     def _control(self, request: ReplayControl.Request, response: ReplayControl.Response) -> ReplayControl.Response:
         actions = {

@@ -24,7 +24,7 @@ class ReplaySettings:
     bag: str = setting("", "ROS 2 bag to play instead of a data set: a folder, an .mcap or a .db3 file.")
     version: str = setting("", "Version of the data set, such as v1.0-mini. Empty: the only one there.")
     scene: str = setting("", "Name of the scene. Empty: the first.")
-    bag_topics: tuple[str, ...] = setting((), "Topics of the bag to play. Empty: all but /clock.")
+    bag_topics: tuple[str, ...] = setting((), "Topics of the bag to play. Empty: all.")
     bag_exclude: tuple[str, ...] = setting((), "Topics of the bag not to play, where it has them.")
 
     # What a scene is turned into.
@@ -55,14 +55,17 @@ class ReplaySettings:
     linger_s: float = setting(
         0.5, "Stay this long after the last message before the end, s.", minimum=0.0, maximum=3600.0
     )
-    clock: bool = setting(True, "Publish recorded time on /clock.")
+    clock: str = setting(
+        "auto",
+        "What goes to /clock: the player's time, or nothing. auto: the bag's own /clock where it has one, else the "
+        "player's time.",
+        choices=("auto", "player", "off"),
+    )
     clock_rate_hz: float = setting(100.0, "Rate of /clock between messages, Hz.", minimum=50.0, maximum=1000.0)
     wait_for_subscribers_s: float = setting(
         5.0, "Wait this long for a subscriber on every image topic before playing, s.", minimum=0.0, maximum=3600.0
     )
-    wait_for_nodes: tuple[str, ...] = setting(
-        (), "Names of nodes that must be among those subscribers. Empty: any subscriber will do."
-    )
+    wait_for_nodes: tuple[str, ...] = setting((), "Wait instead until the nodes of these names subscribe to images.")
 
     def __post_init__(self) -> None:
         check_choices(self, ConfigError)
@@ -80,7 +83,7 @@ class ReplaySettings:
             from aln_p3_ros.bags.reader import BagTimeline
             from aln_p3_ros.topics import TOPICS
 
-            exclude = self.bag_exclude if self.bag_topics else (*self.bag_exclude, TOPICS["clock"].name)
+            exclude = self.bag_exclude if self.clock == "auto" else (*self.bag_exclude, TOPICS["clock"].name)
             return BagTimeline(Path(self.bag).expanduser(), self.bag_topics, exclude)
         content = ReplayContent(
             raw_images=self.image_transport == "raw",

@@ -108,7 +108,13 @@ def info(bag: Path) -> None:
 @click.option("--loop", is_flag=True, help="Start over at the end; stamps jump back.")
 @click.option("--start", "start_s", default=0.0, show_default=True, help="Start this far into the bag, s.")
 @click.option("--topics", multiple=True, metavar="TOPIC", help="Only this topic; may be given several times.")
-@click.option("--clock/--no-clock", default=True, show_default=True, help="Publish recorded time on /clock.")
+@click.option(
+    "--clock",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "player", "off"]),
+    help="What goes to /clock: the player's time or nothing; auto: the bag's own where it has one.",
+)
 @click.option("--paused", is_flag=True, help="Wait for the service ~/control before playing.")
 @click.option("--wait", "wait_s", default=1.0, show_default=True, help="Wait this long for image subscribers, s.")
 def play(
@@ -117,7 +123,7 @@ def play(
     loop: bool,
     start_s: float,
     topics: tuple[str, ...],
-    clock: bool,
+    clock: str,
     paused: bool,
     wait_s: float,
 ) -> None:

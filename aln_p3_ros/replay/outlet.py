@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from builtin_interfaces.msg import Time
@@ -62,16 +62,16 @@ class RosOutlet:
             seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
             self._send(self._clock, Clock(clock=Time(sec=seconds, nanosec=nanoseconds)))
 
-    def unheard(self, topics: Sequence[str], by: Collection[str] = ()) -> list[str]:
-        """Those of the topics that nobody subscribes to, or that not all of the nodes named `by` subscribe to."""
-        return [topic for topic in topics if topic in self._publishers and not self._is_heard(topic, set(by))]
-
-    def _is_heard(self, topic: str, by: set[str]) -> bool:
-        if not self._publishers[topic].get_subscription_count():
-            return False
-        # Remapping may have given the topic another name than the timeline's.
-        name = self._publishers[topic].topic_name
-        return by <= {endpoint.node_name for endpoint in self._node.get_subscriptions_info_by_topic(name)}
+    def listeners(self, topics: Sequence[str]) -> set[tuple[str, str]]:
+        """(topic, name of a node that subscribes to it) of the topics given, where a subscriber has been matched."""
+        found = set()
+        for topic in topics:
+            publisher = self._publishers.get(topic)
+            if publisher is not None and publisher.get_subscription_count():
+                # Remapping may have given the topic another name than the timeline's.
+                endpoints = self._node.get_subscriptions_info_by_topic(publisher.topic_name)
+                found |= {(topic, endpoint.node_name) for endpoint in endpoints}
+        return found
 
     def drain(self) -> None:
         """Waits, within bounds, until subscribers have the last messages; ending earlier would lose them."""

@@ -92,6 +92,37 @@ def test_a_written_bag_plays_the_same_bytes_at_the_same_times(nodes, track_root,
     assert max(listener.clock) <= timeline.end_ns
 
 
+@pytest.mark.parametrize(("choice", "expected"), [("auto", {7}), ("player", {100, 200}), ("off", set())])
+def test_the_clock_of_a_bag_is_its_own_unless_another_is_asked_for(nodes, tmp_path, choice, expected):
+    """A recording of a simulation arrived at other times than its clock showed."""
+    from rosbags.rosbag2 import Writer
+
+    from aln_p3_ros.bags.typestore import typestore
+    from aln_p3_ros.replay.messages import make, serialise, time_message
+
+    with Writer(tmp_path / "bag", version=9) as writer:
+        clock = writer.add_connection("/clock", "rosgraph_msgs/msg/Clock", typestore=typestore())
+        words = writer.add_connection("/words", "std_msgs/msg/String", typestore=typestore())
+        for second in (100, 200):
+            writer.write(clock, second * 10**9, serialise(make("rosgraph_msgs/Clock", clock=time_message(7 * 10**9))))
+            writer.write(words, second * 10**9, serialise(make("std_msgs/String", data="x")))
+    seconds: set[int] = set()
+    heard: list[object] = []
+    node = nodes.node("listener")
+    node.create_subscription(message_class("rosgraph_msgs/msg/Clock"), "/clock", lambda m: seconds.add(m.clock.sec), 99)
+    node.create_subscription(message_class("std_msgs/msg/String"), "/words", heard.append, 99)
+    replay = start_replay(nodes, bag=str(tmp_path / "bag"), clock=choice, rate=100.0)
+    listening = ["/words"] if choice == "off" else ["/words", "/clock"]
+    wait_until(lambda: all(replay.get_subscriptions_info_by_topic(t) for t in listening), "the subscriptions")
+    replay.start()
+    wait_until(lambda: len(heard) == 2, "both messages")
+    if choice == "player":
+        wait_until(lambda: max(seconds, default=0) == 200, "the clock")
+        assert min(seconds) == 100
+    else:
+        wait_until(lambda: seconds == expected, "the clock")
+
+
 def test_it_waits_for_the_nodes_that_it_is_told_to_wait_for(nodes, track_root):
     timeline = NuScenesTimeline(track_root)
     early = Listener(nodes.node("recorder"), timeline)
