@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from aln_p3.msg import (
@@ -25,7 +26,7 @@ from aln_p3.msg import (
 from aln_p3.msg import RouteCommand as RouteCommandMessage
 from geometry_msgs.msg import Point, Pose, PoseStamped, Quaternion, Vector3
 from nav_msgs.msg import Path
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from std_msgs.msg import Header
 
 from aln_p3_core.frame import Command, CommandProvenance, RouteCommand
@@ -232,7 +233,7 @@ def detected(scores: ArrayLike, min_score: float, limit: int) -> list[int]:
     return [int(index) for index in order if values[index] >= min_score][:limit]
 
 
-def pool_bev(bev: FloatArray) -> FloatArray:
+def pool_bev(bev: NDArray[Any]) -> NDArray[Any]:
     """Averages a BEV map [rows, columns, D] over square blocks until no side has more than 50 cells."""
     rows, columns, width = bev.shape
     block = max(1, -(-max(rows, columns) // MAX_TOKEN_CELLS))

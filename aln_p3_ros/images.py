@@ -120,7 +120,7 @@ def image_message(pixels: ByteImage, stamp: Time, frame_id: str, encoding: str =
     pixels = np.ascontiguousarray(pixels)
     # array.array with frombytes is the one assignment that rclpy takes without looking at every byte.
     data = array("B")
-    data.frombytes(memoryview(pixels).cast("B"))
+    data.frombytes(pixels.data.cast("B"))
     message = Image(header=Header(stamp=stamp, frame_id=frame_id), encoding=encoding)
     message.height, message.width = pixels.shape[:2]
     message.step = pixels.strides[0]

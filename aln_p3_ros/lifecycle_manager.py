@@ -26,8 +26,16 @@ from aln_p3_ros.qos import reliable_qos
 from aln_p3_ros.topics import TOPICS
 
 _POLL_S = 0.02
+# After this time without an answer a question is asked again.
+_ASK_AGAIN_S = 3.0
 # How long diagnostics get to tell why a transition failed.
 _REASON_WAIT_S = 1.5
+_PRIMARY = (
+    State.PRIMARY_STATE_UNCONFIGURED,
+    State.PRIMARY_STATE_INACTIVE,
+    State.PRIMARY_STATE_ACTIVE,
+    State.PRIMARY_STATE_FINALIZED,
+)
 # Steps that lead from a state to active.
 _NEXT = {
     State.PRIMARY_STATE_UNCONFIGURED: (Transition.TRANSITION_CONFIGURE, "configure"),
@@ -91,7 +99,7 @@ class LifecycleManager(Node):
         """Returns, when a node is no longer active, which and why; "" when stopped."""
         while self.settings.watch_period_s > 0 and not self._stopped.wait(self.settings.watch_period_s):
             for name in self.settings.nodes:
-                state = self._state(name)
+                state = self._state(name, self.settings.service_timeout_s)
                 if state != State.PRIMARY_STATE_ACTIVE and not self._stopped.is_set():
                     return f"{name} is no longer active" if state is not None else f"{name} does not answer any more"
         self.wait_for_stop()
@@ -108,14 +116,16 @@ class LifecycleManager(Node):
                 return f"{name} has not appeared within {timeout_s:g} s; is it running, under this name?"
         failures = 0
         while not self._stopped.is_set():
-            state = self._state(name)
+            state = self._state(name, timeout_s)
             if state == State.PRIMARY_STATE_ACTIVE:
                 return ""
+            if state is None:
+                return "" if self._stopped.is_set() else f"{name} does not answer within {timeout_s:g} s"
             if state not in _NEXT:
                 return f"{name} cannot be brought to active from state {state}"
             transition, word = _NEXT[state]
             self._reasons.pop(name, None)
-            if self._change(name, transition):
+            if self._change(name, transition, state):
                 continue
             failures += 1
             reason = self._reason(name)
@@ -125,23 +135,33 @@ class LifecycleManager(Node):
             self._stopped.wait(self.settings.retry_delay_s)
         return ""
 
-    def _state(self, name: str) -> int | None:
-        response = self._call(self._states[name], GetState.Request(), self.settings.service_timeout_s)
-        return None if response is None else int(response.current_state.id)
-
-    def _change(self, name: str, transition: int) -> bool:
-        request = ChangeState.Request(transition=Transition(id=transition))
-        response = self._call(self._changes[name], request, self.settings.transition_timeout_s)
-        return response is not None and bool(response.success)
-
-    def _call(self, client: Any, request: Any, timeout_s: float) -> Any | None:
-        if not client.service_is_ready():
-            return None
-        future = client.call_async(request)
-        if self._wait(future.done, timeout_s):
-            return future.result()
-        client.remove_pending_request(future)
+    def _state(self, name: str, timeout_s: float) -> int | None:
+        """The node's state. Asked for again: an answer can get lost while two processes discover each other."""
+        deadline = time.monotonic() + timeout_s
+        while not self._stopped.is_set() and (left_s := deadline - time.monotonic()) > 0:
+            future = self._states[name].call_async(GetState.Request())
+            answered = self._wait(future.done, min(left_s, _ASK_AGAIN_S))
+            if answered:
+                return int(future.result().current_state.id)
+            self._states[name].remove_pending_request(future)
         return None
+
+    def _change(self, name: str, transition: int, state: int) -> bool:
+        """Asks for a transition; a lost answer is made up for by looking at the state."""
+        client = self._changes[name]
+        future = client.call_async(ChangeState.Request(transition=Transition(id=transition)))
+        deadline = time.monotonic() + self.settings.transition_timeout_s
+        try:
+            while not self._stopped.is_set() and (left_s := deadline - time.monotonic()) > 0:
+                if self._wait(future.done, min(left_s, _ASK_AGAIN_S)):
+                    return bool(future.result().success)
+                # A node answers this only after the transition has ended.
+                now = self._state(name, min(left_s, _ASK_AGAIN_S))
+                if now in _PRIMARY and not future.done():
+                    return now != state
+            return False
+        finally:
+            client.remove_pending_request(future)
 
     def _wait(self, done: Any, timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s

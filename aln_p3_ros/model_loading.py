@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aln_p3_core.errors import ConfigError
 from aln_p3_ros.driver_settings import DriverSettings
@@ -23,7 +23,7 @@ def load_driver(settings: DriverSettings) -> Driver:
     overrides = settings.overrides()
     if settings.cameras:
         overrides["cameras"] = list(settings.cameras)
-    common = {
+    common: dict[str, Any] = {
         "device": settings.device,
         "precision": settings.precision,
         "compile_mode": settings.compile_mode,

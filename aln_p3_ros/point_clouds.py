@@ -79,7 +79,7 @@ def point_cloud_array(
             "itemsize": message.point_step,
         }
     )
-    cloud = np.ndarray(
+    cloud: NDArray[np.void] = np.ndarray(
         (message.height, message.width), layout, message.data, strides=(message.row_step, message.point_step)
     )
     return np.stack([cloud[name].reshape(-1).astype(np.float32) for name in fields], axis=1)

@@ -19,7 +19,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import Odometry, Path
 from rclpy.context import Context
-from rclpy.executors import MultiThreadedExecutor
+from rclpy.executors import Executor, MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock
@@ -308,6 +308,26 @@ class Listener(Node):
         return None
 
 
+class Spinner:
+    """Spins an executor in a thread until told to stop; then all callbacks have ended."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._spin)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._ending.set()
+        self._executor.wake()
+        self._thread.join()
+        self._executor.shutdown()
+
+    def _spin(self) -> None:
+        while not self._ending.is_set():
+            self._executor.spin_once(timeout_sec=0.1)
+
+
 class DriverTest:
     """The driver node, a rig and a listener, spinning in one executor."""
 
@@ -339,8 +359,7 @@ class DriverTest:
         self.executor = MultiThreadedExecutor(4, context=context)
         for node in (self.node, self.rig, self.listener):
             self.executor.add_node(node)
-        self._thread = threading.Thread(target=self.executor.spin)
-        self._thread.start()
+        self._spinner = Spinner(self.executor)
 
     def activate(self) -> None:
         """Configures and activates the node, and waits until everything is connected and calibrated."""
@@ -394,8 +413,7 @@ class DriverTest:
 
     def close(self) -> None:
         """Ends everything, in the order that rclpy wants."""
-        self.executor.shutdown()
-        self._thread.join()
+        self._spinner.stop()
         for node in (self.node, self.rig, self.listener):
             node.destroy_node()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from aln_p3.msg import PlannedTrajectory
-from driver_helpers import RELIABLE_IMAGES, WAIT_S, Listener, SensorRig, values, wait_until
+from driver_helpers import RELIABLE_IMAGES, WAIT_S, Listener, SensorRig, Spinner, values, wait_until
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 
@@ -51,8 +50,7 @@ def test_the_real_driver_in_a_process_of_its_own(ros_context: Context) -> None:
     executor = SingleThreadedExecutor(context=ros_context)
     executor.add_node(rig)
     executor.add_node(listener)
-    thread = threading.Thread(target=executor.spin)
-    thread.start()
+    spinner = Spinner(executor)
     settings = {"use_sim_time": "true", "inference_timeout_s": 600.0, "warm_up_frames": 1, **RELIABLE_IMAGES}
     try:
         with (
@@ -97,7 +95,6 @@ def test_the_real_driver_in_a_process_of_its_own(ros_context: Context) -> None:
                 assert child.returncode == 0, output
                 assert "Traceback" not in output, output
     finally:
-        executor.shutdown()
-        thread.join()
+        spinner.stop()
         rig.destroy_node()
         listener.destroy_node()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from driver_helpers import WAIT_S, StraightModel, wait_until
+from driver_helpers import WAIT_S, Spinner, StraightModel, wait_until
 from rclpy.context import Context
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.parameter import Parameter
@@ -30,14 +30,12 @@ def managed(context: Context, factory: Callable[[Any], Any], **settings: Any) ->
     executor = MultiThreadedExecutor(4, context=context)
     executor.add_node(manager)
     executor.add_node(driver)
-    thread = threading.Thread(target=executor.spin)
-    thread.start()
+    spinner = Spinner(executor)
     try:
         yield manager, driver
     finally:
         manager.stop()
-        executor.shutdown()
-        thread.join()
+        spinner.stop()
         driver.destroy_node()
         manager.destroy_node()
 
