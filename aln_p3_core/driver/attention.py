@@ -48,9 +48,8 @@ class MultiHeadAttention(nn.Module):
             q = F.linear(positioned, weight[:width], bias[:width])
             k = F.linear(keys, weight[width : 2 * width], bias[width : 2 * width])
             v = F.linear(key_BKD, weight[2 * width :], bias[2 * width :])
-        attended = F.scaled_dot_product_attention(
-            *(self.split_heads(x) for x in (q, k, v)), dropout_p=self.dropout if self.training else 0.0
-        )
+        q, k, v = self.split_heads(q), self.split_heads(k), self.split_heads(v)
+        attended = F.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout if self.training else 0.0)
         return self.merge(attended, query_BQD)
 
     def split_heads(self, x_BTD: Tensor) -> Tensor:
@@ -124,10 +123,10 @@ def norm_mlp(width_in: int, hidden: int, width_out: int) -> nn.Sequential:
     )
 
 
-def run_head(head: nn.Sequential, x: Tensor) -> Tensor:
-    """Runs a head in its own types: hidden layers as cast, the last layer and its result in float32."""
-    x = x.to(head[0].weight.dtype)
-    *hidden, last = head
+def run_head(head: nn.Module, x: Tensor) -> Tensor:
+    """Runs a head (a chain) in its own types: hidden layers as cast, the last layer and its result in float32."""
+    *hidden, last = head.children()
+    x = x.to(next(head.parameters()).dtype)
     for layer in hidden:
         x = layer(x)
     return last(x.float())

@@ -48,8 +48,8 @@ def sample_pixels(value_GVHd: Tensor, sizes: Sizes, x_GQHLP: Tensor, y_GQHLP: Te
     if _prefers_grid(value_GVHd, x_GQHLP, weights_GQHLP):
         return _sample_with_grid(value_GVHd, sizes, x_GQHLP, y_GQHLP, weights_GQHLP)
     group_Q = torch.arange(groups, device=x_GQHLP.device).repeat_interleave(queries)
-    planes = (t.flatten(0, 1) for t in (x_GQHLP, y_GQHLP, weights_GQHLP))
-    return _sample_with_bags(value_GVHd, sizes, *planes, group_Q[:, None]).unflatten(0, (groups, queries))
+    x, y, weights = (t.flatten(0, 1) for t in (x_GQHLP, y_GQHLP, weights_GQHLP))
+    return _sample_with_bags(value_GVHd, sizes, x, y, weights, group_Q[:, None]).unflatten(0, (groups, queries))
 
 
 def sample_two_maps(
@@ -67,10 +67,11 @@ def sample_two_maps(
             value_2GVHd = value_2GVHd.repeat(2, 1, 1, 1)
         planes = (t.permute(3, 0, 1, 2, 4).flatten(0, 1).unsqueeze(3) for t in (x_GQH2P, y_GQH2P, weights_GQH2P))
         return _sample_with_grid(value_2GVHd, [size], *planes).unflatten(0, (2, groups)).sum(0)
-    planes = (t.reshape(groups * queries, heads, 1, 2 * points) for t in (x_GQH2P, y_GQH2P, weights_GQH2P))
+    x, y, weights = (t.reshape(groups * queries, heads, 1, -1) for t in (x_GQH2P, y_GQH2P, weights_GQH2P))
     group_Q = torch.arange(groups, device=x_GQH2P.device).repeat_interleave(queries)
     second = torch.tensor([0, 0 if one_map else groups], device=x_GQH2P.device).repeat_interleave(points)
-    return _sample_with_bags(value_2GVHd, [size], *planes, group_Q[:, None] + second).unflatten(0, (groups, queries))
+    group_QP = group_Q[:, None] + second
+    return _sample_with_bags(value_2GVHd, [size], x, y, weights, group_QP).unflatten(0, (groups, queries))
 
 
 def sample_pairs(

@@ -139,5 +139,5 @@ class DriverNetwork(nn.Module):
         self.eval().requires_grad_(False)
         self.backbone.fuse_batch_norms()
         for part in (self.backbone, self.neck):
-            part.to(memory_format=torch.channels_last)
+            part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own stubs
         return self
