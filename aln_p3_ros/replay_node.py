@@ -44,11 +44,15 @@ class ReplayNode(Node):
     def __init__(self, **kwargs: object) -> None:
         super().__init__("replay_node", **kwargs)
         declare_settings(self, ReplaySettings)
-        settings = read_settings(self, ReplaySettings)
+        try:
+            settings = read_settings(self, ReplaySettings)
+            timeline = settings.timeline()
+        except AlnP3Error:
+            super().destroy_node()
+            raise
         self.finished = threading.Event()
         self.failure: AlnP3Error | None = None
         self._settings = settings
-        timeline = settings.timeline()
         self._image_topics = tuple(timeline.image_topics)
         has_clock = any(topic.name == TOPICS["clock"].name for topic in timeline.topics)
         with_clock = settings.clock == "player" or (settings.clock == "auto" and not has_clock)
