@@ -39,8 +39,8 @@ EXTRAS = {
         "catkin-pkg",
         "colcon-common-extensions",
     ],
-    # The Rerun view (105 MB). Newer releases want numpy 2, nuscenes-devkit does not take it.
-    "rerun": ["rerun-sdk==0.23.*"],
+    # The Rerun view (105 MB). Newer releases of both want numpy 2, which nuscenes-devkit does not take.
+    "rerun": ["rerun-sdk==0.23.*", "pyarrow<22"],
     # The explainer's language model.
     "explainer": ["transformers>=5", "peft>=0.21", "accelerate>=1.15"],
 }

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
 from aln_p3_core.errors import AlnP3Error, DataError
@@ -130,7 +131,7 @@ def _graph_plan(root: Path, scene: str, files: DemoFiles, driver_arguments: dict
         "view": "true",
         **driver_arguments,
     }
-    extra = {
+    extra: dict[str, dict[str, Any]] = {
         "replay_node": {"wait_for_nodes": ["driver_node", "view_node", _RECORDER]},
         "view_node": {
             "folder": str(files.pictures.absolute()),

@@ -73,7 +73,7 @@ def summarise_run(bag: Path, rate: float = 1.0) -> RunSummary:
     summary = RunSummary()
     image_stamps: set[int] = set()
     plan_stamps: list[int] = []
-    store = typestore()
+    store: Any = typestore()
     with open_bag(bag) as (reader, _):
         for connection, _, raw in reader.messages():
             if connection.msgtype in _IMAGE_TYPES and "/view/" not in connection.topic:

@@ -83,13 +83,9 @@ class Driver:
         self.checkpoint_hash = checkpoint_hash(network.state_dict())
         self.memory = TemporalMemory(config.memory)
         self.network = network.fuse_for_inference().to(self.device).set_precision(self.precision)
-        self._features = self.network.extract_features
-        self._bev = self.network.encode_bev
-        self._decode = self.network.decode
-        if compile_mode != "off":
-            self._features, self._bev, self._decode = (
-                torch.compile(stage, mode=compile_mode) for stage in (self._features, self._bev, self._decode)
-            )
+        stages = (self.network.extract_features, self.network.encode_bev, self.network.decode)
+        compiled: Any = stages if compile_mode == "off" else [torch.compile(s, mode=compile_mode) for s in stages]
+        self._features, self._bev, self._decode = compiled
         self._copies_bev = compile_mode in ("reduce-overhead", "max-autotune")
         self._preprocessor = ImagePreprocessor(config.image)
         shape = (len(config.cameras), config.image.height, config.image.width, 3)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aln_p3_core.config import MemoryConfig
-from aln_p3_core.driver.memory import MemoryState, TemporalMemory, T_prev_cur, can_bus_with_differences
+from aln_p3_core.driver.memory import MemoryState, T_prev_cur, TemporalMemory, can_bus_with_differences
 from aln_p3_core.frame import CameraCalibration, CameraView, DrivingFrame
 from aln_p3_core.geometry import make_transform, transform_points, virtual_T_ego_model
 
