@@ -106,8 +106,14 @@ class DriverInputs:
         with self.lock:
             now_ns = self._now_ns()
             self._offer(self.sync.poll(now_ns), now_ns)
+            cleared = self.sync.take_cleared()
+            newest_ns = self.odometry.newest_stamp_ns
+            if cleared and newest_ns is not None and newest_ns > now_ns:
+                # A small step back, which the odometry's own stamps may not show: what lies ahead of now is of
+                # the time before.
+                self.odometry.clear()
             self._release(now_ns)
-            return self.sync.take_cleared()
+            return cleared
 
     def command(self, now_ns: int) -> RouteCommand:
         """The last command, or the default one when none came within its time-out."""
