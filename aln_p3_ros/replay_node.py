@@ -24,8 +24,9 @@ from aln_p3_ros.replay.player import Player
 from aln_p3_ros.replay_settings import ReplaySettings
 from aln_p3_ros.topics import TOPICS
 
-#: A node that has been waited for has made all its subscriptions when no new one appears for this long.
-_SETTLED_S = 0.5
+#: A node that listens to some of the images only (a rig with fewer cameras) has made all its subscriptions when no
+#: new one appears for this long.
+_SETTLED_S = 3.0
 
 
 class ReplayNode(Node):
@@ -105,14 +106,19 @@ class ReplayNode(Node):
             if listeners != before:
                 before, changed = listeners, now
             missing = self._missing(listeners)
-            # A node subscribes to one camera after the other.
-            settled = not self._settings.wait_for_nodes or now - changed > _SETTLED_S
-            if not missing and settled:
+            if not missing and (self._complete(listeners) or now - changed > _SETTLED_S):
                 return
             if now - start >= self._settings.wait_for_subscribers_s:
                 if missing and self._settings.wait_for_subscribers_s > 0:
                     self.get_logger().warning(f"{missing}; playing all the same")
                 return
+
+    def _complete(self, listeners: set[tuple[str, str]]) -> bool:
+        """Whether each node that is waited for listens to all cameras: it subscribes to one after the other."""
+        # A bag may hold pictures beside its cameras.
+        folder = TOPICS["camera_image"].name.partition("{camera}")[0]
+        cameras = [topic for topic in self._image_topics if topic.startswith(folder)] or self._image_topics
+        return all((topic, node) in listeners for node in self._settings.wait_for_nodes for topic in cameras)
 
     def _missing(self, listeners: set[tuple[str, str]]) -> str:
         """Who does not listen to the images yet, in words; "" when nothing is missing."""
