@@ -213,7 +213,8 @@ def _vad(
 _LITE = ImageConfig(mean=(127.0, 127.0, 127.0), std=(128.0, 128.0, 128.0), color="rgb")
 
 RECIPES: dict[str, DriverConfig] = {
-    "nano": DriverConfig(name="nano", image=_LITE),
+    # Heads of 32 channels, as in the larger recipes.
+    "nano": DriverConfig(name="nano", image=_LITE, heads=4),
     "tiny": _vad(
         "tiny",
         height=384,

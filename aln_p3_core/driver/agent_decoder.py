@@ -14,6 +14,7 @@ from aln_p3_core.config import DriverConfig
 from aln_p3_core.driver.attention import (
     FeedForward,
     MultiHeadAttention,
+    exact,
     inverse_sigmoid,
     norm_mlp,
     relu_mlp,
@@ -85,7 +86,7 @@ class AgentDecoder(nn.Module):
         position_QD, content_QD = self.queries.chunk(2, dim=-1)
         position = position_QD.expand(batch, -1, -1).to(bev_BRSD.dtype)
         query = content_QD.expand(batch, -1, -1).to(bev_BRSD.dtype)
-        reference = self.reference(position_QD.float()).sigmoid().expand(batch, -1, -1)
+        reference = exact(self.reference, position_QD).sigmoid().expand(batch, -1, -1)
         tap("agent_decoder.initial_reference", reference)
         low = reference.new_tensor(self.range[:3])
         size = reference.new_tensor(self.range[3:]) - low

@@ -123,13 +123,19 @@ def norm_mlp(width_in: int, hidden: int, width_out: int) -> nn.Sequential:
     )
 
 
+def exact(layer: nn.Module, x: Tensor) -> Tensor:
+    """Runs a layer in float32, under autocast too: for whatever carries coordinates."""
+    with torch.autocast(x.device.type, enabled=False):
+        return layer(x.float())
+
+
 def run_head(head: nn.Module, x: Tensor) -> Tensor:
     """Runs a head (a chain) in its own types: hidden layers as cast, the last layer and its result in float32."""
     *hidden, last = head.children()
     x = x.to(next(head.parameters()).dtype)
     for layer in hidden:
         x = layer(x)
-    return last(x.float())
+    return exact(last, x)
 
 
 def set_prior_probability(head: nn.Sequential, probability: float = 0.01) -> nn.Sequential:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from aln_p3_core.config import DriverConfig
-from aln_p3_core.driver.attention import FeedForward
+from aln_p3_core.driver.attention import FeedForward, exact
 from aln_p3_core.driver.bev_attention import SpatialAttention, TemporalAttention
 from aln_p3_core.driver.camera_geometry import CameraGeometry
 from aln_p3_core.driver.deformable_attention import Sizes
@@ -47,7 +47,7 @@ class CanBusEncoder(nn.Module):
 
     def forward(self, can_bus_B18: Tensor) -> Tensor:
         """[B, D]."""
-        return self.norm(torch.relu(self.output(torch.relu(self.hidden(can_bus_B18.float())))))
+        return self.norm(torch.relu(self.output(torch.relu(self.hidden(can_bus_B18)))))
 
 
 class BevEncoderLayer(nn.Module):
@@ -160,7 +160,7 @@ class BevEncoder(nn.Module):
     def _initial_query(self, inputs: DriverInputs, batch: int) -> Tensor:
         if self.can_bus is None:
             return self.queries.expand(batch, -1, -1)
-        status_BD = self.can_bus(_require(inputs.can_bus_B18, "can_bus_B18"))
+        status_BD = exact(self.can_bus, _require(inputs.can_bus_B18, "can_bus_B18"))
         tap("bev_encoder.can_bus", status_BD)
         return self.queries + status_BD[:, None].to(self.queries.dtype)
 

@@ -201,7 +201,7 @@ def predict_samples(
 
 def _softmax_in_groups(logits: Tensor, size: int) -> Tensor:
     """Softmax over runs of `size` neighbours of the last dimension."""
-    if torch.is_grad_enabled() or logits.is_cuda:
+    if torch.is_grad_enabled() or logits.is_cuda or torch.is_autocast_enabled("cpu"):
         return logits.unflatten(-1, (-1, size)).softmax(-1).flatten(-2)
     # A product with ones sums short runs far faster than a reduction. The maximum is one for all heads, and
     # e ** -85 is the least that float32 holds: only a head whose best logit lies some 70 below it is flattened.

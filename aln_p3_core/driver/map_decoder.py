@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from aln_p3_core.config import DriverConfig
 from aln_p3_core.driver.agent_decoder import DecoderLayer
-from aln_p3_core.driver.attention import inverse_sigmoid, norm_mlp, relu_mlp, run_head, set_prior_probability
+from aln_p3_core.driver.attention import exact, inverse_sigmoid, norm_mlp, relu_mlp, run_head, set_prior_probability
 from aln_p3_core.driver.tap import tap
 
 
@@ -74,7 +74,7 @@ class MapDecoder(nn.Module):
         position_QD, content_QD = queries.chunk(2, dim=-1)
         position = position_QD.expand(batch, -1, -1).to(bev_BRSD.dtype)
         query = content_QD.expand(batch, -1, -1).to(bev_BRSD.dtype)
-        reference = self.reference(position_QD.float()).sigmoid().expand(batch, -1, -1)
+        reference = exact(self.reference, position_QD).sigmoid().expand(batch, -1, -1)
         tap("map_decoder.initial_reference", reference)
         logits, points, states = [], [], []
         heads = zip(self.layers, self.class_heads, self.point_heads, strict=True)

@@ -38,7 +38,9 @@ def warp_memory(config: DriverConfig, memory_BRSD: Tensor, T_prev_cur_B44: Tenso
     low = transform.new_tensor(config.point_cloud_range[:2])
     extent = transform.new_tensor(config.extent)
     centers = cell_centers(rows, columns, memory_BRSD.device) * extent + low
-    then = torch.einsum("bij,cj->bci", transform[:, :2, :2], centers) + transform[:, None, :2, 3]
+    # Written out, because autocast would round a matrix product of metres to three digits.
+    x, y = centers[:, 0, None], centers[:, 1, None]
+    then = x * transform[:, None, :2, 0] + y * transform[:, None, :2, 1] + transform[:, None, :2, 3]
     locations = ((then - low) / extent)[:, :, None, None, None]
     ones = torch.ones_like(locations[..., 0])
     warped = deformable_sampling(memory_BRSD.flatten(1, 2)[:, :, None], [(rows, columns)], locations, ones)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from aln_p3_core.config import DriverConfig
 from aln_p3_core.driver.agent_decoder import AgentDecoderOutputs
-from aln_p3_core.driver.attention import InteractionLayer, norm_mlp, relu_mlp, run_head
+from aln_p3_core.driver.attention import InteractionLayer, exact, norm_mlp, relu_mlp, run_head
 from aln_p3_core.driver.map_decoder import MapDecoderOutputs
 from aln_p3_core.driver.tap import tap
 
@@ -98,7 +98,7 @@ class Motion(nn.Module):
         modes = len(self.mode_queries)
         dtype = agents.states_BQD.dtype
         query = (agents.states_BQD[:, :, None] + self.mode_queries.to(dtype)).flatten(1, 2)
-        position = self.agent_position(agents.centers_BQ2)[:, :, None].expand(-1, -1, modes, -1).flatten(1, 2)
+        position = exact(self.agent_position, agents.centers_BQ2)[:, :, None].expand(-1, -1, modes, -1).flatten(1, 2)
         tap("motion.agent_query", query)
         tap("motion.agent_query_position", position)
         among_agents = self.agent_interaction(query, position.to(dtype))
@@ -108,7 +108,7 @@ class Motion(nn.Module):
         ignored = far | ~kept_BV[:, None]
         tap("motion.lines_kept", kept_BV)
         tap("motion.lines_ignored", ignored)
-        tap("motion.map_key_position", lambda: self.map_position(F.pad(relative, (0, 0, 0, 1), value=1.0)))
+        tap("motion.map_key_position", lambda: exact(self.map_position, F.pad(relative, (0, 0, 0, 1), value=1.0)))
         tap("motion.map_query_position", self.map_position.bias)
         of_map = self.map_interaction.forward_relative(
             among_agents.unflatten(1, (queries, modes)), lines.tokens_BVD, relative, ignored, self.map_position

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from aln_p3_core.config import DriverConfig
 from aln_p3_core.driver.agent_decoder import AgentDecoderOutputs
-from aln_p3_core.driver.attention import InteractionLayer, relu_mlp, run_head
+from aln_p3_core.driver.attention import InteractionLayer, exact, relu_mlp, run_head
 from aln_p3_core.driver.map_decoder import MapDecoderOutputs
 from aln_p3_core.driver.motion import nearest_points
 from aln_p3_core.driver.tap import tap
@@ -59,7 +59,7 @@ class Planner(nn.Module):
         if self.status_encoder is not None:
             if ego_status_B8 is None:
                 raise ValueError("this recipe reads ego_status_B8, but the inputs do not hold it")
-            ego = ego + self.status_encoder(ego_status_B8.float())[:, None]
+            ego = ego + exact(self.status_encoder, ego_status_B8)[:, None]
         ego = ego.to(dtype)
         here_2, scale_2 = self._ego_place(agents.centers_BQ2)
         agent_tokens = self.agent_fusion(motion_BQM2D.flatten(2))
@@ -94,8 +94,8 @@ class Planner(nn.Module):
         tokens_BKD: Tensor,
         places_BK2: Tensor,
     ) -> Tensor:
-        ego_position = embed(here_2).expand_as(ego_B1D).to(ego_B1D.dtype)
-        token_position = embed(places_BK2).to(tokens_BKD.dtype)
+        ego_position = exact(embed, here_2).expand_as(ego_B1D).to(ego_B1D.dtype)
+        token_position = exact(embed, places_BK2).to(tokens_BKD.dtype)
         tap(f"{name}_query", ego_B1D)
         tap(f"{name}_query_position", ego_position)
         tap(f"{name}_key", tokens_BKD)

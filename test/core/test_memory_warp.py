@@ -43,6 +43,8 @@ def test_blob_follows_the_motion(forward, left_turn, before, after):
     motion = planar_motion(forward, left_turn)[None]
     warped = warp_memory(CONFIG, blob_at(*before), motion)
     assert place_of(warped) == pytest.approx(after, abs=0.02)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(warp_memory(CONFIG, blob_at(*before), motion), warped)
 
 
 def test_what_was_outside_is_zero():

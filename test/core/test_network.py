@@ -187,6 +187,20 @@ def test_half_precision_stays_close(precision):
     assert_same(exact, network.set_precision("fp32")(small_inputs(config)), atol=0.1)
 
 
+@pytest.mark.parametrize("grad", [False, True])
+def test_autocast_leaves_coordinates_exact(grad):
+    config = small_config()
+    network = small_network(config)
+    inputs = small_inputs(config)
+    with torch.set_grad_enabled(grad):
+        exact = network(inputs)
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded = network(inputs)
+    assert rounded.agent_boxes_LBQ10.dtype == rounded.plan_offsets_B3T2.dtype == torch.float32
+    assert (exact.plan_offsets_B3T2 - rounded.plan_offsets_B3T2).abs().max() < 0.05
+    assert (exact.agent_boxes_LBQ10 - rounded.agent_boxes_LBQ10).abs().mean() < 0.05
+
+
 @torch.no_grad()
 def test_stages_chained_by_hand_equal_forward():
     config = small_config()
