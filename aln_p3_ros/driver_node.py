@@ -14,9 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 from aln_p3.srv import Reset
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
@@ -31,9 +31,12 @@ from aln_p3_ros.parameters import SetParametersResult, check_changes, declare_se
 from aln_p3_ros.planning_loop import PlanningLoop, PlanningModel
 from aln_p3_ros.spin import spin_node
 from aln_p3_ros.stamps import seconds_to_ns
+from aln_p3_ros.worker import PeriodicThread
 
 _WATCHDOG_PERIOD_S = 0.02
-_STOP_WAIT_S = 30.0
+# How long a running plan may take to end: in a transition, and when the process ends.
+_STOP_WAIT_S, _END_WAIT_S = 30.0, 8.0
+RCLError = rclpy_implementation.RCLError
 _OK = TransitionCallbackReturn.SUCCESS
 _FAILURE = TransitionCallbackReturn.FAILURE
 
@@ -59,13 +62,11 @@ class DriverNode(LifecycleNode):
         self._activated_ns = 0
         self._last_stop_ns = 0
         self._report = DriverReport(self)
-        # Timers of the steady clock: a simulation that stands still must not silence watchdog and diagnostics. What
-        # they compare is the node's clock, so that time-outs follow simulated time.
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._watchdog_group = MutuallyExclusiveCallbackGroup()
-        self.create_timer(_WATCHDOG_PERIOD_S, self._watch, callback_group=self._watchdog_group, clock=steady)
-        period_s = 1.0 / float(self.get_parameter("diagnostics_rate_hz").value)
-        self.create_timer(period_s, self._publish_report, callback_group=MutuallyExclusiveCallbackGroup(), clock=steady)
+        # A timer of the steady clock: a simulation that stands still must not silence the watchdog. What it compares
+        # is the node's clock, so that time-outs follow simulated time.
+        self.create_timer(_WATCHDOG_PERIOD_S, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        rate_hz = float(self.get_parameter("diagnostics_rate_hz").value)
+        self._reporter = PeriodicThread(self._publish_report, 1.0 / rate_hz, "diagnostics")
         self.create_service(Reset, "~/reset", self._on_reset)
         self.add_on_set_parameters_callback(self._on_parameters)
 
@@ -144,16 +145,17 @@ class DriverNode(LifecycleNode):
         return _OK
 
     def destroy_node(self) -> None:
-        """Ends the planning thread first."""
-        self._stop_planning()
+        """Ends the node's threads first."""
+        self._reporter.stop()
+        self._stop_planning(_END_WAIT_S)
         super().destroy_node()
 
-    def _stop_planning(self) -> None:
+    def _stop_planning(self, wait_s: float = _STOP_WAIT_S) -> None:
         loop, self._loop = self._loop, None
         if self._inputs is not None:
             self._inputs.stop()
-        if loop is not None and not loop.worker.stop(_STOP_WAIT_S):
-            self.get_logger().error(f"the model is still busy after {_STOP_WAIT_S:g} s; its result will be discarded")
+        if loop is not None and not loop.worker.stop(wait_s):
+            self.get_logger().error(f"the model is still busy after {wait_s:g} s; its result will be discarded")
         self._report.loop = None
 
     def _release(self) -> None:
@@ -235,7 +237,12 @@ class DriverNode(LifecycleNode):
         return result
 
     def _publish_report(self) -> None:
-        self._report.publish(self._settings, self._now_ns())
+        try:
+            self._report.publish(self._settings, self._now_ns())
+        except RCLError:
+            # The context may end at any moment; while it lives, an error is an error.
+            if self.context.ok():
+                raise
 
 
 def main(args: list[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""A thread that works on the newest job only."""
+"""Threads beside the executor: one that works on the newest job only, one that repeats a call."""
 
 from __future__ import annotations
 
@@ -83,3 +83,26 @@ class LatestWorker(Generic[JobT]):
                 self._on_error(job, error)
             finally:
                 self._busy_since = None
+
+
+class PeriodicThread:
+    """Calls a function again and again, in a thread of its own and by the steady clock, until stopped.
+
+    For what must go on while the executor is busy, such as diagnostics while a model is loaded.
+    """
+
+    def __init__(self, call: Callable[[], None], period_s: float, name: str) -> None:
+        self._call = call
+        self._period_s = period_s
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Returns when the last call has ended."""
+        self._ending.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ending.wait(self._period_s):
+            self._call()

@@ -17,9 +17,11 @@ import rclpy
 from aln_p3.msg import PlannedTrajectory, PredictedObjects, RouteCommand, SceneTokens, VectorMap
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import TransformStamped
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from nav_msgs.msg import Odometry, Path
 from rclpy.context import Context
-from rclpy.executors import Executor, MultiThreadedExecutor
+from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock
@@ -171,6 +173,7 @@ class SensorRig(Node):
         self.calibrations: dict[str, CameraCalibration] = dict(track.rig(*SIZE))
         self._rounds = track_frames(3, size=SIZE, encoded=transport == "compressed")
         self.sent = dict.fromkeys(NUSCENES_CAMERAS, 0)
+        self.distortion: dict[str, list[float]] = {}
         self._round = 0
         self._clock = self.create_publisher(Clock, "/clock", 1)
         self._odometry = self.create_publisher(Odometry, TOPICS["odometry"].name, reliable_qos())
@@ -189,9 +192,11 @@ class SensorRig(Node):
         }
         self._send_transforms()
 
-    def connected(self) -> bool:
+    def connected(self, calibration_topics: bool = True) -> bool:
         """Whether the driver listens to everything."""
-        publishers = [*self._images.values(), *self._infos.values(), self._odometry, self._clock, self._tf_static]
+        publishers = [*self._images.values(), self._odometry, self._clock]
+        if calibration_topics:
+            publishers += [*self._infos.values(), self._tf_static]
         return all(publisher.get_subscription_count() >= 1 for publisher in publishers)
 
     def tick(self, nanoseconds: int = PERIOD_NS) -> None:
@@ -239,7 +244,9 @@ class SensorRig(Node):
         """CameraInfo of all cameras."""
         for name, calibration in self.calibrations.items():
             header = Header(stamp=to_time(self.now_ns), frame_id=name.lower())
-            self._infos[name].publish(info_message(calibration, header))
+            message = info_message(calibration, header)
+            message.d = self.distortion.get(name, message.d)
+            self._infos[name].publish(message)
 
     def image(self, name: str, index: int) -> Any:
         """An image message of a camera."""
@@ -308,6 +315,16 @@ class Listener(Node):
         return None
 
 
+def change_state(asking: Node, transition: str, name: str = "driver_node") -> bool:
+    """Asks a managed node for a transition by its label, through a node that spins."""
+    client = asking.create_client(ChangeState, f"{name}/change_state")
+    wait_until(client.service_is_ready, "the lifecycle service")
+    number = getattr(Transition, f"TRANSITION_{transition.upper()}")
+    future = client.call_async(ChangeState.Request(transition=Transition(id=number)))
+    wait_until(future.done, f"the transition {transition}")
+    return bool(future.result().success)
+
+
 class Spinner:
     """Spins an executor in a thread until told to stop; then all callbacks have ended."""
 
@@ -356,20 +373,18 @@ class DriverTest:
         )
         self.rig = SensorRig(context, transport)
         self.listener = Listener(context)
-        self.executor = MultiThreadedExecutor(4, context=context)
+        self.executor = SingleThreadedExecutor(context=context)
         for node in (self.node, self.rig, self.listener):
             self.executor.add_node(node)
         self._spinner = Spinner(self.executor)
 
-    def activate(self) -> None:
+    def activate(self, calibration_topics: bool = True) -> None:
         """Configures and activates the node, and waits until everything is connected and calibrated."""
-        from rclpy.lifecycle import TransitionCallbackReturn as Result
-
-        assert self.node.trigger_configure() == Result.SUCCESS
-        assert self.node.trigger_activate() == Result.SUCCESS
+        assert self.change("configure")
+        assert self.change("activate")
         self.listener.received["diagnostics"].clear()
         self.rig.sent = dict.fromkeys(NUSCENES_CAMERAS, 0)
-        wait_until(self.rig.connected, "subscriptions")
+        wait_until(lambda: self.rig.connected(calibration_topics), "subscriptions")
         wait_until(lambda: self.listener.status("model"), "diagnostics")
         self.rig.tick()
         self.rig.send_odometry(self.rig.now_ns)
@@ -382,6 +397,10 @@ class DriverTest:
             return calibrated and odometry is not None and odometry.level == DiagnosticStatus.OK
 
         wait_until(ready, "calibration and odometry")
+
+    def change(self, transition: str) -> bool:
+        """Asks the node for a lifecycle transition; returns whether it went well."""
+        return change_state(self.listener, transition)
 
     def drive(self, rounds: int = 1, **kwargs: Any) -> PlannedTrajectory:
         """Sends rounds of images and waits for the trajectory of each; returns the last."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from aln_p3.msg import PlannedTrajectory, RouteCommand
 from aln_p3.srv import Reset
-from driver_helpers import SPEED, DriverTest, StraightModel, driver_test, values, wait_until
+from driver_helpers import SIZE, SPEED, DriverTest, StraightModel, driver_test, values, wait_until
 from rclpy.context import Context
-from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
+from aln_p3_core.calibration import save_calibration
 from aln_p3_core.errors import CheckpointError
 from aln_p3_core.frame import NUSCENES_CAMERAS
+from aln_p3_core.synthetic import track
 from aln_p3_ros.stamps import to_ns
 
 
@@ -142,7 +145,7 @@ def test_a_failed_load_fails_the_transition_and_says_why(ros_context: Context) -
         return StraightModel()
 
     with driver_test(ros_context, factory=factory) as test:
-        assert test.node.trigger_configure() == TransitionCallbackReturn.FAILURE
+        assert not test.change("configure")
         status = wait_until(lambda: test.listener.status("model"), "diagnostics")
         wait_until(lambda: "damaged" in test.listener.status("model").message, "the reason")
         assert test.listener.status("model").level == b"\x02", status
@@ -153,7 +156,7 @@ def test_a_failed_load_fails_the_transition_and_says_why(ros_context: Context) -
 
 def test_settings_that_do_not_fit_the_rig_fail_the_transition(ros_context: Context) -> None:
     with driver_test(ros_context, parameters={"required_cameras": ["CAM_ROOF"]}) as test:
-        assert test.node.trigger_configure() == TransitionCallbackReturn.FAILURE
+        assert not test.change("configure")
         wait_until(lambda: test.listener.status("model"), "diagnostics")
         wait_until(lambda: "CAM_ROOF" in test.listener.status("model").message, "the reason")
 
@@ -163,10 +166,10 @@ def test_the_managed_life_can_be_lived_twice(ros_context: Context) -> None:
         for _ in range(2):
             test.activate()
             assert test.drive().degraded == PlannedTrajectory.DEGRADED_NONE
-            assert test.node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+            assert test.change("deactivate")
             wait_until(lambda: not test.node.count_subscribers("/sensors/camera/cam_front/image/compressed"), "silence")
-            assert test.node.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
-        assert test.node.trigger_shutdown() == TransitionCallbackReturn.SUCCESS
+            assert test.change("cleanup")
+        assert test.change("unconfigured_shutdown")
 
 
 def test_parameters_are_judged_with_a_reason(ros_context: Context) -> None:
@@ -184,6 +187,30 @@ def test_parameters_are_judged_with_a_reason(ros_context: Context) -> None:
         assert change("max_missing_cameras", 0) == ""
         trajectory = test.drive(8, skip=["CAM_BACK"])
         assert trajectory.degraded == PlannedTrajectory.DEGRADED_STOP
+
+
+def test_a_calibration_file_replaces_the_topics(ros_context: Context, tmp_path: Path) -> None:
+    path = tmp_path / "rig.json"
+    save_calibration(path, track.rig(*SIZE))
+    with driver_test(ros_context, parameters={"calibration_file": str(path)}) as test:
+        test.activate(calibration_topics=False)
+        trajectory = test.drive(2)
+        assert trajectory.degraded == PlannedTrajectory.DEGRADED_NONE, trajectory.degraded_reasons
+        assert not test.node.count_subscribers("/sensors/camera/cam_front/camera_info")
+    with driver_test(ros_context, parameters={"calibration_file": str(tmp_path / "gone.json")}) as test:
+        assert not test.change("configure")
+        wait_until(lambda: test.listener.status("model"), "diagnostics")
+        wait_until(lambda: "gone.json" in test.listener.status("model").message, "the reason")
+
+
+def test_lens_distortion_that_is_not_undone_is_warned_of(ros_context: Context) -> None:
+    with driver_test(ros_context) as test:
+        test.rig.distortion["CAM_BACK"] = [-0.2, 0.0, 0.0, 0.0, 0.0]
+        test.activate()
+        assert test.drive().degraded == PlannedTrajectory.DEGRADED_NONE
+        wait_until(lambda: "lens distortion" in test.listener.status("camera CAM_BACK").message, "the warning")
+        assert test.listener.status("camera CAM_BACK").level == b"\x01"
+        assert test.listener.status("camera CAM_FRONT").level == b"\x00"
 
 
 def value_of(test: DriverTest, part: str, key: str) -> str:

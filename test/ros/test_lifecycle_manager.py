@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from driver_helpers import WAIT_S, Spinner, StraightModel, wait_until
+from driver_helpers import WAIT_S, Spinner, StraightModel, change_state, wait_until
 from rclpy.context import Context
-from rclpy.executors import MultiThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
 from aln_p3_core.errors import CheckpointError, ConfigError
@@ -27,7 +27,7 @@ def managed(context: Context, factory: Callable[[Any], Any], **settings: Any) ->
     driver = DriverNode(
         driver_factory=factory, context=context, parameter_overrides=[Parameter("diagnostics_rate_hz", value=20.0)]
     )
-    executor = MultiThreadedExecutor(4, context=context)
+    executor = SingleThreadedExecutor(context=context)
     executor.add_node(manager)
     executor.add_node(driver)
     spinner = Spinner(executor)
@@ -85,12 +85,12 @@ def test_a_node_that_does_not_appear_is_named(ros_context: Context) -> None:
 
 
 def test_a_node_that_leaves_active_is_noticed(ros_context: Context) -> None:
-    with managed(ros_context, StraightModel) as (manager, driver):
+    with managed(ros_context, StraightModel) as (manager, _):
         assert manager.bring_up() == ""
         problems: list[str] = []
         thread = threading.Thread(target=lambda: problems.append(manager.watch()))
         thread.start()
-        driver.trigger_deactivate()
+        assert change_state(manager, "deactivate")
         thread.join(WAIT_S)
         assert problems == ["driver_node is no longer active"]
 

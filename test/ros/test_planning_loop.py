@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -207,9 +208,7 @@ def test_deactivating_waits_for_the_running_plan_and_discards_it(ros_context: Co
         test.model.gate.clear()
         stamp_ns = test.rig.send_round()
         wait_until(lambda: test.model.entered, "the model at work")
-        import threading
-
-        thread = threading.Thread(target=test.node.trigger_deactivate)
+        thread = threading.Thread(target=lambda: test.change("deactivate"))
         thread.start()
         time.sleep(0.05)
         test.model.gate.set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from aln_p3_ros.worker import LatestWorker
+from aln_p3_ros.worker import LatestWorker, PeriodicThread
 
 WAIT_S = 60.0
 
@@ -81,3 +81,19 @@ def test_stopping_drops_the_waiting_job_and_waits_for_the_running_one() -> None:
 
 def test_a_worker_that_never_started_stops() -> None:
     assert LatestWorker(lambda job: None, lambda job, error: None).stop()
+
+
+def test_a_periodic_thread_repeats_until_it_is_stopped() -> None:
+    calls: list[int] = []
+    enough = threading.Event()
+
+    def call() -> None:
+        calls.append(1)
+        if len(calls) >= 3:
+            enough.set()
+
+    thread = PeriodicThread(call, 0.001, "test")
+    assert enough.wait(WAIT_S)
+    thread.stop()
+    count = len(calls)
+    assert not threading.Event().wait(0.02) and len(calls) == count
