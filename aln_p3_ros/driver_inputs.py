@@ -147,7 +147,9 @@ class DriverInputs:
     def _check_required(self, settings: DriverSettings) -> None:
         strangers = [name for name in settings.required_cameras if name not in self.cameras]
         if strangers:
-            raise ConfigError(f"required_cameras names {strangers}, the rig has {list(self.cameras)}")
+            raise ConfigError(
+                f"required_cameras names {strangers}, the rig has {list(self.cameras)}: name some of it, or none"
+            )
 
     def _make_rig(self) -> Rig:
         settings = self._settings
