@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -207,12 +206,8 @@ def _softmax_in_groups(logits: Tensor, size: int) -> Tensor:
     # e ** -85 is the least that float32 holds: only a head whose best logit lies some 70 below it is flattened.
     flat = logits.flatten(-2)
     exponentials = flat.sub(flat.amax(-1, keepdim=True)).clamp_(min=-85.0).exp_()
-    return exponentials.div_(exponentials @ _ones_in_blocks(flat.shape[-1], size)).view_as(logits)
-
-
-@lru_cache(maxsize=16)
-def _ones_in_blocks(total: int, size: int) -> Tensor:
-    return torch.kron(torch.eye(total // size), torch.ones(size, size))
+    ones_in_blocks = torch.eye(flat.shape[-1] // size).repeat_interleave(size, 0).repeat_interleave(size, 1)
+    return exponentials.div_(exponentials @ ones_in_blocks).view_as(logits)
 
 
 def init_ring_offsets(layer: nn.Linear, heads: int, groups: int, points: int) -> None:

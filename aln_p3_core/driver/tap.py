@@ -4,42 +4,49 @@
         network(inputs)
     taps["bev_encoder.layer0.temporal"]
 
-Off, a `tap` costs one look at a context variable.
+Off, a `tap` costs one look at a global.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 
 import torch
 
-_taps: ContextVar[dict[str, torch.Tensor] | None] = ContextVar("taps", default=None)
+# A plain global and not a context variable: torch.compile traces through the one, and breaks at the other.
+_taps: dict[str, torch.Tensor] | None = None
+_owner: int | None = None
 
 
 def tap(name: str, value: torch.Tensor | Callable[[], torch.Tensor]) -> None:
-    """Records a copy of a tensor under `name` while a recording is on.
+    """Records a copy of a tensor under `name` while a recording is on in this thread.
 
     A callable is called only then: for what the network itself has no need to compute.
     """
-    taps = _taps.get()
-    if taps is not None:
+    if _taps is not None and _owner == threading.get_ident():
         tensor = value() if callable(value) else value
-        taps[name] = tensor.detach().clone()
+        _taps[name] = tensor.detach().clone()
 
 
 def is_recording() -> bool:
     """Whether taps are wanted: code that would skip work it has done before does it again then."""
-    return _taps.get() is not None
+    return _taps is not None and _owner == threading.get_ident()
 
 
 @contextmanager
 def recording() -> Iterator[dict[str, torch.Tensor]]:
-    """Collects every tap of the code that runs inside, by name."""
-    taps: dict[str, torch.Tensor] = {}
-    token = _taps.set(taps)
+    """Collects every tap of the code that runs inside, by name. One at a time.
+
+    Raises:
+        RuntimeError: when a recording is on already.
+    """
+    global _taps, _owner
+    if _taps is not None:
+        raise RuntimeError("taps are being recorded already")
+    _taps, _owner = {}, threading.get_ident()
     try:
-        yield taps
+        yield _taps
     finally:
-        _taps.reset(token)
+        _taps = _owner = None

@@ -211,6 +211,19 @@ def test_stages_chained_by_hand_equal_forward():
     assert_same(network(inputs), network.decode(network.encode_bev(features, inputs), inputs), atol=0.0)
 
 
+@torch.inference_mode()
+def test_each_stage_is_one_graph_for_the_compiler():
+    config = small_config()
+    network = small_network(config)
+    inputs = small_inputs(config)
+    geometry = network.geometry(inputs)
+    extract, encode, decode = (
+        torch.compile(stage, fullgraph=True, backend="eager")
+        for stage in (network.extract_features, network.encode_bev, network.decode)
+    )
+    assert_same(network(inputs), decode(encode(extract(inputs.images_BNCHW), inputs, geometry), inputs))
+
+
 @pytest.mark.parametrize("name", list(RECIPES))
 def test_every_recipe_can_be_built(name):
     with torch.device("meta"):
