@@ -44,7 +44,7 @@ class DriverReport:
             statuses += [
                 self._planning_status(loop, inputs),
                 *self._camera_statuses(inputs, now_ns),
-                self._odometry_status(inputs, now_ns),
+                self._odometry_status(inputs, now_ns, settings.camera_timeout_s),
                 self._command_status(inputs, now_ns),
                 self._memory_status(loop),
                 self._latency_status(loop, inputs),
@@ -89,12 +89,15 @@ class DriverReport:
             for name in inputs.cameras
         ]
 
-    def _odometry_status(self, inputs: DriverInputs, now_ns: int) -> DiagnosticStatus:
+    def _odometry_status(self, inputs: DriverInputs, now_ns: int, limit_s: float) -> DiagnosticStatus:
         newest = inputs.odometry.newest_stamp_ns
         values: dict[str, object] = {"speed_mps": inputs.speed if inputs.speed is not None else "unknown"}
-        if newest is not None:
-            values["age_s"] = (now_ns - newest) * 1e-9
         problem = inputs.odometry_problem or ("no odometry has come" if newest is None else "")
+        if newest is not None:
+            age_s = (now_ns - newest) * 1e-9
+            values["age_s"] = age_s
+            if age_s > limit_s:
+                problem = f"the newest odometry is {age_s:.1f} s old"
         return self._status("odometry", diagnostics.WARN if problem else diagnostics.OK, problem or "well", values)
 
     def _command_status(self, inputs: DriverInputs, now_ns: int) -> DiagnosticStatus:

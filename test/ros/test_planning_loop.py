@@ -143,6 +143,8 @@ def test_without_odometry_the_plan_is_degraded_and_the_memory_unused(ros_context
             trajectory = wait_until(lambda s=stamp_ns: test.listener.with_stamp("trajectory", s), "a trajectory")
         assert trajectory.degraded == PlannedTrajectory.DEGRADED_REDUCED
         assert [r for r in trajectory.degraded_reasons if r.startswith("odometry: the nearest odometry is")]
+        wait_until(lambda: "s old" in test.listener.status("odometry").message, "the warning")
+        assert test.listener.status("odometry").level == b"\x01"
         first, second = test.model.frames[-2:]
         assert first.drive_id != second.drive_id and second.ego_status is None
         test.recover()
