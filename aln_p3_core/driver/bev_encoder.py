@@ -94,7 +94,8 @@ class BevEncoder(nn.Module):
 
     compatibility "vad_release": the memory is turned about `rotate_center`, all reference points (also
     those of the current map) carry the shift, and the second map of the temporal pair is the encoder's
-    initial query in every layer. "none": the memory is warped exactly, nothing is shifted, and the second
+    initial query in every layer. The released code is right for a batch of one only; here every sample of a
+    batch gets what it would get alone. "none": the memory is warped exactly, nothing is shifted, and the second
     map is the running query.
     """
 

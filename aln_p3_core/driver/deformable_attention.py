@@ -100,18 +100,20 @@ def _sample_with_grid(
     queries = x_GQHLP.shape[1]
     total: Tensor | None = None
     start = 0
+    # The grid must have the type of the maps, and three digits are too few for a coordinate.
+    value = value_GVHd.float()
     for level, (h, w) in enumerate(sizes):
-        maps = value_GVHd[:, start : start + h * w].permute(0, 2, 3, 1).reshape(groups * heads, width, h, w)
+        maps = value[:, start : start + h * w].permute(0, 2, 3, 1).reshape(groups * heads, width, h, w)
         start += h * w
         x = (x_GQHLP[:, :, :, level] + 0.5) * (2.0 / w) - 1.0
         y = (y_GQHLP[:, :, :, level] + 0.5) * (2.0 / h) - 1.0
-        grid = torch.stack([x, y], dim=-1).transpose(1, 2).flatten(0, 1).to(maps.dtype)
+        grid = torch.stack([x, y], dim=-1).transpose(1, 2).flatten(0, 1)
         samples = F.grid_sample(maps, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
         weights = weights_GQHLP[:, :, :, level].transpose(1, 2).reshape(groups * heads, 1, queries, -1)
-        part = (samples * weights.to(samples.dtype)).sum(-1)
+        part = (samples * weights).sum(-1)
         total = part if total is None else total + part
     assert total is not None
-    return total.unflatten(0, (groups, heads)).permute(0, 3, 1, 2).flatten(2)
+    return total.unflatten(0, (groups, heads)).permute(0, 3, 1, 2).flatten(2).to(value_GVHd.dtype)
 
 
 def _sample_with_bags(

@@ -85,3 +85,14 @@ def test_predicted_weights_are_a_softmax_per_group_with_and_without_gradients():
     with torch.no_grad():
         fast = predict_samples([joined], offsets, weights, 2, 3)
     torch.testing.assert_close(fast[2], shares.detach(), atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("grad", [False, True])
+def test_coordinates_are_exact_with_rounded_values(grad):
+    # Values 0 to 7 over and over: exact in bfloat16, and wrong if a coordinate is off by a pixel.
+    value = (torch.arange(256) % 8).to(torch.bfloat16).view(1, 256, 1, 1).requires_grad_(grad)
+    location = torch.tensor([(201.25 + 0.5) / 256, 0.5]).view(1, 1, 1, 1, 1, 2)
+    with torch.set_grad_enabled(grad):
+        sampled = deformable_sampling(value, [(1, 256)], location, torch.ones(1, 1, 1, 1, 1))
+    assert sampled.dtype == torch.bfloat16
+    assert sampled.item() == 1.25

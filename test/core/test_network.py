@@ -211,6 +211,7 @@ def test_stages_chained_by_hand_equal_forward():
     assert_same(network(inputs), network.decode(network.encode_bev(features, inputs), inputs), atol=0.0)
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_each_stage_is_one_graph_for_the_compiler():
     config = small_config()
