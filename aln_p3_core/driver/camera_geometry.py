@@ -115,7 +115,6 @@ class GeometryCache:
         self._config = config
         self._entries: OrderedDict[Sequence[object], CameraGeometry] = OrderedDict()
 
-    @torch.no_grad()
     def get(self, model2img_BN44: Tensor, camera_valid_BN: Tensor, image_size: tuple[int, int]) -> CameraGeometry:
         """The geometry of this calibration, computed at most once while it stays in use."""
         key = (
@@ -128,7 +127,12 @@ class GeometryCache:
         if key in self._entries and not is_recording():
             self._entries.move_to_end(key)
         else:
-            with torch.autocast(model2img_BN44.device.type, enabled=False):
+            # Kept tensors must serve training too, whatever mode this first call is made in.
+            with (
+                torch.inference_mode(False),
+                torch.no_grad(),
+                torch.autocast(model2img_BN44.device.type, enabled=False),
+            ):
                 self._entries[key] = camera_geometry(self._config, model2img_BN44, camera_valid_BN, image_size)
             if len(self._entries) > _CACHED_CALIBRATIONS:
                 self._entries.popitem(last=False)

@@ -127,6 +127,16 @@ def test_each_ego_status_reads_its_own_input_only(ego_status, read, unread):
         network(inputs)
 
 
+def test_training_after_inference_with_the_same_calibration():
+    config = small_config()
+    network = small_network(config)
+    inputs = small_inputs(config)
+    with torch.inference_mode():
+        network(inputs)
+    network(inputs).plan_offsets_B3T2.sum().backward()
+    assert network.bev_encoder.queries.grad is not None
+
+
 @pytest.mark.parametrize("overrides", [{}, {"ego_status": "planner"}, {"ego_status": "bev"}])
 def test_gradients_reach_every_parameter(overrides):
     config = small_config(**overrides)
