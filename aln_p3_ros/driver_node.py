@@ -25,7 +25,7 @@ from aln_p3_ros.driver_inputs import DriverInputs
 from aln_p3_ros.driver_outputs import DriverOutputs
 from aln_p3_ros.driver_report import DriverReport
 from aln_p3_ros.driver_settings import DriverSettings
-from aln_p3_ros.faults import no_input, slow_model
+from aln_p3_ros.faults import no_input, quiet_seconds, slow_model
 from aln_p3_ros.model_loading import load_driver
 from aln_p3_ros.parameters import SetParametersResult, check_changes, declare_settings, read_settings
 from aln_p3_ros.planning_loop import PlanningLoop, PlanningModel
@@ -178,20 +178,18 @@ class DriverNode(LifecycleNode):
     def _watch(self) -> None:
         """Hands out camera sets that waited, notices time jumps, and stops the car when nothing comes."""
         loop, inputs, settings = self._loop, self._inputs, self._settings
-        now_ns = self._now_ns()
-        if loop is None or inputs is None or settings is None or now_ns == 0:
+        if loop is None or inputs is None or settings is None or self._now_ns() == 0:
             return
         cleared = inputs.poll()
+        # After the poll: a set that it handed out must not seem to lie in the future.
+        now_ns = self._now_ns()
         if cleared:
             self.get_logger().warning(f"{cleared}: the memory is dropped")
             loop.request_reset(cleared)
-        if not 0 < self._activated_ns <= now_ns:
+        if cleared or self._activated_ns == 0:
             # Simulated time begins after the node, or began anew.
-            self._activated_ns = now_ns
-            self._last_stop_ns = 0
-        last_ns = loop.state.last_set_ns
-        since_ns = self._activated_ns if last_ns is None or last_ns > now_ns else max(last_ns, self._activated_ns)
-        quiet_s = (now_ns - since_ns) * 1e-9
+            self._activated_ns, self._last_stop_ns, loop.state.last_set_ns = now_ns, 0, None
+        quiet_s = quiet_seconds(now_ns, self._activated_ns, loop.state.last_set_ns)
         busy_s = loop.worker.busy_s
         if quiet_s > settings.input_timeout_s:
             faults = {name: fault for name in inputs.cameras if (fault := inputs.camera_fault(name)) is not None}

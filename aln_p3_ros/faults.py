@@ -72,6 +72,15 @@ def judge_set(
     return result
 
 
+def quiet_seconds(now_ns: int, started_ns: int, last_set_ns: int | None) -> float:
+    """Seconds without a camera set since the last one or the start; never negative.
+
+    A set can come between the reading of the clock and this question, so the last one may be newer than `now_ns`.
+    """
+    since_ns = started_ns if last_set_ns is None else max(last_set_ns, started_ns)
+    return max(0, now_ns - since_ns) * 1e-9
+
+
 def no_input(quiet_s: float, limit_s: float, faults: Mapping[str, CameraFault]) -> Degradation:
     """Nothing to drive on: no camera set for `quiet_s` seconds."""
     result = Degradation(Level.STOP, (f"no camera set for {quiet_s:.1f} s (limit {limit_s:g} s)",))

@@ -18,11 +18,13 @@ from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 
 from aln_p3_core.errors import AlnP3Error, ConfigError
 from aln_p3_ros.environment import use_dds_profile
 from aln_p3_ros.parameters import check_changes, declare_settings, read_settings, setting
 from aln_p3_ros.qos import reliable_qos
+from aln_p3_ros.spin import call_on_signals
 from aln_p3_ros.topics import TOPICS
 
 _POLL_S = 0.02
@@ -113,6 +115,8 @@ class LifecycleManager(Node):
         timeout_s = self.settings.service_timeout_s
         for client in (self._states[name], self._changes[name]):
             if not self._wait(client.service_is_ready, timeout_s):
+                if self._stopped.is_set():
+                    return ""
                 return f"{name} has not appeared within {timeout_s:g} s; is it running, under this name?"
         failures = 0
         while not self._stopped.is_set():
@@ -186,17 +190,18 @@ class LifecycleManager(Node):
 def main(args: list[str] | None = None) -> None:
     """Entry point of the executable `lifecycle_manager`."""
     use_dds_profile()
-    rclpy.init(args=args)
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
         manager = LifecycleManager()
     except AlnP3Error as error:
         print(error, file=sys.stderr)
         rclpy.try_shutdown()
         sys.exit(1)
-    rclpy.get_default_context().on_shutdown(manager.stop)
+    call_on_signals(manager.stop)
     executor = SingleThreadedExecutor()
     executor.add_node(manager)
-    spinner = threading.Thread(target=_spin, args=(executor,), name="spin")
+    ending = threading.Event()
+    spinner = threading.Thread(target=_spin, args=(executor, ending), name="spin")
     spinner.start()
     problem = ""
     try:
@@ -206,21 +211,20 @@ def main(args: list[str] | None = None) -> None:
             if not manager.settings.exit_on_failure:
                 problem = ""
                 manager.wait_for_stop()
-    except KeyboardInterrupt:
-        pass
     finally:
-        manager.stop()
-        executor.shutdown()
+        ending.set()
         # Without the join the process would abort while the executor still looks at the node.
         spinner.join()
+        executor.shutdown()
         manager.destroy_node()
         rclpy.try_shutdown()
     sys.exit(1 if problem else 0)
 
 
-def _spin(executor: SingleThreadedExecutor) -> None:
+def _spin(executor: SingleThreadedExecutor, ending: threading.Event) -> None:
     try:
-        executor.spin()
+        while not ending.is_set():
+            executor.spin_once(timeout_sec=0.1)
     except ExternalShutdownException:
         # How the context ends it.
         return

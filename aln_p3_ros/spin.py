@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Callable
 
 import rclpy
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 
 from aln_p3_core.errors import AlnP3Error
 from aln_p3_ros.environment import use_dds_profile
+
+
+def call_on_signals(stop: Callable[[], None]) -> None:
+    """Calls `stop` on SIGINT and SIGTERM, instead of rclpy's own handlers.
+
+    Those shut the context down at once, while other threads of the node still publish and wait in it, which ends in
+    errors or a crash. A second signal ends the process as an interrupt does.
+    """
+
+    def handle(number: int, frame: object) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.default_int_handler)
+        stop()
+
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, handle)
 
 
 def spin_node(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
@@ -24,7 +43,9 @@ def spin_node(make_node: Callable[[], Node], args: list[str] | None = None) -> N
     outside its range, a setting that does not fit.
     """
     use_dds_profile()
-    rclpy.init(args=args)
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    ending = threading.Event()
+    call_on_signals(ending.set)
     try:
         node = make_node()
     except (AlnP3Error, InvalidParameterTypeException, InvalidParameterValueException) as error:
@@ -34,9 +55,10 @@ def spin_node(make_node: Callable[[], Node], args: list[str] | None = None) -> N
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        # How a node is asked to end: nothing went wrong.
+        while not ending.is_set():
+            executor.spin_once(timeout_sec=0.1)
+    except ExternalShutdownException:
+        # Somebody has shut the context down: nothing went wrong.
         pass
     finally:
         executor.shutdown()

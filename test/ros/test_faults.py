@@ -6,7 +6,7 @@ import pytest
 from aln_p3.msg import PlannedTrajectory
 
 from aln_p3_ros.camera_set import CameraFault, FaultKind
-from aln_p3_ros.faults import Degradation, Level, failed_model, judge_set, no_input, slow_model
+from aln_p3_ros.faults import Degradation, Level, failed_model, judge_set, no_input, quiet_seconds, slow_model
 
 CAMERAS = ("FRONT", "LEFT", "RIGHT", "BACK")
 
@@ -45,6 +45,17 @@ def test_levels_are_those_of_the_message() -> None:
 def test_the_worse_level_wins_and_reasons_add_up() -> None:
     verdict = Degradation().also(Level.STOP, "a").also(Level.REDUCED, "b")
     assert verdict == Degradation(Level.STOP, ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("now", "started", "last", "quiet"),
+    [(10, 4, None, 6.0), (10, 4, 7, 3.0), (10, 4, 2, 6.0), (10, 4, 11, 0.0), (10, 12, None, 0.0)],
+)
+def test_quiet_time_is_since_the_last_set_and_never_negative(
+    now: int, started: int, last: int | None, quiet: float
+) -> None:
+    last_ns = None if last is None else last * 10**9
+    assert quiet_seconds(now * 10**9, started * 10**9, last_ns) == pytest.approx(quiet)
 
 
 def test_stops_say_why() -> None:
