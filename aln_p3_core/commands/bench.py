@@ -36,10 +36,12 @@ def command(
     import torch
     from tqdm import tqdm
 
+    from aln_p3_core.runtime.allocator import keep_freed_memory
     from aln_p3_core.runtime.benchmark import run_benchmark
 
     if threads:
         torch.set_num_threads(threads)
+    keep_freed_memory()
     driver = make_driver(**driver_settings)
     source = _frames_of_root(root) if root else _painted_frames(image_size)
     with tqdm(total=frames + warm_up, desc=f"bench {driver.config.name}", unit="frame") as bar:
@@ -70,5 +72,4 @@ def _frames_of_root(root: str) -> list[Any]:
 def _painted_frames(image_size: str) -> list[Any]:
     from aln_p3_core.synthetic.frames import track_frames
 
-    # At 2 Hz each frame finds its memory at the trained interval, so the temporal path is measured too.
     return track_frames(8, rate_hz=2.0, size=parse_size(image_size), noise=2.5)
