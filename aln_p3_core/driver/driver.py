@@ -83,9 +83,9 @@ class Driver:
         self.checkpoint_hash = checkpoint_hash(network.state_dict())
         self.memory = TemporalMemory(config.memory)
         self.network = network.fuse_for_inference().to(self.device).set_precision(self.precision)
-        stages = (self.network.extract_features, self.network.encode_bev, self.network.decode)
+        stages = (network.extract_features, network.encode_bev, network.decode, network.plan)
         compiled: Any = stages if compile_mode == "off" else [torch.compile(s, mode=compile_mode) for s in stages]
-        self._features, self._bev, self._decode = compiled
+        self._features, self._bev, self._decode, self._plan = compiled
         self._copies_bev = compile_mode in ("reduce-overhead", "max-autotune")
         self._preprocessor = ImagePreprocessor(config.image)
         shape = (len(config.cameras), config.image.height, config.image.width, 3)
@@ -190,8 +190,10 @@ class Driver:
         clock.lap("backbone")
         bev = self._bev(features, inputs, geometry)
         clock.lap("bev_encoder")
-        outputs = self._decode(bev, inputs)
+        perception = self._decode(bev)
         clock.lap("decoders")
+        outputs = self._plan(bev, perception, inputs)
+        clock.lap("planner")
         kept = outputs.bev_BRSD.clone() if self._copies_bev else outputs.bev_BRSD
         self.memory.store(MemoryState(frame.reference_stamp_ns, frame.T_global_model, kept, can_bus))
         age = None if state is None else (frame.reference_stamp_ns - state.stamp_ns) * 1e-9

@@ -1,30 +1,40 @@
 """The driver's network: images in, agents, map, motion and plan out (VAD, arXiv 2303.12077).
 
 Stages are separate methods, so that a caller can time, overlap or capture them:
-`extract_features` (backbone and neck), `encode_bev`, `decode`. Suffixes: aln_p3_core/driver/io.py.
+`extract_features` (backbone and neck), `encode_bev`, `decode`, `plan`. Suffixes: aln_p3_core/driver/io.py.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from aln_p3_core.config import DriverConfig
-from aln_p3_core.driver.agent_decoder import AgentDecoder
+from aln_p3_core.driver.agent_decoder import AgentDecoder, AgentDecoderOutputs
 from aln_p3_core.driver.backbone import make_backbone
 from aln_p3_core.driver.bev_encoder import BevEncoder
 from aln_p3_core.driver.camera_geometry import CameraGeometry, GeometryCache
 from aln_p3_core.driver.io import DriverInputs, DriverOutputs
-from aln_p3_core.driver.map_decoder import MapDecoder
-from aln_p3_core.driver.motion import Motion
+from aln_p3_core.driver.map_decoder import MapDecoder, MapDecoderOutputs
+from aln_p3_core.driver.motion import Motion, MotionOutputs
 from aln_p3_core.driver.neck import make_neck
 from aln_p3_core.driver.planner import Planner
 from aln_p3_core.driver.tap import tap
 
 Precision = Literal["fp32", "bf16", "fp16"]
 PRECISIONS: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(slots=True)
+class Perception:
+    """What the planner reads: agents, map lines and motion."""
+
+    agents: AgentDecoderOutputs
+    lines: MapDecoderOutputs
+    motion: MotionOutputs
 
 
 class DriverNetwork(nn.Module):
@@ -53,10 +63,11 @@ class DriverNetwork(nn.Module):
         return next(self.backbone.parameters()).dtype
 
     def forward(self, inputs: DriverInputs) -> DriverOutputs:
-        """The three stages one after the other."""
+        """The stages one after the other."""
         geometry = self.geometry(inputs)
         features = self.extract_features(inputs.images_BNCHW)
-        return self.decode(self.encode_bev(features, inputs, geometry), inputs)
+        bev = self.encode_bev(features, inputs, geometry)
+        return self.plan(bev, self.decode(bev), inputs)
 
     def geometry(self, inputs: DriverInputs) -> CameraGeometry:
         """Visible (camera, cell) pairs; cached by the exact calibration, so a fixed rig computes them once."""
@@ -82,11 +93,15 @@ class DriverNetwork(nn.Module):
         tap("bev", bev)
         return bev
 
-    def decode(self, bev_BRSD: Tensor, inputs: DriverInputs) -> DriverOutputs:
-        """Agents, map, motion and plan from the BEV map."""
+    def decode(self, bev_BRSD: Tensor) -> Perception:
+        """Agents, map and motion from the BEV map."""
         agents = self.agent_decoder(bev_BRSD)
         lines = self.map_decoder(bev_BRSD)
-        motion = self.motion(agents, lines)
+        return Perception(agents, lines, self.motion(agents, lines))
+
+    def plan(self, bev_BRSD: Tensor, perception: Perception, inputs: DriverInputs) -> DriverOutputs:
+        """The plan, and everything that led to it."""
+        agents, lines, motion = perception.agents, perception.lines, perception.motion
         plan, ego = self.planner(motion.motion_BQM2D, agents, lines, inputs.ego_status_B8)
         return DriverOutputs(
             bev_BRSD=bev_BRSD,

@@ -44,7 +44,7 @@ def test_scene_has_everything_a_consumer_reads(driver, frames):
     assert (agents.sizes_lwh > 0).all()
     assert scene.tokens.bev.shape == (20, 10, driver.config.embed_dims)
     assert scene.tokens.agents.shape[0] == 30 and agents.query_ids.max() < 30
-    assert set(scene.timings_ms) >= {"decode", "resize", "backbone", "bev_encoder", "decoders"}
+    assert set(scene.timings_ms) >= {"decode", "resize", "backbone", "bev_encoder", "decoders", "planner"}
 
 
 def test_same_seed_same_outputs(frames):

@@ -218,7 +218,8 @@ def test_stages_chained_by_hand_equal_forward():
     inputs = small_inputs(config)
     features = network.extract_features(inputs.images_BNCHW)
     assert [tuple(f.shape) for f in features] == [(6, 32, 4, 6)]
-    assert_same(network(inputs), network.decode(network.encode_bev(features, inputs), inputs), atol=0.0)
+    bev = network.encode_bev(features, inputs)
+    assert_same(network(inputs), network.plan(bev, network.decode(bev), inputs), atol=0.0)
 
 
 @pytest.mark.slow
@@ -228,11 +229,12 @@ def test_each_stage_is_one_graph_for_the_compiler():
     network = small_network(config)
     inputs = small_inputs(config)
     geometry = network.geometry(inputs)
-    extract, encode, decode = (
+    extract, encode, decode, plan = (
         torch.compile(stage, fullgraph=True, backend="eager")
-        for stage in (network.extract_features, network.encode_bev, network.decode)
+        for stage in (network.extract_features, network.encode_bev, network.decode, network.plan)
     )
-    assert_same(network(inputs), decode(encode(extract(inputs.images_BNCHW), inputs, geometry), inputs))
+    bev = encode(extract(inputs.images_BNCHW), inputs, geometry)
+    assert_same(network(inputs), plan(bev, decode(bev), inputs))
 
 
 @pytest.mark.parametrize("name", list(RECIPES))
