@@ -6,6 +6,7 @@ optionally frame1_true_center.safetensors. All sizes come from config.json.
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,20 @@ from aln_p3_core.driver.io import DriverInputs
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.driver.vad_checkpoint import from_released
 from aln_p3_core.errors import DataError
+from aln_p3_core.scene import AGENT_CLASSES, MAP_CLASSES
+
+# Options that released configurations never change, and the only value that the driver has.
+_ONLY: tuple[tuple[str, str, Any], ...] = (
+    ("bev", "temporal_queue", 2),
+    ("bev", "rotate_prev_bev", True),
+    ("bev", "use_shift", True),
+    ("bev", "use_can_bus", True),
+    ("agents", "code_size", 10),
+    ("planner", "query_threshold", 0.0),
+    ("planner", "pad_query", False),
+    ("planner", "ego_status", False),
+    ("planner", "history_encoder", False),
+)
 
 
 class Oracle:
@@ -50,7 +65,13 @@ class Oracle:
         except Exception as error:  # safetensors raises several unrelated types
             raise DataError(f"{path} cannot be read: {error}") from error
 
+    def frames(self) -> list[int]:
+        """Numbers of the consecutive frames that the folder holds: 0, 1, ..."""
+        numbers = itertools.takewhile(lambda n: self.has(f"frame{n}"), itertools.count())
+        return list(numbers)
+
     def has(self, name: str) -> bool:
+        """Whether there is a file of that name."""
         return (self.folder / f"{name}.safetensors").is_file()
 
     def network(self, rotate_center: tuple[float, float] | None) -> DriverNetwork:
@@ -60,7 +81,7 @@ class Oracle:
         return network.eval()
 
     def inputs(self, frame: int, memory_BRSD: Tensor | None) -> DriverInputs:
-        """Inputs of frame 0 or 1."""
+        """Inputs of a frame."""
         images = self._inputs[f"frame{frame}.img"]
         return DriverInputs(
             images_BNCHW=images,
@@ -71,8 +92,21 @@ class Oracle:
         )
 
 
+def class_names(default: tuple[str, ...], count: int) -> tuple[str, ...]:
+    """The usual names where their number fits, else numbered ones: golden tensors do not name classes."""
+    return default if count == len(default) else tuple(f"class_{i}" for i in range(count))
+
+
 def driver_config(settings: dict[str, Any]) -> DriverConfig:
-    """The recipe that a folder's config.json describes."""
+    """The recipe that a folder's config.json describes.
+
+    Raises:
+        DataError: when it describes an option of the released code that the driver does not have.
+    """
+    for section, option, supported in _ONLY:
+        value = settings[section].get(option, supported)
+        if value != supported:
+            raise DataError(f"config.json: {section}.{option} is {value!r}; the driver has it only as {supported!r}")
     image, backbone, bev = settings["image"], settings["backbone"], settings["bev"]
     agents, lines, planner = settings["agents"], settings["map"], settings["planner"]
     return DriverConfig(
@@ -105,12 +139,14 @@ def driver_config(settings: dict[str, Any]) -> DriverConfig:
             layers=agents["decoder_layers"],
             points=agents["deformable_points"],
             modes=agents["modes"],
+            classes=class_names(AGENT_CLASSES, agents["classes"]),
         ),
         map=MapConfig(
             instances=lines["instances"],
             points_per_line=lines["points"],
             layers=lines["decoder_layers"],
             points=lines["deformable_points"],
+            classes=class_names(MAP_CLASSES, lines["classes"]),
             lane_hidden=lines["lane_encoder"]["hidden"],
             lane_layers=lines["lane_encoder"]["layers"],
             score_threshold=lines["score_threshold"],

@@ -12,6 +12,7 @@ from torch import Tensor
 from aln_p3_core.driver.decode import decode_agents, decode_map
 from aln_p3_core.driver.deformable_attention import deformable_sampling
 from aln_p3_core.driver.io import DriverOutputs
+from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.driver.tap import recording
 from aln_p3_core.errors import DataError
 from aln_p3_core.runtime.oracle import Oracle
@@ -75,27 +76,32 @@ def check_parity(folder: Path) -> Iterator[Comparison]:
 
 @torch.no_grad()
 def _network_comparisons(oracle: Oracle) -> Iterator[Comparison]:
-    network = oracle.network(oracle.config.rotate_center)
+    released, centered = oracle.network(oracle.config.rotate_center), oracle.network(None)
     memory: Tensor | None = None
-    runs = [("frame0", 0), ("frame1", 1), ("frame1_true_center", 1)]
-    for file, frame in runs:
-        if not oracle.has(file):
-            continue
-        if file.endswith("true_center"):
-            network = oracle.network(None)
-        with recording() as taps:
-            outputs = network(oracle.inputs(frame, memory if frame else None))
-        ours = released_layout(outputs, taps, oracle.config) | _decoded(outputs, oracle)
-        golden = oracle.tensors(file)
-        if "in.prev_bev" in golden and memory is not None:
-            ours["in.prev_bev"] = memory.flatten(1, 2).transpose(0, 1)
-        mask = golden.get("mid.encoder.bev_mask")
-        for name, tensor in golden.items():
-            # Projections of points that a camera does not see are arbitrary, up to a million.
-            valid = mask if name.endswith("reference_points_cam") else None
-            yield compare(file, name, ours.get(name), tensor, valid)
-        if frame == 0:
-            memory = outputs.bev_BRSD
+    for frame in oracle.frames():
+        before = memory
+        memory, comparisons = _frame_comparisons(oracle, released, f"frame{frame}", frame, before)
+        yield from comparisons
+        if oracle.has(f"frame{frame}_true_center"):
+            yield from _frame_comparisons(oracle, centered, f"frame{frame}_true_center", frame, before)[1]
+
+
+def _frame_comparisons(
+    oracle: Oracle, network: DriverNetwork, file: str, frame: int, memory: Tensor | None
+) -> tuple[Tensor, list[Comparison]]:
+    """The frame's BEV map, and a comparison of every tensor in a file."""
+    with recording() as taps:
+        outputs = network(oracle.inputs(frame, memory))
+    ours = released_layout(outputs, taps, oracle.config) | _decoded(outputs, oracle)
+    golden = oracle.tensors(file)
+    if "in.prev_bev" in golden and memory is not None:
+        ours["in.prev_bev"] = memory.flatten(1, 2).transpose(0, 1)
+    mask = golden.get("mid.encoder.bev_mask")
+    # Projections of points that a camera does not see are arbitrary, up to a million.
+    return outputs.bev_BRSD, [
+        compare(file, name, ours.get(name), tensor, mask if name.endswith("reference_points_cam") else None)
+        for name, tensor in golden.items()
+    ]
 
 
 def _decoded(outputs: DriverOutputs, oracle: Oracle) -> dict[str, Tensor]:
