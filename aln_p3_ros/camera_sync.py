@@ -73,7 +73,8 @@ class CameraSync:
         finished = None
         if image.camera == self._acting_anchor(now_ns) and image.stamp_ns > self._newest_anchor_stamp_ns():
             if self._pending is not None:
-                finished = self._emit(now_ns)
+                # The image that opens the next set must not be used up by this one.
+                finished = self._emit(now_ns, reserved=image)
             self._pending = (image, now_ns)
         completed = self._emit(now_ns) if self._complete(now_ns) else None
         return completed or finished
@@ -224,8 +225,11 @@ class CameraSync:
         stamps = [self._last_anchor_stamp_ns, self._pending[0].stamp_ns if self._pending else None]
         return max((stamp for stamp in stamps if stamp is not None), default=-(2**63))
 
-    def _match(self, name: str, anchor: StampedImage) -> StampedImage | None:
+    def _match(self, name: str, anchor: StampedImage, reserved: StampedImage | None = None) -> StampedImage | None:
         """The image nearest to the anchor's within the skew, unless it belongs to the set before."""
+
+        if name == anchor.camera:
+            return anchor
 
         def distance(image: StampedImage) -> int:
             return abs(image.stamp_ns - anchor.stamp_ns)
@@ -234,7 +238,9 @@ class CameraSync:
         near = [
             image
             for image in self.states[name].buffer
-            if distance(image) <= self.max_skew_ns and (last is None or distance(image) <= abs(image.stamp_ns - last))
+            if (reserved is None or name != reserved.camera or image.stamp_ns < reserved.stamp_ns)
+            and distance(image) <= self.max_skew_ns
+            and (last is None or distance(image) <= abs(image.stamp_ns - last))
         ]
         return min(near, key=distance) if near else None
 
@@ -244,14 +250,14 @@ class CameraSync:
         anchor = self._pending[0]
         return all(self._match(n, anchor) is not None or not self._waited_for(n, now_ns) for n in self.cameras)
 
-    def _emit(self, now_ns: int) -> CameraSet:
+    def _emit(self, now_ns: int, reserved: StampedImage | None = None) -> CameraSet:
         assert self._pending is not None
         anchor, self._pending = self._pending[0], None
         images: dict[str, StampedImage] = {}
         faults: dict[str, CameraFault] = {}
         for name, state in self.states.items():
             standing = self._standing_fault(name, now_ns)
-            match = self._match(name, anchor)
+            match = self._match(name, anchor, reserved)
             if match is not None and (standing is None or name == anchor.camera):
                 images[name] = match
                 state.fault = None

@@ -221,7 +221,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=500)
 @given(EVENTS)
 def test_properties_of_any_sequence(events) -> None:
     sync = make_sync(frozen_after=4, max_age_ns=250 * MS)
