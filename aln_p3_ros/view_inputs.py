@@ -9,22 +9,25 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections import OrderedDict, deque
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from aln_p3.msg import Explanation, PlannedTrajectory, PredictedObjects, VectorMap
 from nav_msgs.msg import Odometry
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CameraInfo, PointCloud2
 from std_msgs.msg import Header
 
 from aln_p3_core.drawing.content import Content
+from aln_p3_core.errors import DataError
 from aln_p3_core.frame import DrivingFrame, RouteCommand
-from aln_p3_core.geometry import FloatArray, invert_transform, virtual_T_ego_model
+from aln_p3_core.geometry import FloatArray, invert_transform, transform_points, virtual_T_ego_model
 from aln_p3_ros.camera_set import CameraSet, StampedImage
 from aln_p3_ros.conversions import command_from_message
 from aln_p3_ros.frame_builder import FrameBuilder
 from aln_p3_ros.odometry import OdometryBuffer, OdometrySample
+from aln_p3_ros.point_clouds import point_cloud_array
 from aln_p3_ros.rig import Rig
 from aln_p3_ros.scene_from_messages import boxes_from_messages, content_from_messages
 from aln_p3_ros.stamps import to_ns, to_time
@@ -34,6 +37,7 @@ from aln_p3_ros.view_settings import ViewSettings
 #: A plan waits this long for the objects and the map that belong to it, and an image for the other cameras', seconds.
 _SETTLE_S = 0.25
 _KEPT_PLANS = 12
+_Stamped = TypeVar("_Stamped", PredictedObjects, PointCloud2)
 _JUMP_NS = 500_000_000
 #: Images of one round of the cameras are not farther apart than this.
 _ROUND_NS = 60_000_000
@@ -48,6 +52,7 @@ class View:
         frame: images and calibration.
         content: what the driver saw and planned. truth: what was annotated.
         truth_message: the message that `truth` is from, or None.
+        lidar_model: [n, 3] LiDAR points in the frame's model frame, m, or None.
         banner, alarm, caption: texts, as `draw_mosaic` takes them.
     """
 
@@ -56,6 +61,7 @@ class View:
     content: Content
     truth: Content
     truth_message: PredictedObjects | None
+    lidar_model: FloatArray | None
     banner: str
     alarm: str
     caption: str
@@ -88,6 +94,7 @@ class ViewInputs:
         self._objects: OrderedDict[str, PredictedObjects] = OrderedDict()
         self._maps: OrderedDict[str, VectorMap] = OrderedDict()
         self._truths: deque[PredictedObjects] = deque(maxlen=16)
+        self._clouds: deque[PointCloud2] = deque(maxlen=8)
         self._explanation: Explanation | None = None
         self._shown_plan = ""
         self._shown_images_ns = 0
@@ -149,6 +156,11 @@ class ViewInputs:
         with self._lock:
             self._truths.append(message)
 
+    def add_cloud(self, message: PointCloud2) -> None:
+        """Takes a LiDAR sweep."""
+        with self._lock:
+            self._clouds.append(message)
+
     def add_explanation(self, message: Explanation) -> None:
         """Takes an explanation."""
         with self._lock:
@@ -176,7 +188,8 @@ class ViewInputs:
             images = self._images_at(stamp_ns)
             objects = self._objects.get(plan.plan_id) if plan else None
             lines = self._maps.get(plan.plan_id) if plan else None
-            truth_message = self._truth_at(stamp_ns)
+            truth_message = _nearest(self._truths, stamp_ns, self._settings.truth_tolerance_s)
+            cloud = _nearest(self._clouds, stamp_ns, self._settings.lidar_tolerance_s)
             caption = self._caption(stamp_ns)
         command = RouteCommand() if plan is None else command_from_message(plan.command)
         frame = self._frame(images, stamp_ns, command)
@@ -191,7 +204,8 @@ class ViewInputs:
             alarm = f"{kind}: {'; '.join(plan.degraded_reasons)}"
         header = plan.header if plan else Header(stamp=to_time(stamp_ns), frame_id=self._settings.base_frame)
         truth = self._truth_content(truth_message, stamp_ns)
-        return View(header, frame, content, truth, truth_message, banner, alarm, caption)
+        lidar = self._lidar_model(cloud, frame)
+        return View(header, frame, content, truth, truth_message, lidar, banner, alarm, caption)
 
     def _newest_settled(self, now_s: float) -> PlannedTrajectory | None:
         """The newest plan whose objects and map are there, or have kept us waiting; never one before the last shown."""
@@ -247,10 +261,18 @@ class ViewInputs:
             frame, reference_stamp_ns=stamp_ns, T_global_ego=frame.T_global_ego if pose is None else pose
         )
 
-    def _truth_at(self, stamp_ns: int) -> PredictedObjects | None:
-        tolerance_ns = round(self._settings.truth_tolerance_s * 1e9)
-        near = [truth for truth in self._truths if abs(to_ns(truth.header.stamp) - stamp_ns) <= tolerance_ns]
-        return min(near, key=lambda truth: abs(to_ns(truth.header.stamp) - stamp_ns)) if near else None
+    def _lidar_model(self, cloud: PointCloud2 | None, frame: DrivingFrame) -> FloatArray | None:
+        if cloud is None:
+            return None
+        T_base_lidar = self.transforms.lookup(self._settings.base_frame, cloud.header.frame_id)
+        if T_base_lidar is None:
+            return None
+        try:
+            points = point_cloud_array(cloud, ("x", "y", "z"))
+        except DataError as error:
+            raise ValueError(str(error)) from error
+        moved = self._ego_motion(to_ns(cloud.header.stamp), frame.reference_stamp_ns)
+        return transform_points(invert_transform(frame.T_ego_model) @ moved @ T_base_lidar, points)
 
     def _truth_content(self, message: PredictedObjects | None, stamp_ns: int) -> Content:
         if message is None:
@@ -277,6 +299,13 @@ class ViewInputs:
         if age_s > 0.05:
             lines.append(f"(said of the plan {age_s:.1f} s ago)")
         return "\n".join(line for line in lines if line)
+
+
+def _nearest(messages: Iterable[_Stamped], stamp_ns: int, tolerance_s: float) -> _Stamped | None:
+    """The message nearest in time, where it is near enough."""
+    distances = [(abs(to_ns(message.header.stamp) - stamp_ns), message) for message in messages]
+    distance_ns, nearest = min(distances, key=lambda pair: pair[0], default=(0, None))
+    return nearest if distance_ns <= round(tolerance_s * 1e9) else None
 
 
 def _keep(messages: OrderedDict[str, Any], plan_id: str, value: Any) -> None:

@@ -15,7 +15,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from visualization_msgs.msg import MarkerArray
 
 from aln_p3_core.drawing.bev import draw_bev
@@ -88,6 +88,8 @@ class ViewNode(Node):
         self._listen(PredictedObjects, "objects", inputs.add_objects, reliable_qos())
         self._listen(VectorMap, "map", inputs.add_map, reliable_qos())
         self._listen(PredictedObjects, "truth_objects", inputs.add_truth, reliable_qos())
+        if self._settings.lidar:
+            self._listen(PointCloud2, "lidar_points", inputs.add_cloud, sensor_qos(5))
         self._listen(Explanation, "explanation", inputs.add_explanation, reliable_qos())
 
     def _listen(self, message_type: type, key: str, callback: Any, qos: Any, camera: str = "") -> None:
@@ -124,7 +126,13 @@ class ViewNode(Node):
             self._mosaic.publish(image_message(mosaic, view.header.stamp, "view_mosaic"))
         if saving or self._bev.get_subscription_count():
             bev = draw_bev(
-                scene, truth, settings.bev_height, T_ego_model=view.frame.T_ego_model, min_score=0.0, **texts
+                scene,
+                truth,
+                settings.bev_height,
+                T_ego_model=view.frame.T_ego_model,
+                lidar_model=view.lidar_model,
+                min_score=0.0,
+                **texts,
             )
             self._bev.publish(image_message(bev, view.header.stamp, view.header.frame_id))
         if saving:

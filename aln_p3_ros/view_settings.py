@@ -46,6 +46,10 @@ class ViewSettings:
     truth_tolerance_s: float = setting(
         0.1, "Ground truth this far in time from the plan is shown with it, s.", minimum=0.0, maximum=5.0
     )
+    lidar: bool = setting(True, "LiDAR points in the bird's-eye view, where there are any.")
+    lidar_tolerance_s: float = setting(
+        0.15, "A LiDAR sweep this far in time from the plan is shown with it, s.", minimum=0.0, maximum=5.0
+    )
     caption_timeout_s: float = setting(
         5.0, "An explanation of a plan this much older is no longer shown, s.", minimum=0.0, maximum=600.0
     )

@@ -30,6 +30,7 @@ def command(root: Path, tokens: tuple[str, ...], every: bool, version: str | Non
     for token in chosen:
         frame, targets = dataset.frame(token), dataset.targets(token)
         mosaic = draw_mosaic(frame, targets=targets, width=width)
-        bev = draw_bev(targets=targets, T_ego_model=frame.T_ego_model, height=width // 2)
+        lidar = dataset.lidar_in_model(token)
+        bev = draw_bev(targets=targets, T_ego_model=frame.T_ego_model, lidar_model=lidar, height=width // 2)
         click.echo(save_image(out / f"{token}_mosaic.png", mosaic))
         click.echo(save_image(out / f"{token}_bev.png", bev))

@@ -83,7 +83,14 @@ def command(
         from aln_p3_core.drawing.overview import draw_overview
 
         targets = dataset.targets(token)
-        picture = draw_overview(frames[-1], scene, targets, min_score=min_score, banner=driver.description)
+        picture = draw_overview(
+            frames[-1],
+            scene,
+            targets,
+            lidar_model=dataset.lidar_in_model(token),
+            min_score=min_score,
+            banner=driver.description,
+        )
         save_image(Path(picture_path), picture)
         click.echo(f"wrote {picture_path}")
 

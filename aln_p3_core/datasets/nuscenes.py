@@ -32,7 +32,7 @@ from aln_p3_core.frame import (
     EncodedImage,
     RouteCommand,
 )
-from aln_p3_core.geometry import FloatArray, make_transform, virtual_T_ego_model
+from aln_p3_core.geometry import FloatArray, invert_transform, make_transform, transform_points, virtual_T_ego_model
 
 LIDAR = "LIDAR_TOP"
 
@@ -239,6 +239,14 @@ class NuScenesDataset:
         if record.modality != "lidar":
             raise DataError(f"{record.channel} is a {record.modality}, not a LiDAR")
         return read_lidar_points(record.path)
+
+    def lidar_in_model(self, token: str) -> FloatArray | None:
+        """The key frame's LIDAR_TOP sweep [n, 3] in the frame's model frame, metres; None without one."""
+        record = self.records_of_sample(token).get("LIDAR_TOP")
+        if record is None or not record.path.is_file():
+            return None
+        T_model_lidar = invert_transform(self.frame(token).T_global_model) @ record.T_global_ego @ record.T_ego_sensor
+        return transform_points(T_model_lidar, self.lidar_points(record)[:, :3])
 
     def camera_calibration(self, record: SensorRecord) -> CameraCalibration:
         """Calibration of a camera record (one object per calibration, so that its hash is computed once)."""

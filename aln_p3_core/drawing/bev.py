@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from aln_p3_core.drawing import palette
 from aln_p3_core.drawing.content import DEFAULT_MIN_SCORE, Content, Drawable, DrawnBox, DrawnPlan, as_content
@@ -61,6 +62,7 @@ def draw_bev(
     height: int = 800,
     *,
     T_ego_model: FloatArray | None = None,
+    lidar_model: NDArray[np.floating] | None = None,
     view: BevView | None = None,
     perception_range: tuple[float, float, float, float] = PERCEPTION_RANGE,
     banner: str = "",
@@ -75,6 +77,7 @@ def draw_bev(
         targets: ground truth: by class when alone, thin and white beside a scene.
         height: of the map in pixels, without banner and caption.
         T_ego_model: 4x4, places the car's outline; the scene's own, else the virtual model frame's.
+        lidar_model: [n, 3] LiDAR points in the model frame, m: a dim layer under everything, to judge the rest by.
         view: which part of the ground is shown; its height is replaced by `height`.
         perception_range: the box that the driver sees: x minimum, y minimum, x maximum, y maximum, m.
         banner, alarm, caption: as in `draw_mosaic`.
@@ -90,6 +93,8 @@ def draw_bev(
     if T_ego_model is None:
         T_ego_model = getattr(scene, "T_ego_model", None)
     image = _ground(view, perception_range).copy()
+    if lidar_model is not None:
+        _draw_lidar(image, view, lidar_model)
     _draw_content(image, view, truth, palette.TRUTH if content else None)
     _draw_ego(image, view, virtual_T_ego_model() if T_ego_model is None else T_ego_model)
     _draw_content(image, view, content, None)
@@ -123,6 +128,18 @@ def _ground(view: BevView, perception_range: tuple[float, float, float, float]) 
     draw_text(image, "perception range", x + size / 2, y + 2, size, palette.TEXT_DIM)
     image.setflags(write=False)
     return image
+
+
+def _draw_lidar(image: Image, view: BevView, points_model: NDArray[np.floating]) -> None:
+    """Dots two pixels wide, so that one is left when the picture is halved; higher points are brighter."""
+    points = points_model[np.argsort(points_model[:, 2], kind="stable")]
+    columns, rows = view.pixels(points).astype(np.int64).T
+    inside = (columns >= 0) & (columns < image.shape[1] - 1) & (rows >= 0) & (rows < image.shape[0] - 1)
+    # From the road (about two metres below the model frame) to a metre above it.
+    brightness = np.clip((points[inside, 2] + 2.2) / 3.2, 0.25, 1.0)[:, None]
+    shades = (brightness * np.array(palette.LIDAR)).astype(np.uint8)
+    for right, down in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        image[rows[inside] + down, columns[inside] + right] = shades
 
 
 def _draw_content(image: Image, view: BevView, content: Content, color: Color | None) -> None:

@@ -119,3 +119,13 @@ def test_a_ribbon_that_stands_still_does_not_twist() -> None:
     left, right = ribbon_sides(path, 2.0)
     np.testing.assert_allclose(left[:, 0], -1)
     np.testing.assert_allclose(right[:, 0], 1)
+
+
+def test_lidar_points_are_drawn_where_they_are_and_under_everything() -> None:
+    cluster = np.array([[-9.0, 18.0, 0.5]]) + 0.2 * np.random.default_rng(0).normal(size=(300, 3))
+    outside = np.array([[500.0, 0.0, 0.0]])
+    mask = difference(None, lidar_model=np.concatenate([cluster, outside]))
+    np.testing.assert_allclose(centre(mask), (-9.0, 18.0), atol=0.3)
+    box = Content((box_at(-9.0, 18.0),))
+    under = draw_bev(box, height=800, lidar_model=cluster)
+    assert np.abs(under.astype(int) - draw_bev(box, height=800)).max(axis=-1).mean() < 0.1

@@ -174,3 +174,19 @@ def test_the_drive_goes_forward_and_straight(dataset: NuScenesDataset) -> None:
         assert targets.future_valid and (targets.ego_future_offsets[:, 1] > -0.05).all()
         commands.append(targets.command.command)
     assert commands.count(Command.STRAIGHT) > 0.6 * len(commands)
+
+
+def test_lidar_in_the_model_frame_fills_the_annotated_boxes(keyframe_root: Path) -> None:
+    dataset = NuScenesDataset(keyframe_root)
+    token = dataset.tokens[0]
+    points, targets = dataset.lidar_in_model(token), dataset.targets(token)
+    assert points is not None
+    counted = []
+    for center, size, heading in zip(targets.centers_model, targets.sizes_lwh, targets.headings_model, strict=True):
+        offset = points - center
+        along = np.cos(heading) * offset[:, 0] + np.sin(heading) * offset[:, 1]
+        across = np.cos(heading) * offset[:, 1] - np.sin(heading) * offset[:, 0]
+        local = np.stack([along, across, offset[:, 2]], axis=1)
+        counted.append(int((np.abs(local) <= size / 2).all(axis=1).sum()))
+    # Boxes are upright in the model frame, which leans a little: single points at their faces change sides.
+    assert abs(sum(counted) - targets.num_lidar_points.sum()) <= 0.03 * targets.num_lidar_points.sum()

@@ -26,9 +26,11 @@ from visualization_msgs.msg import MarkerArray
 from aln_p3_core.drawing import palette
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.frame import NUSCENES_CAMERAS, DrivingFrame
+from aln_p3_core.geometry import make_transform
 from aln_p3_core.synthetic.frames import track_frames
 from aln_p3_ros.conversions import planned_trajectory, predicted_objects, vector_map
 from aln_p3_ros.parameters import setting_infos
+from aln_p3_ros.point_clouds import point_cloud_message
 from aln_p3_ros.qos import reliable_qos
 from aln_p3_ros.resources import share_path
 from aln_p3_ros.stamps import to_ns, to_time
@@ -205,6 +207,22 @@ def test_images_that_were_shown_with_their_plan_are_not_shown_alone_later() -> N
     inputs.add_plan(PlannedTrajectory(header=header, plan_id="b", degraded=1, degraded_reasons=["late"]), now_s=10.3)
     later = inputs.next_view(11.0)
     assert later is not None and later.alarm == "degraded: late"
+
+
+def test_a_lidar_sweep_near_the_plan_comes_with_it_in_the_model_frame() -> None:
+    inputs = ViewInputs(ViewSettings(cameras=("CAM_FRONT",)))
+    # x of this LiDAR points forward, it sits a metre ahead of the rear axle.
+    inputs.transforms.set("base_link", "lidar", make_transform([1, 0, 0, 0], [1.0, 0.0, 1.84]))
+    stamp_ns = 10**18
+    points = np.array([[9.94, 2.0, -1.84, 7.0]], np.float32)
+    for late_ns in (50_000_000, 900_000_000):
+        header = Header(stamp=to_time(stamp_ns + late_ns), frame_id="lidar")
+        inputs.add_cloud(point_cloud_message(points * (1 if late_ns < 10**8 else 2), header))
+    plan_header = Header(stamp=to_time(stamp_ns), frame_id="base_link")
+    inputs.add_plan(PlannedTrajectory(header=plan_header, plan_id="a"), now_s=0.0)
+    view = inputs.next_view(1.0)
+    assert view is not None and view.lidar_model is not None
+    np.testing.assert_allclose(view.lidar_model, [[-2.0, 10.0, -1.84]], atol=1e-5)
 
 
 def test_a_lost_camera_and_a_degraded_plan_show_in_red(started: list[ViewTest], ros_context: Context) -> None:
