@@ -12,7 +12,7 @@ from torch import Tensor
 from aln_p3_core.driver.decode import decode_agents, decode_map
 from aln_p3_core.driver.deformable_attention import deformable_sampling
 from aln_p3_core.driver.io import DriverOutputs
-from aln_p3_core.driver.network import DriverNetwork
+from aln_p3_core.driver.network import DriverNetwork, Precision
 from aln_p3_core.driver.tap import recording
 from aln_p3_core.errors import DataError
 from aln_p3_core.runtime.oracle import Oracle
@@ -55,6 +55,32 @@ def compare(file: str, name: str, ours: Tensor | None, golden: Tensor, valid: Te
     else:
         ok = bool((a == b).all())
     return Comparison(file, name, shape, max_abs, max_abs / scale if scale else max_abs, ok)
+
+
+def check_precision(folder: Path, precision: Precision) -> Iterator[Comparison]:
+    """Yields the errors of the network's outputs in a reduced precision. They are told, not judged.
+
+    The planned positions in metres are compared beside the stored per-step offsets.
+
+    Raises:
+        DataError: when the folder holds no network.
+    """
+    oracle = Oracle(folder)
+    network = oracle.network(oracle.config.rotate_center).fuse_for_inference().set_precision(precision)
+    memory: Tensor | None = None
+    for frame in oracle.frames():
+        with torch.inference_mode(), recording() as taps:
+            outputs = network(oracle.inputs(frame, memory))
+            memory = outputs.bev_BRSD
+            ours = released_layout(outputs, taps, oracle.config)
+            golden = oracle.tensors(f"frame{frame}")
+            for tensors in (ours, golden):
+                tensors["out.planned_positions"] = tensors["out.ego_fut_preds"].cumsum(dim=-2)
+            for name in sorted(golden):
+                if name.startswith("out."):
+                    result = compare(f"frame{frame}", name, ours[name].float(), golden[name])
+                    result.ok, result.note = True, "not judged"
+                    yield result
 
 
 def check_parity(folder: Path) -> Iterator[Comparison]:

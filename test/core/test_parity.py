@@ -71,3 +71,13 @@ def test_the_form_with_gradients_agrees_too(vad_oracle):
     golden = oracle.tensors("frame1")
     assert compare("frame1", "out.ego_fut_preds", second.plan_offsets_B3T2.detach(), golden["out.ego_fut_preds"]).ok
     assert compare("frame1", "out.all_bbox_preds", second.agent_boxes_LBQ10.detach(), golden["out.all_bbox_preds"]).ok
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_reduced_precision_tells_small_errors(vad_oracle, tmp_path, precision):
+    report_path = tmp_path / "report.json"
+    arguments = ["--oracle", str(vad_oracle), "--precision", precision, "--json", str(report_path)]
+    result = CliRunner().invoke(command, arguments)
+    assert result.exit_code == 0, result.output
+    errors = {t["name"]: t["max_abs"] for t in json.loads(report_path.read_text())["tensors"]}
+    assert 1e-4 < errors["out.planned_positions"] < 0.15  # metres, of nine planned
