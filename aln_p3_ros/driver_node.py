@@ -21,17 +21,17 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 
 from aln_p3_core.errors import AlnP3Error, ConfigError
-from aln_p3_ros.driver_inputs import DriverInputs
-from aln_p3_ros.driver_outputs import DriverOutputs
-from aln_p3_ros.driver_report import DriverReport
-from aln_p3_ros.driver_settings import DriverSettings
-from aln_p3_ros.faults import no_input, quiet_seconds, slow_model
-from aln_p3_ros.model_loading import load_driver
+from aln_p3_ros.driving.driver_inputs import DriverInputs
+from aln_p3_ros.driving.driver_outputs import DriverOutputs
+from aln_p3_ros.driving.driver_report import DriverReport
+from aln_p3_ros.driving.driver_settings import DriverSettings
+from aln_p3_ros.driving.faults import no_input, quiet_seconds, slow_model
+from aln_p3_ros.driving.model_loading import load_driver
+from aln_p3_ros.driving.planning_loop import PlanningLoop, PlanningModel
+from aln_p3_ros.driving.worker import PeriodicThread
+from aln_p3_ros.messages.stamps import seconds_to_ns
 from aln_p3_ros.parameters import SetParametersResult, check_changes, declare_settings, read_settings
-from aln_p3_ros.planning_loop import PlanningLoop, PlanningModel
 from aln_p3_ros.spin import spin_node
-from aln_p3_ros.stamps import seconds_to_ns
-from aln_p3_ros.worker import PeriodicThread
 
 _WATCHDOG_PERIOD_S = 0.02
 # How long a running plan may take to end: in a transition, and when the process ends.

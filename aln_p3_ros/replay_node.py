@@ -21,7 +21,7 @@ from aln_p3_ros.environment import use_dds_profile
 from aln_p3_ros.parameters import check_changes, declare_settings, read_settings
 from aln_p3_ros.replay.outlet import RosOutlet
 from aln_p3_ros.replay.player import Player
-from aln_p3_ros.replay_settings import ReplaySettings
+from aln_p3_ros.replay.replay_settings import ReplaySettings
 from aln_p3_ros.topics import TOPICS
 
 #: A node that listens to some of the images only (a rig with fewer cameras) has made all its subscriptions when no

@@ -22,18 +22,18 @@ from aln_p3_core.drawing.bev import draw_bev
 from aln_p3_core.drawing.images import save_image
 from aln_p3_core.drawing.mosaic import draw_mosaic
 from aln_p3_core.errors import AlnP3Error
+from aln_p3_ros.driving.worker import LatestWorker
 from aln_p3_ros.environment import use_dds_profile
-from aln_p3_ros.images import image_message
-from aln_p3_ros.markers import view_markers
+from aln_p3_ros.messages.images import image_message
+from aln_p3_ros.messages.markers import view_markers
+from aln_p3_ros.messages.stamps import to_ns
+from aln_p3_ros.messages.transforms import tf_message_type
 from aln_p3_ros.parameters import check_changes, declare_settings, read_settings
 from aln_p3_ros.qos import latched_qos, overridable, reliable_qos, sensor_qos
-from aln_p3_ros.rerun_view import RerunView
-from aln_p3_ros.stamps import to_ns
 from aln_p3_ros.topics import TOPICS
-from aln_p3_ros.transforms import tf_message_type
-from aln_p3_ros.view_inputs import View, ViewInputs
-from aln_p3_ros.view_settings import ViewSettings
-from aln_p3_ros.worker import LatestWorker
+from aln_p3_ros.view.rerun_view import RerunView
+from aln_p3_ros.view.view_inputs import View, ViewInputs
+from aln_p3_ros.view.view_settings import ViewSettings
 
 
 class ViewNode(Node):

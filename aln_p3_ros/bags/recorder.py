@@ -16,7 +16,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from aln_p3_ros.bags.qos import make_qos
 from aln_p3_ros.bags.typestore import know_type, typestore
 from aln_p3_ros.bags.writer import check_free
-from aln_p3_ros.interfaces import message_class
+from aln_p3_ros.messages.interfaces import message_class
 
 _DISCOVERY_S = 0.2
 _FLUSH_S = 1.0

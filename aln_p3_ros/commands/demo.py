@@ -28,8 +28,8 @@ def command(
     timeout_s: float,
 ) -> None:
     """Replays a clip through ROS 2 into the driver; leaves an MCAP bag, pictures and a table of latencies."""
-    from aln_p3_ros.demo import find_data, run_demo
-    from aln_p3_ros.demo_summary import summarise_run
+    from aln_p3_ros.bringup.demo import find_data, run_demo
+    from aln_p3_ros.bringup.demo_summary import summarise_run
 
     out.mkdir(parents=True, exist_ok=True)
     root = find_data(data, out, click.echo)

@@ -23,8 +23,8 @@ def command(graph_name: str, assignments: tuple[str, ...], seconds: float | None
     aln-p3 up driver topics:=carla_ros_bridge checkpoint:=FILE
     """
     from aln_p3_core.errors import ConfigError
-    from aln_p3_ros.graph import GRAPHS, graph
-    from aln_p3_ros.up import run_graph
+    from aln_p3_ros.bringup.graph import GRAPHS, graph
+    from aln_p3_ros.bringup.up import run_graph
 
     if not graph_name:
         raise click.UsageError("which graph? " + "; ".join(f"{g.name}: {g.about}" for g in GRAPHS.values()))

@@ -11,7 +11,7 @@ from rclpy.duration import Duration
 from rosgraph_msgs.msg import Clock
 
 from aln_p3_ros.bags.qos import offered_qos, publisher_qos
-from aln_p3_ros.interfaces import message_class
+from aln_p3_ros.messages.interfaces import message_class
 from aln_p3_ros.topics import TOPICS
 
 if TYPE_CHECKING:

@@ -39,14 +39,14 @@ from aln_p3_core.scene import Agents, DrivingScene, MapElements, Plan
 from aln_p3_core.scene import SceneTokens as Tokens
 from aln_p3_core.synthetic import track
 from aln_p3_core.synthetic.frames import track_frames
-from aln_p3_ros.camera_info import info_message
 from aln_p3_ros.driver_node import DriverNode
 from aln_p3_ros.environment import use_dds_profile
-from aln_p3_ros.images import compressed_message, image_message
+from aln_p3_ros.messages.camera_info import info_message
+from aln_p3_ros.messages.images import compressed_message, image_message
+from aln_p3_ros.messages.stamps import to_ns, to_time
+from aln_p3_ros.messages.transforms import fill_pose
 from aln_p3_ros.qos import latched_qos, reliable_qos
-from aln_p3_ros.stamps import to_ns, to_time
 from aln_p3_ros.topics import TOPICS
-from aln_p3_ros.transforms import fill_pose
 
 WAIT_S = 120.0
 SIZE = (160, 90)

@@ -12,7 +12,7 @@ from replay_helpers import wait_until
 
 from aln_p3_core.cli import make_cli
 from aln_p3_ros.cli import ROS_COMMANDS
-from aln_p3_ros.interfaces import message_class
+from aln_p3_ros.messages.interfaces import message_class
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from std_msgs.msg import Header
 from aln_p3_core.errors import CalibrationError
 from aln_p3_core.frame import CameraCalibration
 from aln_p3_core.geometry import make_transform, transform_points
-from aln_p3_ros.camera_info import (
+from aln_p3_ros.messages.camera_info import (
     T_BODY_OPTICAL,
     Undistorter,
     calibration_from_info,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aln_p3_ros.camera_set import CameraFault, CameraSet, FaultKind, StampedImage
-from aln_p3_ros.camera_sync import CameraSync
+from aln_p3_ros.driving.camera_set import CameraFault, CameraSet, FaultKind, StampedImage
+from aln_p3_ros.driving.camera_sync import CameraSync
 
 MS = 1_000_000
 CAMERAS = ("front", "left", "right")

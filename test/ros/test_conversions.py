@@ -12,9 +12,9 @@ from aln_p3_core.frame import RouteCommand as CoreCommand
 from aln_p3_core.geometry import make_transform
 from aln_p3_core.scene import DrivingScene
 from aln_p3_core.synthetic.frames import track_frames
-from aln_p3_ros import conversions
-from aln_p3_ros.conversions import float16_array, float16_tensor
-from aln_p3_ros.stamps import to_ns
+from aln_p3_ros.messages import conversions
+from aln_p3_ros.messages.conversions import float16_array, float16_tensor
+from aln_p3_ros.messages.stamps import to_ns
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import pytest
 
 from aln_p3_core.errors import DataError
 from aln_p3_ros.bags.reader import bag_summary
-from aln_p3_ros.demo import find_data
-from aln_p3_ros.demo_summary import summarise_run
+from aln_p3_ros.bringup.demo import find_data
+from aln_p3_ros.bringup.demo_summary import summarise_run
 
 
 def test_given_data_must_exist(tmp_path):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from builtin_interfaces.msg import Time
 
-from aln_p3_ros import diagnostics
-from aln_p3_ros.camera_set import CameraFault, CameraState, FaultKind
-from aln_p3_ros.diagnostics import ERROR, OK, WARN, LatencyWindow
-from aln_p3_ros.faults import Degradation, Level
+from aln_p3_ros.driving import diagnostics
+from aln_p3_ros.driving.camera_set import CameraFault, CameraState, FaultKind
+from aln_p3_ros.driving.diagnostics import ERROR, OK, WARN, LatencyWindow
+from aln_p3_ros.driving.faults import Degradation, Level
 
 S = 1_000_000_000
 

@@ -16,7 +16,7 @@ from aln_p3_core.calibration import save_calibration
 from aln_p3_core.errors import CheckpointError
 from aln_p3_core.frame import NUSCENES_CAMERAS
 from aln_p3_core.synthetic import track
-from aln_p3_ros.stamps import to_ns
+from aln_p3_ros.messages.stamps import to_ns
 
 
 @pytest.mark.parametrize("transport", ["compressed", "raw"])

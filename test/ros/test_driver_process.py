@@ -19,7 +19,7 @@ from rclpy.executors import SingleThreadedExecutor
 
 from aln_p3_core.frame import NUSCENES_CAMERAS
 from aln_p3_ros.environment import dds_environment
-from aln_p3_ros.stamps import to_ns
+from aln_p3_ros.messages.stamps import to_ns
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Loading and warming up the real network on a busy machine.

@@ -9,7 +9,7 @@ import yaml
 
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.frame import NUSCENES_CAMERAS
-from aln_p3_ros.driver_settings import DriverSettings
+from aln_p3_ros.driving.driver_settings import DriverSettings
 from aln_p3_ros.parameters import setting_infos
 
 FILE = Path(__file__).resolve().parents[2] / "config" / "driver.yaml"

@@ -12,7 +12,7 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
 
-from aln_p3_ros.images import image_message
+from aln_p3_ros.messages.images import image_message
 from aln_p3_ros.qos import sensor_qos
 from aln_p3_ros.resources import config_directory
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from aln_p3.msg import PlannedTrajectory
 
-from aln_p3_ros.camera_set import CameraFault, FaultKind
-from aln_p3_ros.faults import Degradation, Level, failed_model, judge_set, no_input, quiet_seconds, slow_model
+from aln_p3_ros.driving.camera_set import CameraFault, FaultKind
+from aln_p3_ros.driving.faults import Degradation, Level, failed_model, judge_set, no_input, quiet_seconds, slow_model
 
 CAMERAS = ("FRONT", "LEFT", "RIGHT", "BACK")
 

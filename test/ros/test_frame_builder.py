@@ -12,13 +12,13 @@ from aln_p3_core.config import get_recipe
 from aln_p3_core.frame import Command, CommandProvenance, DrivingFrame, RouteCommand
 from aln_p3_core.preprocess import ImagePreprocessor
 from aln_p3_core.synthetic.frames import track_frames
-from aln_p3_ros.camera_info import info_message
-from aln_p3_ros.camera_set import CameraFault, CameraSet, FaultKind, StampedImage
-from aln_p3_ros.frame_builder import FrameBuilder, quick_fault
-from aln_p3_ros.images import compressed_message, image_message
-from aln_p3_ros.odometry import OdometryBuffer, OdometrySample
-from aln_p3_ros.rig import Rig
-from aln_p3_ros.transforms import TransformTree
+from aln_p3_ros.driving.camera_set import CameraFault, CameraSet, FaultKind, StampedImage
+from aln_p3_ros.driving.frame_builder import FrameBuilder, quick_fault
+from aln_p3_ros.driving.odometry import OdometryBuffer, OdometrySample
+from aln_p3_ros.driving.rig import Rig
+from aln_p3_ros.messages.camera_info import info_message
+from aln_p3_ros.messages.images import compressed_message, image_message
+from aln_p3_ros.messages.transforms import TransformTree
 
 COMMAND = RouteCommand(Command.LEFT, CommandProvenance.GIVEN)
 

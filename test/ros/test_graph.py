@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from aln_p3_core.errors import ConfigError
-from aln_p3_ros.graph import GRAPHS, graph
+from aln_p3_ros.bringup.graph import GRAPHS, graph
 from aln_p3_ros.parameters import setting_infos
 from aln_p3_ros.resources import share_path
 from aln_p3_ros.topics import TOPICS, Role
@@ -84,10 +84,10 @@ def test_a_topic_set_reaches_all_nodes_that_use_it():
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_parameters_that_are_passed_are_declared_by_the_node(name):
-    from aln_p3_ros.driver_settings import DriverSettings
+    from aln_p3_ros.driving.driver_settings import DriverSettings
     from aln_p3_ros.lifecycle_manager import ManagerSettings
-    from aln_p3_ros.replay_settings import ReplaySettings
-    from aln_p3_ros.view_settings import ViewSettings
+    from aln_p3_ros.replay.replay_settings import ReplaySettings
+    from aln_p3_ros.view.view_settings import ViewSettings
 
     kinds = {
         "driver_node": DriverSettings,

@@ -14,7 +14,13 @@ from hypothesis import strategies as st
 from sensor_msgs.msg import CompressedImage, Image
 
 from aln_p3_core.errors import ImageError
-from aln_p3_ros.images import compressed_message, content_fingerprint, encoded_image, image_array, image_message
+from aln_p3_ros.messages.images import (
+    compressed_message,
+    content_fingerprint,
+    encoded_image,
+    image_array,
+    image_message,
+)
 
 
 def make(pixels: np.ndarray, encoding: str, padding: int = 0, bigendian: bool = False) -> Image:

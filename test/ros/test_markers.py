@@ -21,8 +21,8 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from aln_p3_core.drawing import palette
 from aln_p3_core.geometry import make_transform
-from aln_p3_ros.markers import in_frame, perception_markers, plan_markers, view_markers
-from aln_p3_ros.stamps import to_time
+from aln_p3_ros.messages.markers import in_frame, perception_markers, plan_markers, view_markers
+from aln_p3_ros.messages.stamps import to_time
 
 HEADER = Header(stamp=to_time(1_700_000_000_123_456_789), frame_id="base_link")
 

@@ -8,8 +8,8 @@ import pytest
 
 from aln_p3_core.errors import CheckpointError, ConfigError
 from aln_p3_core.frame import NUSCENES_CAMERAS
-from aln_p3_ros.driver_settings import DriverSettings
-from aln_p3_ros.model_loading import load_driver
+from aln_p3_ros.driving.driver_settings import DriverSettings
+from aln_p3_ros.driving.model_loading import load_driver
 
 # The smallest driver that the recipes allow: quick to build, and all that is looked at here is its configuration.
 SMALL = ("bev.rows=8", "bev.columns=8", "agents.queries=10", "map.instances=5", "backbone.pretrained=false")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aln_p3_core.geometry import heading_of, make_transform
-from aln_p3_ros.odometry import OdometryBuffer, OdometrySample
+from aln_p3_ros.driving.odometry import OdometryBuffer, OdometrySample
 
 S = 1_000_000_000
 SPEED, RATE = 8.0, 0.2

@@ -13,8 +13,8 @@ from driver_helpers import SPEED, DriverTest, driver_test, values, wait_until
 from rclpy.context import Context
 
 from aln_p3_core.frame import NUSCENES_CAMERAS
-from aln_p3_ros.images import compressed_message, image_message
-from aln_p3_ros.stamps import to_ns, to_time
+from aln_p3_ros.messages.images import compressed_message, image_message
+from aln_p3_ros.messages.stamps import to_ns, to_time
 
 
 def fault_of(test: DriverTest, camera: str) -> str:

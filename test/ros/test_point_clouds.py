@@ -10,7 +10,7 @@ from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
 from aln_p3_core.errors import DataError
-from aln_p3_ros.point_clouds import point_cloud_array, point_cloud_message
+from aln_p3_ros.messages.point_clouds import point_cloud_array, point_cloud_message
 
 POINTS = np.random.default_rng(0).normal(size=(7, 4)).astype(np.float32)
 

@@ -17,7 +17,7 @@ from rosbags.rosbag2 import Reader
 from aln_p3_core.errors import ConfigError
 from aln_p3_ros.bags.qos import offered_qos, publisher_qos
 from aln_p3_ros.bags.reader import BagTimeline, bag_summary
-from aln_p3_ros.interfaces import message_class
+from aln_p3_ros.messages.interfaces import message_class
 from aln_p3_ros.topics import Quality
 
 STRING = "std_msgs/msg/String"

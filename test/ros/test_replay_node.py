@@ -9,10 +9,10 @@ from aln_p3_core.errors import ConfigError, DataError
 from aln_p3_ros.bags.qos import publisher_qos
 from aln_p3_ros.bags.reader import BagTimeline
 from aln_p3_ros.bags.writer import write_bag
-from aln_p3_ros.interfaces import message_class
+from aln_p3_ros.messages.interfaces import message_class
 from aln_p3_ros.parameters import setting_infos
 from aln_p3_ros.replay.nuscenes_timeline import NuScenesTimeline, ReplayContent
-from aln_p3_ros.replay_settings import ReplaySettings
+from aln_p3_ros.replay.replay_settings import ReplaySettings
 from aln_p3_ros.resources import config_directory
 
 CONTENT = ReplayContent(ground_truth=True, command="left", language=("scene",))

@@ -15,7 +15,7 @@ from aln_p3_core.drawing.content import Content, DrawnBox, DrawnLine, DrawnPlan
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.frame import EncodedImage
 from aln_p3_core.synthetic.frames import track_frames
-from aln_p3_ros.rerun_view import RerunView
+from aln_p3_ros.view.rerun_view import RerunView
 
 
 @pytest.fixture

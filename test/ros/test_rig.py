@@ -10,9 +10,9 @@ from std_msgs.msg import Header
 from aln_p3_core.errors import CalibrationError
 from aln_p3_core.geometry import make_transform, virtual_T_ego_model
 from aln_p3_core.synthetic import track
-from aln_p3_ros.camera_info import info_message
-from aln_p3_ros.rig import Rig
-from aln_p3_ros.transforms import TransformTree
+from aln_p3_ros.driving.rig import Rig
+from aln_p3_ros.messages.camera_info import info_message
+from aln_p3_ros.messages.transforms import TransformTree
 
 CALIBRATION = track.rig(160, 90)["CAM_FRONT"]
 NUSCENES_LIDAR = make_transform([np.sqrt(0.5), 0, 0, -np.sqrt(0.5)], [0.94, 0.0, 1.84])

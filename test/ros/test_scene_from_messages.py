@@ -12,8 +12,8 @@ from aln_p3_core.frame import DrivingFrame
 from aln_p3_core.geometry import heading_of, invert_transform, make_transform, transform_points, virtual_T_ego_model
 from aln_p3_core.scene import DrivingScene
 from aln_p3_core.synthetic.frames import track_frames
-from aln_p3_ros.conversions import planned_trajectory, predicted_objects, vector_map
-from aln_p3_ros.scene_from_messages import content_from_messages
+from aln_p3_ros.messages.conversions import planned_trajectory, predicted_objects, vector_map
+from aln_p3_ros.messages.scene_from_messages import content_from_messages
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from builtin_interfaces.msg import Duration, Time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aln_p3_ros.stamps import seconds_to_ns, to_duration, to_ns, to_time
+from aln_p3_ros.messages.stamps import seconds_to_ns, to_duration, to_ns, to_time
 
 
 @given(st.integers(0, 2**31 * 10**9 - 1))

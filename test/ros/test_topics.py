@@ -9,7 +9,7 @@ import pytest
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.frame import NUSCENES_CAMERAS
 from aln_p3_ros.bags.typestore import typestore
-from aln_p3_ros.interfaces import message_class
+from aln_p3_ros.messages.interfaces import message_class
 from aln_p3_ros.resources import config_directory, share_path
 from aln_p3_ros.topics import TOPICS, TopicSet, load_topic_set
 

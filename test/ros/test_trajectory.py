@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aln_p3_ros.trajectory import kinematics, stop_trajectory
+from aln_p3_ros.messages.trajectory import kinematics, stop_trajectory
 
 
 def circle(speed: float, radius: float, steps: int = 6, step_s: float = 0.5) -> tuple[np.ndarray, np.ndarray]:

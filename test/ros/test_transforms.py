@@ -11,7 +11,7 @@ from std_msgs.msg import Header
 
 from aln_p3_core.errors import CalibrationError, ConfigError
 from aln_p3_core.geometry import invert_transform, make_transform
-from aln_p3_ros.transforms import TransformTree, fill_pose, tf_message_type, transform_from_message
+from aln_p3_ros.messages.transforms import TransformTree, fill_pose, tf_message_type, transform_from_message
 
 T_BASE_MAST = make_transform([np.cos(0.3), 0, 0, np.sin(0.3)], [1.0, 0.0, 2.0])
 T_MAST_CAM = make_transform([0.5, -0.5, 0.5, -0.5], [0.1, 0.2, 0.3])

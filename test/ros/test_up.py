@@ -12,9 +12,9 @@ import pytest
 from replay_helpers import wait_until
 
 from aln_p3_core.errors import ConfigError
-from aln_p3_ros.graph import GraphPlan, NodeSpec, graph
+from aln_p3_ros.bringup.graph import GraphPlan, NodeSpec, graph
+from aln_p3_ros.bringup.up import RunningGraph, run_graph
 from aln_p3_ros.resources import share_path
-from aln_p3_ros.up import RunningGraph, run_graph
 
 pytestmark = pytest.mark.usefixtures("ros_domain")
 

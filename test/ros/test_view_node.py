@@ -28,16 +28,16 @@ from aln_p3_core.errors import ConfigError
 from aln_p3_core.frame import NUSCENES_CAMERAS, DrivingFrame
 from aln_p3_core.geometry import make_transform
 from aln_p3_core.synthetic.frames import track_frames
-from aln_p3_ros.conversions import planned_trajectory, predicted_objects, vector_map
+from aln_p3_ros.messages.conversions import planned_trajectory, predicted_objects, vector_map
+from aln_p3_ros.messages.point_clouds import point_cloud_message
+from aln_p3_ros.messages.stamps import to_ns, to_time
 from aln_p3_ros.parameters import setting_infos
-from aln_p3_ros.point_clouds import point_cloud_message
 from aln_p3_ros.qos import reliable_qos
 from aln_p3_ros.resources import share_path
-from aln_p3_ros.stamps import to_ns, to_time
 from aln_p3_ros.topics import TOPICS
-from aln_p3_ros.view_inputs import ViewInputs
+from aln_p3_ros.view.view_inputs import ViewInputs
+from aln_p3_ros.view.view_settings import ViewSettings
 from aln_p3_ros.view_node import ViewNode
-from aln_p3_ros.view_settings import ViewSettings
 
 RELIABLE = {
     f"qos_overrides.{topic}.subscription.reliability": "reliable"

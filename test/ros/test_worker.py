@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from aln_p3_ros.worker import LatestWorker, PeriodicThread
+from aln_p3_ros.driving.worker import LatestWorker, PeriodicThread
 
 WAIT_S = 60.0
 

@@ -23,16 +23,16 @@ from aln_p3_core.drawing.content import Content
 from aln_p3_core.errors import DataError
 from aln_p3_core.frame import DrivingFrame, RouteCommand
 from aln_p3_core.geometry import FloatArray, invert_transform, transform_points, virtual_T_ego_model
-from aln_p3_ros.camera_set import CameraSet, StampedImage
-from aln_p3_ros.conversions import command_from_message
-from aln_p3_ros.frame_builder import FrameBuilder
-from aln_p3_ros.odometry import OdometryBuffer, OdometrySample
-from aln_p3_ros.point_clouds import point_cloud_array
-from aln_p3_ros.rig import Rig
-from aln_p3_ros.scene_from_messages import boxes_from_messages, content_from_messages
-from aln_p3_ros.stamps import to_ns, to_time
-from aln_p3_ros.transforms import TransformTree, transform_from_message
-from aln_p3_ros.view_settings import ViewSettings
+from aln_p3_ros.driving.camera_set import CameraSet, StampedImage
+from aln_p3_ros.driving.frame_builder import FrameBuilder
+from aln_p3_ros.driving.odometry import OdometryBuffer, OdometrySample
+from aln_p3_ros.driving.rig import Rig
+from aln_p3_ros.messages.conversions import command_from_message
+from aln_p3_ros.messages.point_clouds import point_cloud_array
+from aln_p3_ros.messages.scene_from_messages import boxes_from_messages, content_from_messages
+from aln_p3_ros.messages.stamps import to_ns, to_time
+from aln_p3_ros.messages.transforms import TransformTree, transform_from_message
+from aln_p3_ros.view.view_settings import ViewSettings
 
 #: A plan waits this long for the objects and the map that belong to it, and an image for the other cameras', seconds.
 _SETTLE_S = 0.25

@@ -20,18 +20,18 @@ from aln_p3_core.calibration import load_calibration
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.frame import Command, CommandProvenance, RouteCommand
 from aln_p3_core.geometry import FloatArray
-from aln_p3_ros.camera_set import CameraFault, CameraSet, FaultKind, StampedImage
-from aln_p3_ros.camera_sync import CameraSync
-from aln_p3_ros.conversions import command_from_message
-from aln_p3_ros.driver_settings import DriverSettings
-from aln_p3_ros.frame_builder import image_fault, quick_fault
-from aln_p3_ros.images import content_fingerprint
-from aln_p3_ros.odometry import OdometryBuffer, OdometrySample
+from aln_p3_ros.driving.camera_set import CameraFault, CameraSet, FaultKind, StampedImage
+from aln_p3_ros.driving.camera_sync import CameraSync
+from aln_p3_ros.driving.driver_settings import DriverSettings
+from aln_p3_ros.driving.frame_builder import image_fault, quick_fault
+from aln_p3_ros.driving.odometry import OdometryBuffer, OdometrySample
+from aln_p3_ros.driving.rig import Rig
+from aln_p3_ros.messages.conversions import command_from_message
+from aln_p3_ros.messages.images import content_fingerprint
+from aln_p3_ros.messages.stamps import seconds_to_ns, to_ns
+from aln_p3_ros.messages.transforms import TransformTree, tf_message_type, transform_from_message
 from aln_p3_ros.qos import latched_qos, overridable, reliable_qos, sensor_qos
-from aln_p3_ros.rig import Rig
-from aln_p3_ros.stamps import seconds_to_ns, to_ns
 from aln_p3_ros.topics import TOPICS
-from aln_p3_ros.transforms import TransformTree, tf_message_type, transform_from_message
 
 
 class DriverInputs:

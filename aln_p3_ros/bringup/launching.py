@@ -12,7 +12,7 @@ from launch.launch_description import LaunchDescription
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from aln_p3_ros.graph import Graph, NodeSpec, graph
+from aln_p3_ros.bringup.graph import Graph, NodeSpec, graph
 
 
 def launch_description(name: str) -> LaunchDescription:

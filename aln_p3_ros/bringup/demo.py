@@ -16,8 +16,8 @@ from typing import Any
 
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
 from aln_p3_core.errors import AlnP3Error, DataError
-from aln_p3_ros.graph import GraphPlan, graph
-from aln_p3_ros.up import RunningGraph, describe_exit
+from aln_p3_ros.bringup.graph import GraphPlan, graph
+from aln_p3_ros.bringup.up import RunningGraph, describe_exit
 
 # A scene shorter than this is slowed down, so that every frame of it reaches the driver and the viewer.
 _SHORT_SCENE_S = 2.0
@@ -52,7 +52,7 @@ def find_data(given: Path | None, out: Path, say: Callable[[str], None]) -> Path
         if not given.is_dir():
             raise DataError(f"there is no folder {given}; DATA= names a nuScenes-schema root")
         return given
-    repository = Path(__file__).resolve().parents[1]
+    repository = Path(__file__).resolve().parents[2]
     shared = Path(os.environ.get("ALN_P3_SHARED", repository.parent / "shared"))
     clip = shared / "data" / "surround_clip"
     if clip.is_dir():

@@ -13,10 +13,10 @@ from sensor_msgs.msg import CompressedImage
 from aln_p3_core.errors import ImageError
 from aln_p3_core.frame import CameraCalibration, CameraView, DrivingFrame, EncodedImage, RouteCommand
 from aln_p3_core.image_files import check_encoded, encoded_size
-from aln_p3_ros.camera_set import CameraFault, CameraSet, FaultKind
-from aln_p3_ros.images import check_raw_image, encoded_image, image_array
-from aln_p3_ros.odometry import OdometryBuffer
-from aln_p3_ros.rig import Rig
+from aln_p3_ros.driving.camera_set import CameraFault, CameraSet, FaultKind
+from aln_p3_ros.driving.odometry import OdometryBuffer
+from aln_p3_ros.driving.rig import Rig
+from aln_p3_ros.messages.images import check_raw_image, encoded_image, image_array
 
 
 @dataclass(frozen=True, slots=True, eq=False)

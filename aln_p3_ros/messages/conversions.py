@@ -32,9 +32,9 @@ from std_msgs.msg import Header
 from aln_p3_core.frame import Command, CommandProvenance, RouteCommand
 from aln_p3_core.geometry import FloatArray, heading_of, make_transform, rotate_vectors, transform_points
 from aln_p3_core.scene import DrivingScene
-from aln_p3_ros.stamps import to_duration, to_time
-from aln_p3_ros.trajectory import TrajectoryArrays, kinematics
-from aln_p3_ros.transforms import fill_pose
+from aln_p3_ros.messages.stamps import to_duration, to_time
+from aln_p3_ros.messages.trajectory import TrajectoryArrays, kinematics
+from aln_p3_ros.messages.transforms import fill_pose
 
 #: Cells along the longer side of the BEV map that is sent to the explainer.
 MAX_TOKEN_CELLS = 50

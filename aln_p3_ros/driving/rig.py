@@ -12,8 +12,8 @@ from sensor_msgs.msg import CameraInfo
 from aln_p3_core.errors import AlnP3Error, CalibrationError
 from aln_p3_core.frame import CameraCalibration
 from aln_p3_core.geometry import FloatArray, virtual_T_ego_model
-from aln_p3_ros.camera_info import DistortionUse, Undistorter, calibration_from_info, has_distortion
-from aln_p3_ros.transforms import TransformTree
+from aln_p3_ros.messages.camera_info import DistortionUse, Undistorter, calibration_from_info, has_distortion
+from aln_p3_ros.messages.transforms import TransformTree
 
 # A LiDAR frame counts as a model frame when its y axis points forward within about 25 degrees.
 _FORWARD = 0.9

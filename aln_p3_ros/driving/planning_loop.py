@@ -16,17 +16,17 @@ from aln_p3_core.errors import ImageError
 from aln_p3_core.frame import DrivingFrame
 from aln_p3_core.geometry import FloatArray, invert_transform, transform_points
 from aln_p3_core.scene import DrivingScene
-from aln_p3_ros.camera_set import CameraSet
-from aln_p3_ros.conversions import path_of
-from aln_p3_ros.diagnostics import LatencyWindow
-from aln_p3_ros.driver_inputs import DriverInputs
-from aln_p3_ros.driver_outputs import DriverOutputs
-from aln_p3_ros.driver_settings import DriverSettings
-from aln_p3_ros.faults import Degradation, Level, failed_model, judge_set, slow_model
-from aln_p3_ros.frame_builder import BuiltFrame, FrameBuilder
-from aln_p3_ros.stamps import to_ns
-from aln_p3_ros.trajectory import stop_trajectory
-from aln_p3_ros.worker import LatestWorker
+from aln_p3_ros.driving.camera_set import CameraSet
+from aln_p3_ros.driving.diagnostics import LatencyWindow
+from aln_p3_ros.driving.driver_inputs import DriverInputs
+from aln_p3_ros.driving.driver_outputs import DriverOutputs
+from aln_p3_ros.driving.driver_settings import DriverSettings
+from aln_p3_ros.driving.faults import Degradation, Level, failed_model, judge_set, slow_model
+from aln_p3_ros.driving.frame_builder import BuiltFrame, FrameBuilder
+from aln_p3_ros.driving.worker import LatestWorker
+from aln_p3_ros.messages.conversions import path_of
+from aln_p3_ros.messages.stamps import to_ns
+from aln_p3_ros.messages.trajectory import stop_trajectory
 
 # A plan older than this no longer says where to brake along.
 _MAX_PATH_AGE_NS = 3_000_000_000

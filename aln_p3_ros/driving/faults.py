@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from aln_p3_ros.camera_set import CameraFault
+from aln_p3_ros.driving.camera_set import CameraFault
 
 
 class Level(IntEnum):

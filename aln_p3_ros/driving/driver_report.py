@@ -6,12 +6,12 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 
 from aln_p3_core.frame import CommandProvenance
-from aln_p3_ros import diagnostics
-from aln_p3_ros.driver_inputs import DriverInputs
-from aln_p3_ros.driver_settings import DriverSettings
-from aln_p3_ros.planning_loop import PlanningLoop, PlanningModel
+from aln_p3_ros.driving import diagnostics
+from aln_p3_ros.driving.driver_inputs import DriverInputs
+from aln_p3_ros.driving.driver_settings import DriverSettings
+from aln_p3_ros.driving.planning_loop import PlanningLoop, PlanningModel
+from aln_p3_ros.messages.stamps import to_time
 from aln_p3_ros.qos import overridable, reliable_qos
-from aln_p3_ros.stamps import to_time
 from aln_p3_ros.topics import TOPICS
 
 

@@ -28,10 +28,10 @@ from aln_p3_core.geometry import (
     transform_points,
     virtual_T_ego_model,
 )
-from aln_p3_ros.conversions import command_from_message
-from aln_p3_ros.markers import LINE_TYPE_NAMES
-from aln_p3_ros.stamps import to_ns
-from aln_p3_ros.transforms import transform_from_message
+from aln_p3_ros.messages.conversions import command_from_message
+from aln_p3_ros.messages.markers import LINE_TYPE_NAMES
+from aln_p3_ros.messages.stamps import to_ns
+from aln_p3_ros.messages.transforms import transform_from_message
 
 
 def content_from_messages(

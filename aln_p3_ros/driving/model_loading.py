@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aln_p3_core.errors import ConfigError
-from aln_p3_ros.driver_settings import DriverSettings
+from aln_p3_ros.driving.driver_settings import DriverSettings
 
 if TYPE_CHECKING:
     from aln_p3_core.driver.driver import Driver

@@ -11,8 +11,8 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
-from aln_p3_ros.camera_set import CameraFault, CameraState
-from aln_p3_ros.faults import Degradation, Level
+from aln_p3_ros.driving.camera_set import CameraFault, CameraState
+from aln_p3_ros.driving.faults import Degradation, Level
 
 OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE
 

@@ -13,14 +13,14 @@ from visualization_msgs.msg import MarkerArray
 from aln_p3_core.frame import RouteCommand
 from aln_p3_core.geometry import FloatArray
 from aln_p3_core.scene import DrivingScene
-from aln_p3_ros import conversions
-from aln_p3_ros.driver_settings import DriverSettings
-from aln_p3_ros.faults import Degradation
-from aln_p3_ros.markers import in_frame, perception_markers, plan_markers
+from aln_p3_ros.driving.driver_settings import DriverSettings
+from aln_p3_ros.driving.faults import Degradation
+from aln_p3_ros.messages import conversions
+from aln_p3_ros.messages.markers import in_frame, perception_markers, plan_markers
+from aln_p3_ros.messages.stamps import seconds_to_ns, to_duration, to_ns, to_time
+from aln_p3_ros.messages.trajectory import TrajectoryArrays
 from aln_p3_ros.qos import overridable, reliable_qos
-from aln_p3_ros.stamps import seconds_to_ns, to_duration, to_ns, to_time
 from aln_p3_ros.topics import TOPICS
-from aln_p3_ros.trajectory import TrajectoryArrays
 
 _TYPES = {
     "trajectory": PlannedTrajectory,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from aln_p3_ros.camera_set import CameraFault, CameraSet, CameraState, FaultKind, StampedImage
+from aln_p3_ros.driving.camera_set import CameraFault, CameraSet, CameraState, FaultKind, StampedImage
 
 
 class CameraSync:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from aln_p3_core.errors import ConfigError
-from aln_p3_ros.graph import GraphPlan, NodeSpec
+from aln_p3_ros.bringup.graph import GraphPlan, NodeSpec
 
 #: How long a node may take to end after an interrupt, and again after a termination signal.
 _GRACE_S = (10.0, 3.0)

@@ -1,0 +1,1 @@
+"""What the driver node is made of."""

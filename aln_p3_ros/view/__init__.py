@@ -1,0 +1,1 @@
+"""What the view node is made of."""
