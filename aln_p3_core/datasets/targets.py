@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,11 +26,25 @@ from aln_p3_core.geometry import (
 )
 from aln_p3_core.scene import AGENT_CLASSES
 
-if TYPE_CHECKING:
-    from aln_p3_core.datasets.nuscenes import NuScenesDataset
-
 #: A recorded path that ends this far to a side, in metres, counts as a turn (VAD).
 TURN_THRESHOLD_M = 2.0
+
+
+class RecordedDrives(Protocol):
+    """What targets are built from: `NuScenesDataset` is one."""
+
+    nusc: Any
+
+    def scene_of(self, token: str) -> str: ...
+
+    def location_of(self, scene_name: str) -> str: ...
+
+    def scene_tokens(self, scene_name: str) -> tuple[str, ...]: ...
+
+    def reference_of(self, token: str) -> tuple[int, FloatArray]: ...
+
+    def T_ego_model(self, token: str) -> FloatArray: ...
+
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
@@ -125,7 +139,7 @@ class Targets:
         return box_corners(self.centers_model, self.sizes_lwh, self.headings_model)
 
 
-def build_targets(dataset: NuScenesDataset, token: str, maps: MapReader) -> Targets:
+def build_targets(dataset: RecordedDrives, token: str, maps: MapReader) -> Targets:
     """Targets of a sample of `dataset`."""
     from nuscenes.eval.detection.utils import category_to_detection_name
 
@@ -172,7 +186,7 @@ def build_targets(dataset: NuScenesDataset, token: str, maps: MapReader) -> Targ
     )
 
 
-def ego_future_model(dataset: NuScenesDataset, token: str) -> tuple[FloatArray, BoolArray]:
+def ego_future_model(dataset: RecordedDrives, token: str) -> tuple[FloatArray, BoolArray]:
     """Recorded future of the model frame's origin, [6, 2] m in the present model frame, and its mask [6]."""
     tokens, steps = _steps(dataset, token)
     T_ego_model = dataset.T_ego_model(token)
@@ -186,7 +200,7 @@ def ego_future_model(dataset: NuScenesDataset, token: str) -> tuple[FloatArray, 
     return places, np.array([step is not None for step in steps])
 
 
-def ground_truth_command(dataset: NuScenesDataset, token: str) -> RouteCommand:
+def ground_truth_command(dataset: RecordedDrives, token: str) -> RouteCommand:
     """Command that the recorded future fulfils; see `Targets.command`."""
     return _command(*ego_future_model(dataset, token))
 
@@ -205,14 +219,14 @@ def _command(ego_future: FloatArray, mask: BoolArray) -> RouteCommand:
     return RouteCommand(command, CommandProvenance.GROUND_TRUTH)
 
 
-def _steps(dataset: NuScenesDataset, token: str) -> tuple[tuple[str, ...], list[FutureStep | None]]:
+def _steps(dataset: RecordedDrives, token: str) -> tuple[tuple[str, ...], list[FutureStep | None]]:
     tokens = dataset.scene_tokens(dataset.scene_of(token))
     stamps = [dataset.nusc.get("sample", t)["timestamp"] * 1000 for t in tokens]
     return tokens, future_steps(stamps, tokens.index(token))
 
 
 def _agent_futures(
-    dataset: NuScenesDataset, token: str, rows: list[Mapping[str, Any]], T_model_global: FloatArray
+    dataset: RecordedDrives, token: str, rows: list[Mapping[str, Any]], T_model_global: FloatArray
 ) -> tuple[FloatArray, BoolArray]:
     """Future centres [A, T, 2] in the present model frame, and their mask [A, T]."""
     tokens, steps = _steps(dataset, token)
