@@ -21,6 +21,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 
 from aln_p3_core.errors import AlnP3Error, ConfigError
+from aln_p3_core.runtime.allocator import keep_freed_memory
 from aln_p3_ros.driving.driver_inputs import DriverInputs
 from aln_p3_ros.driving.driver_outputs import DriverOutputs
 from aln_p3_ros.driving.driver_report import DriverReport
@@ -245,7 +246,8 @@ class DriverNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> None:
     """Entry point of the executable `driver_node`."""
-    spin_node(DriverNode, args)
+    keep_freed_memory()
+    spin_node("driver_node", DriverNode, args)
 
 
 if __name__ == "__main__":

@@ -8,20 +8,17 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import rclpy
 from aln_p3.srv import ReplayControl
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from aln_p3_core.errors import AlnP3Error
-from aln_p3_ros.environment import use_dds_profile
 from aln_p3_ros.parameters import check_changes, declare_settings, read_settings
 from aln_p3_ros.replay.outlet import RosOutlet
 from aln_p3_ros.replay.player import Player
 from aln_p3_ros.replay.replay_settings import ReplaySettings
+from aln_p3_ros.spin import spin_node
 from aln_p3_ros.topics import TOPICS
 
 #: A node that listens to some of the images only (a rig with fewer cameras) has made all its subscriptions when no
@@ -178,29 +175,14 @@ def main(args: list[str] | None = None, parameters: Mapping[str, Any] | None = N
         args: command line; None: the process's own.
         parameters: values that stand where the command line gives none.
     """
-    use_dds_profile()
-    rclpy.init(args=args)
-    overrides = [Parameter(name, value=value) for name, value in (parameters or {}).items()]
-    try:
-        node = ReplayNode(parameter_overrides=overrides)
-    except (AlnP3Error, InvalidParameterTypeException, InvalidParameterValueException) as error:
-        print(f"replay_node: {error}", file=sys.stderr)
-        rclpy.try_shutdown()
-        sys.exit(1)
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
+
+    def started(**kwargs: Any) -> ReplayNode:
+        node = ReplayNode(**kwargs)
         node.start()
-        while not node.finished.is_set():
-            executor.spin_once(timeout_sec=0.1)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        code = 1 if node.failure else 0
-        executor.shutdown()
-        node.destroy_node()
-        rclpy.try_shutdown()
-    sys.exit(code)
+        return node
+
+    node = spin_node("replay_node", started, args, parameters=parameters, until=lambda node: node.finished.is_set())
+    sys.exit(1 if node.failure else 0)
 
 
 if __name__ == "__main__":

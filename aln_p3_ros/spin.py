@@ -5,16 +5,20 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import rclpy
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from aln_p3_core.errors import AlnP3Error
 from aln_p3_ros.environment import use_dds_profile
+
+NodeT = TypeVar("NodeT", bound=Node)
 
 
 def call_on_signals(stop: Callable[[], None]) -> None:
@@ -33,29 +37,46 @@ def call_on_signals(stop: Callable[[], None]) -> None:
         signal.signal(each, handle)
 
 
-def spin_node(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
-    """Makes a node and runs it until SIGINT, SIGTERM or a shutdown of the context.
+def spin_node(
+    name: str,
+    make_node: Callable[..., NodeT],
+    args: list[str] | None = None,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    until: Callable[[NodeT], bool] = lambda node: False,
+) -> NodeT:
+    """Makes a node and runs it until SIGINT, SIGTERM, a shutdown of the context, or `until` says so.
 
     One thread runs all callbacks. With several, a lifecycle transition that takes subscriptions away can do so while
     rclpy's executor is looking at them in another thread, and the executor ends with an error.
 
     The process ends with 1 and one line of text when the node cannot be made: a parameter of the wrong type or
     outside its range, a setting that does not fit.
+
+    Args:
+        name: of the program, for that line.
+        make_node: called with `parameter_overrides`.
+        args: command line; None: the process's own.
+        parameters: values that stand where the command line gives none.
+        until: looked at ten times a second.
+
+    Returns:
+        The node, destroyed.
     """
     use_dds_profile()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     ending = threading.Event()
     call_on_signals(ending.set)
     try:
-        node = make_node()
+        node = make_node(parameter_overrides=[Parameter(key, value=value) for key, value in (parameters or {}).items()])
     except (AlnP3Error, InvalidParameterTypeException, InvalidParameterValueException) as error:
-        print(error, file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)
         rclpy.try_shutdown()
         sys.exit(1)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
-        while not ending.is_set():
+        while not (ending.is_set() or until(node)):
             executor.spin_once(timeout_sec=0.1)
     except ExternalShutdownException:
         # Somebody has shut the context down: nothing went wrong.
@@ -64,3 +85,4 @@ def spin_node(make_node: Callable[[], Node], args: list[str] | None = None) -> N
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
+    return node

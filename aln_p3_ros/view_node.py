@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import rclpy
 from aln_p3.msg import Explanation, PlannedTrajectory, PredictedObjects, VectorMap
 from nav_msgs.msg import Odometry
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from visualization_msgs.msg import MarkerArray
 
 from aln_p3_core.drawing.bev import draw_bev
 from aln_p3_core.drawing.images import save_image
 from aln_p3_core.drawing.mosaic import draw_mosaic
-from aln_p3_core.errors import AlnP3Error
 from aln_p3_ros.driving.worker import LatestWorker
-from aln_p3_ros.environment import use_dds_profile
 from aln_p3_ros.messages.images import image_message
 from aln_p3_ros.messages.markers import view_markers
 from aln_p3_ros.messages.stamps import to_ns
 from aln_p3_ros.messages.transforms import tf_message_type
 from aln_p3_ros.parameters import check_changes, declare_settings, read_settings
 from aln_p3_ros.qos import latched_qos, overridable, reliable_qos, sensor_qos
+from aln_p3_ros.spin import spin_node
 from aln_p3_ros.topics import TOPICS
 from aln_p3_ros.view.rerun_view import RerunView
 from aln_p3_ros.view.view_inputs import View, ViewInputs
@@ -158,25 +153,7 @@ def main(args: list[str] | None = None, parameters: Mapping[str, Any] | None = N
         args: command line; None: the process's own.
         parameters: values that stand where the command line gives none.
     """
-    use_dds_profile()
-    rclpy.init(args=args)
-    overrides = [Parameter(name, value=value) for name, value in (parameters or {}).items()]
-    try:
-        node = ViewNode(parameter_overrides=overrides)
-    except AlnP3Error as error:
-        print(f"view_node: {error}", file=sys.stderr)
-        rclpy.try_shutdown()
-        sys.exit(1)
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        executor.shutdown()
-        node.destroy_node()
-        rclpy.try_shutdown()
+    spin_node("view_node", ViewNode, args, parameters=parameters)
 
 
 if __name__ == "__main__":

@@ -137,7 +137,10 @@ _VIEW = (
     Argument("view_params", "", "YAML file with parameters of view_node."),
     Argument("view_folder", "", "Folder in which the view writes its pictures as files."),
     Argument(
-        "rerun", "off", "Rerun viewer: off, record (a .rrd file) or serve (a page).", choices=("off", "record", "serve")
+        "rerun",
+        "",
+        "Rerun viewer: off, record (a .rrd file) or serve (a page); empty: as view_params says.",
+        choices=("", "off", "record", "serve"),
     ),
     Argument("rviz", "false", "Also start RViz with rviz/aln_p3.rviz.", bool),
 )
@@ -212,12 +215,14 @@ def _driver_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]
 
 
 def _view_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]:
-    folder = str(Path(values["view_folder"]).expanduser().absolute()) if values["view_folder"] else ""
+    given = {"rerun": values["rerun"]} if values["rerun"] else {}
+    if values["view_folder"]:
+        given["folder"] = str(Path(values["view_folder"]).expanduser().absolute())
     view = NodeSpec(
         "view_node",
         "view_node",
         "aln_p3_ros.view_node",
-        parameters={**_common(values, topics), "rerun": values["rerun"], "folder": folder},
+        parameters={**_common(values, topics), **given},
         parameter_files=_files("view", values["view_params"]),
         remappings=tuple(topics.remappings()),
     )

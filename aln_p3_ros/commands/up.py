@@ -10,9 +10,16 @@ import click
 @click.command("up")
 @click.argument("graph_name", metavar="{driver|replay|view}", default="")
 @click.argument("assignments", nargs=-1, metavar="[NAME:=VALUE]...")
+@click.option(
+    "--view",
+    type=click.Choice(["pictures", "rviz", "rerun"]),
+    help="Also start the view: pictures on topics, RViz, or a Rerun page in the browser.",
+)
 @click.option("--for", "seconds", default=None, type=float, metavar="S", help="End everything after S seconds.")
 @click.option("--show-args", is_flag=True, help="List the graph's arguments and end.")
-def command(graph_name: str, assignments: tuple[str, ...], seconds: float | None, show_args: bool) -> None:
+def command(
+    graph_name: str, assignments: tuple[str, ...], view: str | None, seconds: float | None, show_args: bool
+) -> None:
     """Starts a graph of nodes: the same one that `ros2 launch aln_p3 NAME.launch.py` starts.
 
     Output is prefixed with each node's name. Everything ends when a required node does, with its exit code, or at
@@ -20,6 +27,7 @@ def command(graph_name: str, assignments: tuple[str, ...], seconds: float | None
 
     \b
     aln-p3 up replay root:=FOLDER driver:=true view:=true
+    aln-p3 up replay root:=FOLDER driver:=true --view rerun
     aln-p3 up driver topics:=carla_ros_bridge checkpoint:=FILE
     """
     from aln_p3_core.errors import ConfigError
@@ -34,10 +42,20 @@ def command(graph_name: str, assignments: tuple[str, ...], seconds: float | None
             default = f" [{argument.default}]" if argument.default else ""
             click.echo(f"{argument.name}{default}\n    {argument.about}")
         return
-    texts: dict[str, str] = {}
+    texts: dict[str, str] = view_arguments(graph_name, view)
     for assignment in assignments:
         name, separator, value = assignment.partition(":=")
         if not separator:
             raise ConfigError(f"arguments are written NAME:=VALUE, got {assignment!r}")
         texts[name] = value
     sys.exit(run_graph(chosen.plan(texts), seconds, show=lambda line: click.echo(line)))
+
+
+def view_arguments(graph_name: str, view: str | None) -> dict[str, str]:
+    """What `--view` stands for. The driver's graph has no view: start the view's own beside it."""
+    if view is None:
+        return {}
+    if graph_name == "driver":
+        raise click.UsageError(f"--view goes with replay and view; start it beside: aln-p3 up view --view {view}")
+    own = {} if graph_name == "view" else {"view": "true"}
+    return {**own, **{"pictures": {}, "rviz": {"rviz": "true"}, "rerun": {"rerun": "serve"}}[view]}

@@ -9,11 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from replay_helpers import wait_until
 
 from aln_p3_core.errors import ConfigError
-from aln_p3_ros.bringup.graph import GraphPlan, NodeSpec, graph
+from aln_p3_ros.bringup.graph import GRAPHS, GraphPlan, NodeSpec, graph
 from aln_p3_ros.bringup.up import RunningGraph, run_graph
+from aln_p3_ros.commands.up import command, view_arguments
 from aln_p3_ros.resources import share_path
 
 pytestmark = pytest.mark.usefixtures("ros_domain")
@@ -132,3 +134,25 @@ def test_the_whole_graph_publishes_every_topic_of_the_rviz_file(nodes, track_roo
     finally:
         running.stop()
     assert share_path("rviz", "aln_p3.rviz").is_file()
+
+
+@pytest.mark.parametrize(
+    ("graph_name", "view", "expected"),
+    [
+        ("replay", None, {}),
+        ("replay", "pictures", {"view": "true"}),
+        ("replay", "rerun", {"view": "true", "rerun": "serve"}),
+        ("view", "rviz", {"rviz": "true"}),
+    ],
+)
+def test_the_view_option_is_short_for_arguments(graph_name, view, expected):
+    arguments = view_arguments(graph_name, view)
+    assert arguments == expected
+    known = {argument.name for argument in GRAPHS[graph_name].arguments}
+    assert set(arguments) <= known
+
+
+def test_the_driver_alone_has_no_view():
+    result = CliRunner().invoke(command, ["driver", "--view", "rerun"])
+    assert result.exit_code == 2
+    assert "aln-p3 up view" in result.output
