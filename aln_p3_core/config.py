@@ -260,7 +260,7 @@ def with_overrides(config: DriverConfig, overrides: Mapping[str, Any]) -> Driver
             near = difflib.get_close_matches(key, known, n=3)
             raise ConfigError(
                 f"unknown setting {key!r}"
-                + (f"; did you mean {' or '.join(near)}?" if near else "; see docs/recipes.md")
+                + (f"; did you mean {' or '.join(near)}?" if near else "; `aln-p3 recipes NAME` lists them")
             )
         *parents, leaf = key.split(".")
         node = tree
