@@ -17,8 +17,8 @@ import rclpy
 from aln_p3.msg import PlannedTrajectory, PredictedObjects, RouteCommand, SceneTokens, VectorMap
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import TransformStamped
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
 from nav_msgs.msg import Odometry, Path
 from rclpy.context import Context
 from rclpy.executors import Executor, SingleThreadedExecutor
@@ -53,6 +53,12 @@ SIZE = (160, 90)
 SPEED = 8.0
 PERIOD_NS = 100_000_000
 START_NS = 1_700_000_000_000_000_000
+_SETTLED_STATES = (
+    State.PRIMARY_STATE_UNCONFIGURED,
+    State.PRIMARY_STATE_INACTIVE,
+    State.PRIMARY_STATE_ACTIVE,
+    State.PRIMARY_STATE_FINALIZED,
+)
 RELIABLE_IMAGES = {
     f"qos_overrides./sensors/camera/{name.lower()}/image{suffix}.subscription.reliability": "reliable"
     for name in NUSCENES_CAMERAS
@@ -316,13 +322,43 @@ class Listener(Node):
 
 
 def change_state(asking: Node, transition: str, name: str = "driver_node") -> bool:
-    """Asks a managed node for a transition by its label, through a node that spins."""
+    """Asks a managed node for a transition by its label, through a node that spins.
+
+    An answer can get lost while the two discover each other, so the state itself is looked at as well.
+    """
     client = asking.create_client(ChangeState, f"{name}/change_state")
     wait_until(client.service_is_ready, "the lifecycle service")
+    before = _state(asking, name)
     number = getattr(Transition, f"TRANSITION_{transition.upper()}")
     future = client.call_async(ChangeState.Request(transition=Transition(id=number)))
-    wait_until(future.done, f"the transition {transition}")
+    deadline = time.monotonic() + WAIT_S
+    while not _happens(future.done):
+        now = _state(asking, name)
+        if now in _SETTLED_STATES and not future.done():
+            return now != before
+        assert time.monotonic() < deadline, f"the transition {transition} does not end"
     return bool(future.result().success)
+
+
+def _state(asking: Node, name: str) -> int:
+    """The state of a managed node; asked for again until it answers."""
+    client = asking.create_client(GetState, f"{name}/get_state")
+    wait_until(client.service_is_ready, "the lifecycle service")
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:
+        future = client.call_async(GetState.Request())
+        if _happens(future.done):
+            return int(future.result().current_state.id)
+        client.remove_pending_request(future)
+    raise AssertionError(f"{name} does not tell its state")
+
+
+def _happens(condition: Callable[[], Any], within_s: float = 2.0) -> bool:
+    """Whether something happens soon."""
+    deadline = time.monotonic() + within_s
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return bool(condition())
 
 
 class Spinner:
