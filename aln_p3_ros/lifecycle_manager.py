@@ -113,11 +113,10 @@ class LifecycleManager(Node):
 
     def _bring_up(self, name: str) -> str:
         timeout_s = self.settings.service_timeout_s
-        for client in (self._states[name], self._changes[name]):
-            if not self._wait(client.service_is_ready, timeout_s):
-                if self._stopped.is_set():
-                    return ""
-                return f"{name} has not appeared within {timeout_s:g} s; is it running, under this name?"
+        if self._state(name, timeout_s) is None:
+            if self._stopped.is_set():
+                return ""
+            return f"{name} has not appeared within {timeout_s:g} s; is it running, under this name?"
         failures = 0
         while not self._stopped.is_set():
             state = self._state(name, timeout_s)
@@ -140,9 +139,14 @@ class LifecycleManager(Node):
         return ""
 
     def _state(self, name: str, timeout_s: float) -> int | None:
-        """The node's state. Asked for again: an answer can get lost while two processes discover each other."""
+        """The node's state. Asked for again: an answer can get lost while two processes discover each other.
+
+        Asked for even where the service does not count as ready: what a node of the same name has left behind when
+        it was killed keeps it from counting as that.
+        """
         deadline = time.monotonic() + timeout_s
         while not self._stopped.is_set() and (left_s := deadline - time.monotonic()) > 0:
+            self._wait(self._states[name].service_is_ready, min(left_s, _ASK_AGAIN_S))
             future = self._states[name].call_async(GetState.Request())
             answered = self._wait(future.done, min(left_s, _ASK_AGAIN_S))
             if answered:

@@ -327,7 +327,7 @@ def change_state(asking: Node, transition: str, name: str = "driver_node") -> bo
     An answer can get lost while the two discover each other, so the state itself is looked at as well.
     """
     client = asking.create_client(ChangeState, f"{name}/change_state")
-    wait_until(client.service_is_ready, "the lifecycle service")
+    _happens(client.service_is_ready)
     before = _state(asking, name)
     number = getattr(Transition, f"TRANSITION_{transition.upper()}")
     future = client.call_async(ChangeState.Request(transition=Transition(id=number)))
@@ -343,7 +343,7 @@ def change_state(asking: Node, transition: str, name: str = "driver_node") -> bo
 def _state(asking: Node, name: str) -> int:
     """The state of a managed node; asked for again until it answers."""
     client = asking.create_client(GetState, f"{name}/get_state")
-    wait_until(client.service_is_ready, "the lifecycle service")
+    _happens(client.service_is_ready)
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
         future = client.call_async(GetState.Request())

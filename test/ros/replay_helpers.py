@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
@@ -13,6 +14,8 @@ import pytest
 
 #: Longest wait for anything that should happen at once, seconds. The machine may be busy.
 PATIENCE_S = 60.0
+
+_DOMAINS = itertools.count()
 
 
 @pytest.fixture(scope="session")
@@ -27,8 +30,12 @@ def track_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ros_domain(monkeypatch: pytest.MonkeyPatch) -> int:
-    """A ROS domain of this process's own, on this machine only; also for child processes."""
-    domain = 1 + os.getpid() % 100
+    """A ROS domain of this test's own, on this machine only; also for child processes.
+
+    Not one for all tests of a process: what a test that has just ended leaves behind for a moment would be
+    discovered by the next one, half of a service among it, and that service would then never count as ready.
+    """
+    domain = 1 + (os.getpid() * 13 + next(_DOMAINS)) % 100
     monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     return domain

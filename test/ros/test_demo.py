@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
@@ -29,13 +28,10 @@ def test_without_any_data_a_track_is_painted(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_demo_leaves_bag_pictures_and_table(track_root, tmp_path):
+def test_demo_leaves_bag_pictures_and_table(track_root, tmp_path, ros_domain):
     out = tmp_path / "demo"
     command = [sys.executable, "-m", "aln_p3_ros", "demo", "--data", str(track_root), "--out", str(out)]
-    environment = {**os.environ, "ROS_DOMAIN_ID": "93", "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-    result = subprocess.run(
-        [*command, "--seconds", "6"], env=environment, capture_output=True, text=True, timeout=400, check=False
-    )
+    result = subprocess.run([*command, "--seconds", "6"], capture_output=True, text=True, timeout=400, check=False)
     log = (out / "nodes.log").read_text() if (out / "nodes.log").exists() else ""
     assert result.returncode == 0, result.stdout + result.stderr + log
     assert "untrained heads" in result.stdout
