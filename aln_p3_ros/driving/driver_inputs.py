@@ -107,11 +107,10 @@ class DriverInputs:
             now_ns = self._now_ns()
             self._offer(self.sync.poll(now_ns), now_ns)
             cleared = self.sync.take_cleared()
-            newest_ns = self.odometry.newest_stamp_ns
-            if cleared and newest_ns is not None and newest_ns > now_ns:
-                # A small step back, which the odometry's own stamps may not show: what lies ahead of now is of
-                # the time before.
-                self.odometry.clear()
+            if cleared:
+                # A small step back may not show in the odometry's own stamps. What lies just ahead is of the new
+                # time already: /clock ticks, and its messages may be looked at after those that it announces.
+                self.odometry.forget_after(now_ns + seconds_to_ns(self._settings.odometry_tolerance_s))
             self._release(now_ns)
             return cleared
 

@@ -67,11 +67,11 @@ class OdometryBuffer:
             del self._samples[:keep], self._stamps[:keep]
             return message
 
-    def clear(self) -> None:
-        """Forgets everything."""
+    def forget_after(self, stamp_ns: int) -> None:
+        """Forgets the samples of later instants: after a step back in time they are of the time before."""
         with self._lock:
-            self._samples.clear()
-            self._stamps.clear()
+            kept = bisect.bisect_right(self._stamps, stamp_ns)
+            del self._samples[kept:], self._stamps[kept:]
 
     @property
     def newest_stamp_ns(self) -> int | None:

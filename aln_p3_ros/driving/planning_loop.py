@@ -123,6 +123,7 @@ class PlanningLoop:
     def request_reset(self, reason: str) -> None:
         """The memory is dropped before the next plan."""
         self._reset_reason = reason
+        self.state.last_reset = reason
 
     def stop_now(self, degradation: Degradation, stamp_ns: int | None = None) -> None:
         """Publishes a declared stop: along the last plan's path where that is known, else straight.

@@ -109,6 +109,13 @@ def test_time_that_goes_back_clears(buffer: OdometryBuffer) -> None:
     assert buffer.newest_stamp_ns == 2 * S and buffer.pose_at(round(10.5 * S)) is None
 
 
+def test_samples_of_the_time_before_a_small_step_back_are_forgotten(buffer: OdometryBuffer) -> None:
+    buffer.forget_after(round(10.5 * S))
+    assert buffer.newest_stamp_ns <= 10.5 * S
+    assert buffer.pose_at(round(10.4 * S)) is not None and buffer.pose_at(11 * S) is None
+    assert buffer.add(sample(10.9)) == ""
+
+
 def test_old_samples_are_forgotten() -> None:
     buffer = OdometryBuffer(tolerance_s=0.1, history_s=1.0)
     for step in range(100):
