@@ -12,6 +12,7 @@ from aln_p3.msg import RouteCommand as RouteCommandMessage
 from geometry_msgs.msg import Vector3
 from nav_msgs.msg import Odometry
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -200,7 +201,15 @@ class DriverInputs:
 
     def _subscribe(self, kind: Any, topic: str, callback: Callable[[Any], None], qos: Any) -> Subscription:
         return self._node.create_subscription(
-            kind, topic, callback, qos, callback_group=self.group, qos_overriding_options=overridable()
+            kind,
+            topic,
+            callback,
+            qos,
+            callback_group=self.group,
+            qos_overriding_options=overridable(),
+            # An event handler a subscription doubles what the executor looks at for every message, and at the
+            # rates of a whole rig its thread would take a core from the network.
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
         )
 
     def _now_ns(self) -> int:

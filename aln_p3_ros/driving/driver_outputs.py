@@ -6,6 +6,7 @@ from typing import Any
 
 from aln_p3.msg import PlannedTrajectory, PredictedObjects, SceneTokens, VectorMap
 from nav_msgs.msg import Path
+from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
@@ -52,7 +53,11 @@ class DriverOutputs:
         self._last_tokens_ns: int | None = None
         self._publishers: dict[str, Any] = {
             key: node.create_lifecycle_publisher(
-                kind, TOPICS[key].name, reliable_qos(), qos_overriding_options=overridable()
+                kind,
+                TOPICS[key].name,
+                reliable_qos(),
+                qos_overriding_options=overridable(),
+                event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
             )
             for key, kind in _TYPES.items()
         }
