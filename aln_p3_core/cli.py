@@ -15,6 +15,7 @@ from aln_p3_core.errors import AlnP3Error
 CORE_COMMANDS: dict[str, str] = {
     "plan": "aln_p3_core.commands.plan",
     "bench": "aln_p3_core.commands.bench",
+    "check": "aln_p3_core.commands.check",
     "draw": "aln_p3_core.commands.draw",
     "parity": "aln_p3_core.commands.parity",
     "import-vad": "aln_p3_core.commands.import_vad",

@@ -245,12 +245,6 @@ class DrivingFrame:
         return max(view.stamp_ns for view in self.views.values())
 
     @cached_property
-    def calibration_fingerprint(self) -> str:
-        """Hash of the calibrations present and of the model frame."""
-        parts = [f"{name}:{view.calibration.fingerprint}" for name, view in self.views.items()]
-        return hashlib.sha256(("|".join(parts)).encode() + self.T_ego_model.tobytes()).hexdigest()[:16]
-
-    @cached_property
     def T_global_model(self) -> FloatArray:
         """4x4, model frame to global frame at the reference stamp."""
         return self.T_global_ego @ self.T_ego_model

@@ -1,0 +1,38 @@
+"""`aln-p3 check`: is a data set whole, and what is in it?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("check")
+@click.argument("root", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--version", help="Table folder, for example v1.0-mini [default: the only one there is].")
+@click.option(
+    "--calibration",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write the cameras of the first scene to this .yaml or .json, as driver_node reads it.",
+)
+def command(root: Path, version: str | None, calibration: Path | None) -> None:
+    """Checks a nuScenes-schema data set: tables, references between them, and that every file is there.
+
+    Names what is missing or broken; exit code 1 then.
+    """
+    from aln_p3_core.calibration import calibration_of_scene, save_calibration
+    from aln_p3_core.datasets.nuscenes import NuScenesDataset
+
+    dataset = NuScenesDataset(root, version)
+    click.echo(f"{root}: {dataset.version}, {len(dataset.scenes)} scenes, {len(dataset)} key frames")
+    for scene in dataset.scenes[:10]:
+        cameras = ", ".join(dataset.cameras_of(scene))
+        click.echo(f"  {scene}: {len(dataset.scene_tokens(scene))} key frames, {cameras}")
+    if len(dataset.scenes) > 10:
+        click.echo(f"  and {len(dataset.scenes) - 10} more")
+    dataset.check_files(progress=True)
+    click.echo("every file is there")
+    if calibration:
+        calibration.parent.mkdir(parents=True, exist_ok=True)
+        save_calibration(calibration, calibration_of_scene(dataset))
+        click.echo(f"wrote {calibration}")
