@@ -229,13 +229,12 @@ def _serve(port: int) -> subprocess.Popen[bytes]:
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:
-    """Ends the server and the child that it started."""
+    """Ends the server and the child that it started, which may outlive it for a moment."""
     for stop in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, stop)
         with contextlib.suppress(subprocess.TimeoutExpired):
             server.wait(timeout=5)
-            return
 
 
 def _layout(blueprint: Any) -> Any:

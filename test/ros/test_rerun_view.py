@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from driver_helpers import wait_until
 
 from aln_p3_core.drawing.content import Content, DrawnBox, DrawnLine, DrawnPlan
 from aln_p3_core.errors import ConfigError
@@ -103,7 +104,7 @@ def test_the_server_listens_here_only_and_ends_with_the_view() -> None:
             RerunView.open("serve", port=port)
     finally:
         view.close()
-    assert not _listens("127.0.0.1", port)
+    wait_until(lambda: not _listens("127.0.0.1", port), "the server's end")
 
 
 def _listens(host: str, port: int) -> bool:
