@@ -241,11 +241,12 @@ class NuScenesDataset:
         return read_lidar_points(record.path)
 
     def lidar_in_model(self, token: str) -> FloatArray | None:
-        """The key frame's LIDAR_TOP sweep [n, 3] in the frame's model frame, metres; None without one."""
+        """The key frame's LIDAR_TOP sweep [n, 3] in its model frame at the reference stamp, m; None without one."""
         record = self.records_of_sample(token).get("LIDAR_TOP")
         if record is None or not record.path.is_file():
             return None
-        T_model_lidar = invert_transform(self.frame(token).T_global_model) @ record.T_global_ego @ record.T_ego_sensor
+        T_global_model = self.reference_of(token)[1] @ self.T_ego_model(token)
+        T_model_lidar = invert_transform(T_global_model) @ record.T_global_ego @ record.T_ego_sensor
         return transform_points(T_model_lidar, self.lidar_points(record)[:, :3])
 
     def camera_calibration(self, record: SensorRecord) -> CameraCalibration:

@@ -22,7 +22,6 @@ from aln_p3_core.driver.io import DriverInputs, DriverOutputs
 from aln_p3_core.driver.memory import MemoryState, T_prev_cur, TemporalMemory, can_bus_with_differences
 from aln_p3_core.driver.network import DriverNetwork, Precision
 from aln_p3_core.driver.scene_builder import build_scene
-from aln_p3_core.errors import CheckpointError
 from aln_p3_core.frame import CameraView, DrivingFrame
 from aln_p3_core.geometry import FloatArray, virtual_T_ego_model
 from aln_p3_core.preprocess import ImagePreprocessor, PreparedImages, can_bus_vector
@@ -74,13 +73,15 @@ class Driver:
         precision: str = "auto",
         compile_mode: CompileMode = "off",
         description: str = "",
+        weights_hash: str = "",
     ) -> None:
+        """`weights_hash`: the network's `checkpoint_hash` where it is known already; else it is computed."""
         self.config = config
         self.device = resolve_device(device)
         self._dtype = resolve_precision(precision, self.device)
         self.precision: Precision = precision_name(self._dtype)
         self.description = description or f"{config.name} with untrained heads"
-        self.checkpoint_hash = checkpoint_hash(network.state_dict())
+        self.checkpoint_hash = weights_hash or checkpoint_hash(network.state_dict())
         self.memory = TemporalMemory(config.memory)
         self.network = network.fuse_for_inference().to(self.device).set_precision(self.precision)
         stages = (network.extract_features, network.encode_bev, network.decode, network.plan)
@@ -137,14 +138,12 @@ class Driver:
         Raises:
             CheckpointError: when the file is missing, damaged or of another recipe.
         """
-        config, state, metadata = load_checkpoint(Path(path))
-        if recipe is not None and config.name != recipe:
-            raise CheckpointError(f"{path} is of recipe {config.name!r}, not {recipe!r}")
+        config, state, metadata = load_checkpoint(path, expected_recipe=recipe)
         network = DriverNetwork(config, load_pretrained=False)
         network.load_state_dict(state)
         description = metadata.get("description") or f"{config.name} from {Path(path).name}"
         return cls(config, network, device=device, precision=precision, compile_mode=compile_mode,
-                   description=description)  # fmt: skip
+                   description=description, weights_hash=metadata["sha256"])  # fmt: skip
 
     def plan(self, frame: DrivingFrame, *, with_tokens: bool = False) -> DrivingScene:
         """Drives one frame. Frames of a drive must come in order; the memory handles everything else.

@@ -139,11 +139,12 @@ def _add_sweep(root: Path, tables: dict[str, Table], step: int, size: tuple[int,
     key_step = -(-step // SWEEPS_PER_KEY_FRAME) * SWEEPS_PER_KEY_FRAME
     lidar_us = _START_US + step * 1_000_000 // SWEEP_HZ
     folder = "samples" if is_key else "sweeps"
+    points_lidar = scan_lidar((lidar_us - _START_US) * 1e-6)
     if is_key:
         tables["sample"].append(
             {"token": _token("sample", step), "timestamp": lidar_us, "scene_token": _token("scene"), "step": step}
         )
-        _add_annotations(tables, step)
+        _add_annotations(tables, step, points_lidar)
     for channel, calibration in track.rig(*size).items():
         stamp_us = lidar_us - _EXPOSURE_LEAD_US[channel]
         seconds = (stamp_us - _START_US) * 1e-6
@@ -154,7 +155,7 @@ def _add_sweep(root: Path, tables: dict[str, Table], step: int, size: tuple[int,
         _add_sample_data(tables, channel, stamp_us, key_step, path, is_key, size)
     path = f"{folder}/LIDAR_TOP/track__LIDAR_TOP__{lidar_us}.pcd.bin"
     (root / path).parent.mkdir(parents=True, exist_ok=True)
-    scan_lidar((lidar_us - _START_US) * 1e-6).tofile(root / path)
+    points_lidar.tofile(root / path)
     _add_sample_data(tables, "LIDAR_TOP", lidar_us, key_step, path, is_key, (0, 0))
 
 
@@ -194,11 +195,9 @@ def _add_sample_data(
     )
 
 
-def _add_annotations(tables: dict[str, Table], step: int) -> None:
+def _add_annotations(tables: dict[str, Table], step: int, points_lidar: NDArray[np.float32]) -> None:
     seconds = step / SWEEP_HZ
-    points_global = transform_points(
-        track.ego_pose(seconds) @ virtual_T_ego_model(), scan_lidar(seconds)[:, :3].astype(np.float64)
-    )
+    points_global = transform_points(track.ego_pose(seconds) @ virtual_T_ego_model(), points_lidar[:, :3])
     for index, actor in enumerate(track.ACTORS):
         length, width, height = actor.size_lwh
         half = actor.heading / 2

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from aln_p3_core.config import get_recipe, with_overrides
 from aln_p3_core.driver import Driver
-from aln_p3_core.errors import ConfigError, ImageError, InvalidFrameError
+from aln_p3_core.driver.checkpoint import save_checkpoint
+from aln_p3_core.driver.network import DriverNetwork
+from aln_p3_core.errors import CheckpointError, ConfigError, ImageError, InvalidFrameError
 from aln_p3_core.frame import Command, CommandProvenance, EgoStatus, EncodedImage, RouteCommand
 from aln_p3_core.runtime.plan_report import tensor_hashes
 from aln_p3_core.synthetic.frames import track_frames
@@ -51,6 +54,21 @@ def test_same_seed_same_outputs(frames):
     hashes = [tensor_hashes(small_driver(seed=4).infer(frames[0]).outputs) for _ in range(2)]
     assert hashes[0] == hashes[1]
     assert tensor_hashes(small_driver(seed=5).infer(frames[0]).outputs) != hashes[0]
+
+
+def test_a_checkpoint_drives_as_the_network_that_was_saved(frames, tmp_path):
+    config = with_overrides(get_recipe("nano"), SMALL)
+    torch.manual_seed(11)
+    network = DriverNetwork(config)
+    path = tmp_path / "driver.safetensors"
+    stored = save_checkpoint(path, network, config, {"description": "nano, trained on nothing"})
+    loaded = Driver.from_checkpoint(path, recipe="nano", device="cpu", precision="fp32")
+    direct = Driver(config, network, device="cpu", precision="fp32")
+    assert loaded.checkpoint_hash == direct.checkpoint_hash == stored
+    assert loaded.description == "nano, trained on nothing"
+    assert tensor_hashes(loaded.infer(frames[0]).outputs) == tensor_hashes(direct.infer(frames[0]).outputs)
+    with pytest.raises(CheckpointError, match=r"nano.*not 'tiny'"):
+        Driver.from_checkpoint(path, recipe="tiny")
 
 
 def test_memory_is_used_and_matters(driver, frames):
