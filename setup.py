@@ -39,6 +39,10 @@ EXTRAS = {
         "catkin-pkg",
         "colcon-common-extensions",
     ],
+    # The embedded world: traffic, and cameras rendered headless.
+    "world": ["libsumo>=1.28", "sumolib>=1.28", "moderngl>=5.12"],
+    # Random cities beyond those in the tree (SUMO's netgenerate and netconvert, 530 MB).
+    "cities": ["eclipse-sumo>=1.28"],
     # The Rerun view (105 MB). Newer releases of both want numpy 2, which nuscenes-devkit does not take.
     "rerun": ["rerun-sdk==0.23.*", "pyarrow<22"],
     # The explainer's language model.
@@ -52,7 +56,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=("aln_p3_core", "aln_p3_core.*", "aln_p3_ros", "aln_p3_ros.*")),
-    package_data={"aln_p3_core": ["py.typed", "**/*.yaml", "**/*.json"], "aln_p3_ros": ["py.typed", "**/*.yaml"]},
+    package_data={"aln_p3_core": ["py.typed", "**/*.yaml", "**/*.json", "**/*.npz", "**/*.net.xml.gz", "**/*.glsl"], "aln_p3_ros": ["py.typed", "**/*.yaml"]},
     install_requires=[
         "click>=8",
         "numpy>=1.26,<2",

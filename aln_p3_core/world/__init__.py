@@ -1,0 +1,1 @@
+"""The embedded world: city, traffic, six rendered cameras, closed loop, and a recorder in the nuScenes schema."""

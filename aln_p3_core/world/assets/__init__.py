@@ -1,0 +1,1 @@
+"""Meshes of everything that moves, and what they measure."""

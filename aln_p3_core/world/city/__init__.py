@@ -1,0 +1,1 @@
+"""Roads, signals and scenery of a city."""

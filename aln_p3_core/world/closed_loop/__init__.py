@@ -1,0 +1,1 @@
+"""Routes driven in closed loop, measured and drawn."""

@@ -1,0 +1,1 @@
+"""Words about a drive, derived from its facts."""

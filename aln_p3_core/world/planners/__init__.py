@@ -1,0 +1,1 @@
+"""Planners that drive in the world: baselines, the expert, a trained driver."""

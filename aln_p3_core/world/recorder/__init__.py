@@ -1,0 +1,1 @@
+"""Writes drives as data sets in the nuScenes schema."""

@@ -1,0 +1,1 @@
+"""Six cameras, a depth buffer and labels, rendered headless with OpenGL."""

@@ -1,0 +1,1 @@
+"""Named, seeded situations that matter for planning."""

@@ -1,0 +1,1 @@
+"""Who else is on the road: SUMO, recorded logs, scripted actors."""
