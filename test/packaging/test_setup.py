@@ -59,6 +59,22 @@ def test_without_root_the_exact_line_is_given(tmp_path: Path, monkeypatch: pytes
     assert "\n    sudo apt-get install -y --no-install-recommends cmake g++" in failure.value.advice
 
 
+def test_graphics_are_named_where_they_cannot_be_installed(
+    setup_program: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        setup_system.ctypes.util, "find_library", lambda name: None if name == "EGL" else f"lib{name}.so"
+    )
+    assert setup_system.missing_graphics() == ["libegl1", "libgl1-mesa-dri"]
+    monkeypatch.setattr(setup_program, "can_install", lambda: False)
+    setup_program.Setup().graphics()
+    assert "apt-get install -y --no-install-recommends libegl1 libgl1-mesa-dri" in capsys.readouterr().out
+    monkeypatch.setattr(setup_system.ctypes.util, "find_library", lambda name: f"lib{name}.so")
+    assert setup_system.missing_graphics() == []
+    setup_program.Setup().graphics()
+    assert capsys.readouterr().out == ""
+
+
 def test_failed_command_shows_the_end_of_its_output_and_the_advice(tmp_path: Path) -> None:
     progress = Progress(tmp_path / "log")
     command = [sys.executable, "-c", "print('the reason'); raise SystemExit(3)"]
@@ -103,7 +119,7 @@ def test_unknown_build_of_torch_is_refused(setup_program: ModuleType, monkeypatc
 def test_installed_build_of_torch_is_kept_unless_another_is_asked_for(
     setup_program: ModuleType, monkeypatch: pytest.MonkeyPatch, given: str, chosen: str
 ) -> None:
-    for step in ("virtual_environment", "torch", "python_packages", "ros_wheels", "messages"):
+    for step in ("virtual_environment", "torch", "python_packages", "ros_wheels", "messages", "graphics"):
         monkeypatch.setattr(setup_program.Setup, step, lambda _: None)
     monkeypatch.setattr(setup_program.Setup, "_sees_gpu", staticmethod(lambda: True))
     monkeypatch.setenv("TORCH", given)
