@@ -163,19 +163,22 @@ class Simulation:
         return Shot(camera, exposure, interpolate_world(self._previous, self._state, exposure))
 
     def _frame(self, views: Mapping[str, RenderedView]) -> DrivingFrame:
-        ego = self._state.ego
-        reference_ns = self.stamp_ns(self.time_s)
+        """The frame of these pictures, by the rule of the road: it speaks of the newest image's instant."""
+        time_s = max(view.time_s for view in views.values())
+        ego = self.ego_at(time_s)
         past = tuple(
-            EgoPose(self.stamp_ns(e.time_s), e.T_world_ego) for e in self._egos if e.time_s < self.time_s - 0.5 * STEP_S
+            EgoPose(self.stamp_ns(e.time_s), e.T_world_ego) for e in self._egos if e.time_s < time_s - 0.5 * STEP_S
         )
-        command = RouteCommand(self.stage.route.command_at(self.route_s, ego.speed), CommandProvenance.GIVEN)
+        command = RouteCommand(
+            self.stage.route.command_at(self.route_s, self._state.ego.speed), CommandProvenance.GIVEN
+        )
         return DrivingFrame(
             cameras=tuple(self.rig),
             views={
                 name: CameraView(view.color, self.stamp_ns(view.time_s), view.calibration, view.state.ego.T_world_ego)
                 for name, view in views.items()
             },
-            reference_stamp_ns=reference_ns,
+            reference_stamp_ns=self.stamp_ns(time_s),
             T_global_ego=ego.T_world_ego,
             T_ego_model=virtual_T_ego_model(),
             command=command,
