@@ -92,10 +92,10 @@ class MapReader:
         path = self._root / "maps" / "expansion" / f"{location}.json"
         if not path.is_file():
             return None
-        from nuscenes.map_expansion.map_api import NuScenesMap
+        from aln_p3_core.datasets.world_map import WorldMap
 
         try:
-            nusc_map = NuScenesMap(dataroot=str(self._root), map_name=location)
+            nusc_map = WorldMap(self._root, location)
             layers: dict[str, list[BaseGeometry]] = {}
             for name, sources in _LINE_LAYERS.items():
                 tokens = [record["line_token"] for layer in sources for record in getattr(nusc_map, layer)]
