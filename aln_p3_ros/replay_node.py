@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,16 +13,13 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from aln_p3_core.errors import AlnP3Error
+from aln_p3_ros.listeners import await_listeners
 from aln_p3_ros.parameters import check_changes, declare_settings, read_settings
 from aln_p3_ros.replay.outlet import RosOutlet
 from aln_p3_ros.replay.player import Player
 from aln_p3_ros.replay.replay_settings import ReplaySettings
 from aln_p3_ros.spin import spin_node
 from aln_p3_ros.topics import TOPICS
-
-#: A node that listens to some of the images only (a rig with fewer cameras) has made all its subscriptions when no
-#: new one appears for this long.
-_SETTLED_S = 3.0
 
 
 class ReplayNode(Node):
@@ -90,40 +86,16 @@ class ReplayNode(Node):
         super().destroy_node()
 
     def _start(self) -> None:
-        self._await_listeners()
+        await_listeners(
+            self,
+            self._outlet,
+            self._image_topics,
+            wait_for_nodes=self._settings.wait_for_nodes,
+            timeout_s=self._settings.wait_for_subscribers_s,
+            closing=self._closing,
+        )
         if not self._closing.is_set():
             self._player.start()
-
-    def _await_listeners(self) -> None:
-        # Not in the node's clock: with use_sim_time it would wait for its own /clock.
-        start = changed = time.monotonic()
-        before: set[tuple[str, str]] = set()
-        while not self._closing.wait(0.02) and self.context.ok():
-            listeners, now = self._outlet.listeners(self._image_topics), time.monotonic()
-            if listeners != before:
-                before, changed = listeners, now
-            missing = self._missing(listeners)
-            if not missing and (self._complete(listeners) or now - changed > _SETTLED_S):
-                return
-            if now - start >= self._settings.wait_for_subscribers_s:
-                if missing and self._settings.wait_for_subscribers_s > 0:
-                    self.get_logger().warning(f"{missing}; playing all the same")
-                return
-
-    def _complete(self, listeners: set[tuple[str, str]]) -> bool:
-        """Whether each node that is waited for listens to all cameras: it subscribes to one after the other."""
-        # A bag may hold pictures beside its cameras.
-        folder = TOPICS["camera_image"].name.partition("{camera}")[0]
-        cameras = [topic for topic in self._image_topics if topic.startswith(folder)] or self._image_topics
-        return all((topic, node) in listeners for node in self._settings.wait_for_nodes for topic in cameras)
-
-    def _missing(self, listeners: set[tuple[str, str]]) -> str:
-        """Who does not listen to the images yet, in words; "" when nothing is missing."""
-        nodes = set(self._settings.wait_for_nodes) - {node for _, node in listeners}
-        if self._settings.wait_for_nodes:
-            return f"{', '.join(sorted(nodes))} did not subscribe to the images" if nodes else ""
-        topics = set(self._image_topics) - {topic for topic, _ in listeners}
-        return f"nobody subscribes to {', '.join(sorted(topics))}" if topics else ""
 
     def _at_end(self) -> None:
         self._outlet.drain()

@@ -1,0 +1,114 @@
+"""Plans between ROS and the world: `PlannedTrajectory` to `EgoPlan` and back, and the inbox where they arrive."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+from aln_p3.msg import PlannedTrajectory
+from std_msgs.msg import Header
+
+from aln_p3_core.errors import InvalidFrameError
+from aln_p3_core.frame import RouteCommand
+from aln_p3_core.world.planners.planner import EgoPlan
+from aln_p3_ros.messages.conversions import command_message, trajectory_points
+from aln_p3_ros.messages.stamps import to_ns, to_time
+from aln_p3_ros.messages.trajectory import TrajectoryArrays
+from aln_p3_ros.topics import BASE_FRAME
+
+
+def plan_from_message(message: PlannedTrajectory, stamp_s: float) -> EgoPlan:
+    """The plan of a message. `stamp_s` is the episode's time of its stamp.
+
+    Raises:
+        InvalidFrameError: for a plan without points, in another frame, or with times that do not rise.
+    """
+    if message.header.frame_id.lstrip("/") != BASE_FRAME:
+        raise InvalidFrameError(
+            f"the trajectory is in frame {message.header.frame_id!r}; the simulator tracks {BASE_FRAME} at its stamp"
+        )
+    times = np.array([to_ns(point.time_from_start) * 1e-9 for point in message.points])
+    places = np.array([[p.pose.position.x, p.pose.position.y] for p in message.points]).reshape(-1, 2)
+    turns = [(p.pose.orientation.z, p.pose.orientation.w) for p in message.points]
+    if not len(times) or (np.diff(times) <= 0).any() or not np.isfinite(places).all():
+        raise InvalidFrameError("the trajectory has no points, or its times do not rise, or it holds NaN")
+    headings = np.array([2 * np.arctan2(z, w) for z, w in turns])
+    return EgoPlan(stamp_s, times, places, headings)
+
+
+def message_from_plan(
+    plan: EgoPlan, stamp_ns: int, command: RouteCommand, plan_id: str, planner: str
+) -> PlannedTrajectory:
+    """The message of a plan. `planner` stands where the hash of a checkpoint would."""
+    header = Header(stamp=to_time(stamp_ns), frame_id=BASE_FRAME)
+    return PlannedTrajectory(
+        header=header,
+        plan_id=plan_id,
+        checkpoint_hash=planner,
+        command=command_message(command, Header(stamp=header.stamp)),
+        points=trajectory_points(_arrays(plan)),
+    )
+
+
+def _arrays(plan: EgoPlan) -> TrajectoryArrays:
+    """Speeds and curvatures beside the planned points, by differences."""
+    times, points, headings = plan.times_s, plan.points_ego, np.unwrap(plan.headings_ego)
+    if len(times) < 2:
+        zeros = np.zeros(len(times))
+        return TrajectoryArrays(times, points, headings, zeros, zeros, zeros, zeros)
+    motion = np.gradient(points, times, axis=0)
+    speeds = motion[:, 0] * np.cos(headings) + motion[:, 1] * np.sin(headings)
+    rates = np.gradient(headings, times)
+    moving = np.abs(speeds) > 0.1
+    curvatures = np.where(moving, rates / np.where(moving, speeds, 1.0), 0.0)
+    return TrajectoryArrays(times, points, headings, speeds, np.gradient(speeds, times), rates, curvatures)
+
+
+class PlanInbox:
+    """Trajectories as they arrive, by their stamps. Filled by the executor, emptied by the simulation's thread."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._newest: PlannedTrajectory | None = None
+        self._taken = True
+        self._closed = False
+
+    def put(self, message: PlannedTrajectory) -> None:
+        """Takes a message; one that is older than the last is dropped."""
+        with self._changed:
+            if self._newest is not None and to_ns(message.header.stamp) < to_ns(self._newest.header.stamp):
+                return
+            self._newest, self._taken = message, False
+            self._changed.notify_all()
+
+    def take(self) -> PlannedTrajectory | None:
+        """The newest message that has not been taken, or None."""
+        with self._changed:
+            if self._taken:
+                return None
+            self._taken = True
+            return self._newest
+
+    def wait_for(self, stamp_ns: int, timeout_s: float) -> PlannedTrajectory | None:
+        """Waits for the plan of an instant; None when none came in time or the inbox was closed."""
+
+        def there() -> bool:
+            return self._closed or (self._newest is not None and to_ns(self._newest.header.stamp) >= stamp_ns)
+
+        with self._changed:
+            self._changed.wait_for(there, timeout_s)
+            if self._newest is None or to_ns(self._newest.header.stamp) != stamp_ns:
+                return None
+            self._taken = True
+            return self._newest
+
+    def clear(self) -> None:
+        """Forgets what came before a new episode."""
+        with self._changed:
+            self._newest, self._taken = None, True
+
+    def close(self) -> None:
+        """Wakes whoever waits; nothing will come any more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
