@@ -18,6 +18,8 @@ SPEED_TIME_CONSTANT_S = 0.5
 POSITION_GAIN = 0.4
 #: Below this planned and actual speed, m/s, the car is held by its brakes.
 STANDSTILL_SPEED = 0.15
+#: Cosine of the angle between chord and heading beyond which a plan's heading is not believed.
+_MAX_BEND_COSINE = 0.8
 
 
 class TrackingController:
@@ -35,8 +37,11 @@ class TrackingController:
         """Takes a plan over. `T_world_ego` is the ego pose that the plan's points refer to."""
         times = np.asarray(plan.times_s, dtype=np.float64)
         points = np.asarray(plan.points_ego, dtype=np.float64)
+        headings = np.asarray(plan.headings_ego, dtype=np.float64)
         if times[0] > 1e-6:
             times, points = np.concatenate([[0.0], times]), np.concatenate([[[0.0, 0.0]], points])
+            headings = np.concatenate([[0.0], headings])
+        times, points = _curved(times, points, headings)
         self._times = plan.stamp_s + times
         self._path_world = transform_points(T_world_ego, points)
 
@@ -63,7 +68,9 @@ class TrackingController:
         if abs(wanted) < STANDSTILL_SPEED and behind < 0.5:
             # Stop where the car is rather than creep to the last centimetre.
             return float(np.clip(-ego.speed / SPEED_TIME_CONSTANT_S, -MAX_BRAKING, MAX_BRAKING))
-        return (wanted - ego.speed + POSITION_GAIN * behind) / SPEED_TIME_CONSTANT_S
+        asked = (wanted - ego.speed + POSITION_GAIN * behind) / SPEED_TIME_CONSTANT_S
+        # A car that is too far along its plan waits for it; it backs up only for a plan that does.
+        return asked if wanted < -STANDSTILL_SPEED else max(asked, -max(ego.speed, 0.0) / 0.05)
 
     def _steering(self, ego: EgoState, path_ego: FloatArray) -> float:
         distance = max(LOOKAHEAD_MIN_M, LOOKAHEAD_S * abs(ego.speed))
@@ -84,3 +91,25 @@ class TrackingController:
             target = points[-1]
         curvature = 2 * target[1] / max(float(target @ target), 1e-6)
         return float(np.arctan(WHEELBASE_M * curvature))
+
+
+def _curved(times: FloatArray, points: FloatArray, headings: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The plan at about 0.05 s: cubic between its points, along its headings.
+
+    Chords between points half a second apart lie inside the curve that they stand for, and a car that
+    follows them turns ever more tightly. Where a heading contradicts the way, the chord stays.
+    """
+    chords = np.diff(points, axis=0)
+    lengths = np.hypot(*chords.T)
+    tangents = np.stack([np.cos(headings), np.sin(headings)], axis=1)
+    towards = np.divide(chords, lengths[:, None], out=np.zeros_like(chords), where=lengths[:, None] > 0.05)
+    fits = np.minimum((tangents[:-1] * towards).sum(axis=1), (tangents[1:] * towards).sum(axis=1)) > _MAX_BEND_COSINE
+    pieces, instants = [points[:1]], [times[:1]]
+    for k, (chord, length) in enumerate(zip(chords, lengths, strict=True)):
+        count = max(int(np.ceil((times[k + 1] - times[k]) / 0.05 - 1e-6)), 1)
+        u = (np.arange(1, count + 1) / count)[:, None]
+        begin, end = (length * tangents[k], length * tangents[k + 1]) if fits[k] else (chord, chord)
+        blend = u * (1 - u)
+        pieces.append(points[k] + u * chord + blend * ((1 - u) * (begin - chord) - u * (end - chord)))
+        instants.append(times[k] + u[:, 0] * (times[k + 1] - times[k]))
+    return np.concatenate(instants), np.concatenate(pieces)

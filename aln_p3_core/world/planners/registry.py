@@ -1,0 +1,82 @@
+"""Planners by name: the baselines, the expert, and drivers by recipe or checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from aln_p3_core.errors import ConfigError
+from aln_p3_core.world.planners.baselines import ConstantCurvature, ConstantVelocity, StandStill
+from aln_p3_core.world.planners.planner import Planner
+from aln_p3_core.world.planners.route_blind import RouteBlind
+
+_BY_NAME: Mapping[str, Callable[[], Planner]] = {
+    "stand_still": StandStill,
+    "constant_velocity": ConstantVelocity,
+    "constant_curvature": ConstantCurvature,
+    "route_blind": RouteBlind,
+}
+
+#: Names that `make_planner` knows beside recipes and checkpoints.
+PLANNERS: tuple[str, ...] = tuple(_BY_NAME)
+#: "untrained:nano" is the recipe nano with untrained heads.
+UNTRAINED = "untrained:"
+
+
+def make_planner(name_or_checkpoint: str, **options: Any) -> Planner:
+    """A planner by name.
+
+    Args:
+        name_or_checkpoint: one of `PLANNERS`, "untrained:<recipe>", a checkpoint file, or a folder that holds
+            exactly one checkpoint (*.safetensors).
+        options: of a driver: device, precision, compile_mode; seed and overrides too where it is untrained.
+
+    Raises:
+        ConfigError: for an unknown name, and for options that the planner does not have.
+        CheckpointError: for a checkpoint that cannot be read.
+    """
+    if name_or_checkpoint in _BY_NAME:
+        if options:
+            raise ConfigError(f"planner {name_or_checkpoint!r} has no options, got {sorted(options)}")
+        return _BY_NAME[name_or_checkpoint]()
+    if name_or_checkpoint.startswith(UNTRAINED):
+        return _untrained(name_or_checkpoint, options)
+    path = Path(name_or_checkpoint)
+    if path.exists():
+        return _trained(path, options)
+    raise ConfigError(
+        f"no planner {name_or_checkpoint!r}; choices: {', '.join(PLANNERS)}, {UNTRAINED}<recipe>, "
+        "or the path of a checkpoint (this path does not exist)"
+    )
+
+
+def _untrained(name: str, options: Mapping[str, Any]) -> Planner:
+    from aln_p3_core.driver import Driver
+    from aln_p3_core.world.planners.model_planner import ModelPlanner
+
+    _require_known(name, options, ("device", "precision", "compile_mode", "seed", "overrides"))
+    return ModelPlanner(Driver.from_recipe(name.removeprefix(UNTRAINED), **options), name)
+
+
+def _trained(path: Path, options: Mapping[str, Any]) -> Planner:
+    from aln_p3_core.driver import Driver
+    from aln_p3_core.world.planners.model_planner import ModelPlanner
+
+    _require_known(str(path), options, ("device", "precision", "compile_mode"))
+    file = _only_checkpoint(path) if path.is_dir() else path
+    return ModelPlanner(Driver.from_checkpoint(file, **options), path.stem)
+
+
+def _only_checkpoint(folder: Path) -> Path:
+    files = sorted(folder.glob("*.safetensors"))
+    if len(files) != 1:
+        found = ", ".join(file.name for file in files) or "none"
+        raise ConfigError(f"{folder} must hold exactly one checkpoint (*.safetensors), found {found}; name the file")
+    return files[0]
+
+
+def _require_known(name: str, options: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    strangers = sorted(set(options) - set(known))
+    if strangers:
+        raise ConfigError(f"planner {name!r} has no options {strangers}; it has {', '.join(known)}")
