@@ -1,7 +1,8 @@
 """`NuScenesDataset`: any data set in the nuScenes schema as driving frames, targets and sensor records.
 
 Works on the real data set and on every other root with the same thirteen tables. The vector map expansion
-(`maps/expansion/*.json`) and the CAN bus expansion (`can_bus/*_pose.json`) are used where they are there.
+(`maps/expansion/*.json`), the CAN bus expansion (`can_bus/*_pose.json`) and what the embedded world adds (the
+route's commands and the expert's plans, `datasets.stored_plans`) are used where they are there.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import bisect
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 from aln_p3_core.datasets.ego import CanBus, status_from_poses
 from aln_p3_core.datasets.map_elements import MapReader
 from aln_p3_core.datasets.records import SensorRecord, read_file, read_lidar_points
+from aln_p3_core.datasets.stored_plans import COMMAND_FILE, StoredPlan, StoredPlans
 from aln_p3_core.datasets.tables import find_version, open_tables
 from aln_p3_core.datasets.targets import Targets, build_targets, ground_truth_command
 from aln_p3_core.errors import AlnP3Error, ConfigError, DataError, ImageError
@@ -38,7 +41,8 @@ LIDAR = "LIDAR_TOP"
 
 Reference = Literal["lidar", "newest_image"]
 ModelFrame = Literal["auto", "lidar_top", "virtual"]
-CommandSource = Literal["default", "ground_truth"]
+CommandSource = Literal["auto", "route", "default", "ground_truth"]
+EgoFuture = Literal["auto", "recorded"]
 
 
 class NuScenesDataset:
@@ -60,7 +64,8 @@ class NuScenesDataset:
         model_frame: ModelFrame = "auto",
         encoded: bool = True,
         past_seconds: float = 2.0,
-        command: CommandSource = "default",
+        command: CommandSource = "auto",
+        ego_future: EgoFuture = "auto",
     ) -> None:
         """Loads and checks the tables.
 
@@ -73,9 +78,13 @@ class NuScenesDataset:
                 `geometry.virtual_T_ego_model`; "auto" takes LIDAR_TOP's where its y axis points forward.
             encoded: views hold the compressed files; decoded BGR arrays when False.
             past_seconds: how far `DrivingFrame.past_poses` goes back.
-            command: "default" always gives STRAIGHT, marked as a default. "ground_truth" derives the command
-                from the recorded future (VAD's rule, `targets.ground_truth_command`) and marks it so: such
-                plans peek at the answer. Where the recording has no future, the default stays.
+            command: "route" gives what the navigator said (`route_command.json`, marked as given). "default"
+                always gives STRAIGHT, marked as a default. "ground_truth" derives the command from the
+                recorded future (VAD's rule, `targets.ground_truth_command`) and marks it so: such plans peek
+                at the answer. Where the recording has no future, the default stays. "auto" is "route" where
+                the root tells it, else "default".
+            ego_future: what `targets` take for the ego's future: "recorded" is what it did, "auto" the plan that
+                is stored for the key frame (`expert_plan.json`) where there is one.
 
         Raises:
             DataError: naming the missing or broken file.
@@ -84,7 +93,8 @@ class NuScenesDataset:
         for name, value, choices in (
             ("reference", reference, ("lidar", "newest_image")),
             ("model_frame", model_frame, ("auto", "lidar_top", "virtual")),
-            ("command", command, ("default", "ground_truth")),
+            ("command", command, ("auto", "route", "default", "ground_truth")),
+            ("ego_future", ego_future, ("auto", "recorded")),
         ):
             if value not in choices:
                 raise ConfigError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
@@ -95,7 +105,11 @@ class NuScenesDataset:
         self._model_frame = model_frame
         self._encoded = encoded
         self._past_ns = round(past_seconds * 1e9)
+        self._stored = StoredPlans(self.root)
+        if command == "route" and not self._stored.has_commands:
+            raise DataError(f"{self.root} has no {COMMAND_FILE}: use command='default' or 'ground_truth'")
         self._command = command
+        self._ego_future = ego_future
         self._can_bus = CanBus(self.root)
         self._maps = MapReader(self.root)
         self._transforms: dict[tuple[str, str], FloatArray] = {}
@@ -181,7 +195,7 @@ class NuScenesDataset:
             reference_stamp_ns=stamp_ns,
             T_global_ego=T_global_ego,
             T_ego_model=self.T_ego_model(token),
-            command=ground_truth_command(self, token) if self._command == "ground_truth" else RouteCommand(),
+            command=self._command_of(token),
             ego_status=self._ego_status(scene_name, stamp_ns, T_global_ego),
             past_poses=tuple(pose for pose in poses if stamp_ns - pose.stamp_ns <= self._past_ns),
             drive_id=self._sample(token)["scene_token"],
@@ -189,8 +203,26 @@ class NuScenesDataset:
         )
 
     def targets(self, token: str) -> Targets:
-        """What the driver should see, predict and plan for a sample, in the frame's model frame."""
-        return build_targets(self, token, self._maps)
+        """What the driver should see, predict and plan for a sample, in the frame's model frame.
+
+        Where the root stores a plan for the key frame, it is the ego's future here; where it tells the route's
+        command, the targets' command is that one.
+        """
+        targets = build_targets(self, token, self._maps)
+        command = self._stored.command(token)
+        if command is not None:
+            targets = replace(targets, command=command)
+        plan = self.stored_plan(token) if self._ego_future == "auto" else None
+        if plan is not None:
+            own = self.records_of_sample(token)
+            T_global_ego = own[LIDAR].T_global_ego if LIDAR in own else self.reference_of(token)[1]
+            future, mask = plan.future_model(T_global_ego, self.reference_of(token)[1], self.T_ego_model(token))
+            targets = replace(targets, ego_future_model=future, ego_future_mask=mask)
+        return targets
+
+    def stored_plan(self, token: str) -> StoredPlan | None:
+        """The plan that the root stores for a sample (`expert_plan.json`), or None."""
+        return self._stored.plan(token)
 
     def reference_of(self, token: str) -> tuple[int, FloatArray]:
         """Reference stamp in nanoseconds, and the ego pose [4, 4] in the global frame at that instant."""
@@ -284,6 +316,12 @@ class NuScenesDataset:
                 f"{len(missing)} of {len(self.nusc.sample_data)} files are missing or empty; extract their archives "
                 "again. " + ", ".join(missing[:10]) + (", ..." if len(missing) > 10 else "")
             )
+
+    def _command_of(self, token: str) -> RouteCommand:
+        if self._command == "ground_truth":
+            return ground_truth_command(self, token)
+        stored = self._stored.command(token) if self._command != "default" else None
+        return stored or RouteCommand()
 
     def _sample(self, token: str) -> Mapping[str, Any]:
         self.index_of(token)

@@ -70,9 +70,11 @@ class Targets:
         valid: [A] at least one LiDAR or radar point: the benchmark trains on these only.
         futures_model: [A, T, 2] absolute future centres, m; zero where the mask is False.
         future_mask: [A, T] True up to the first key frame without an annotation of the object.
-        ego_future_model: [T, 2] future places of the **model frame's origin**, m; zero where masked.
+        ego_future_model: [T, 2] future places of the **model frame's origin**, m; zero where masked. What the ego
+            did, or the plan that the data set stores for the frame (datasets/stored_plans.py).
         ego_future_mask: [T].
-        command: from the recorded future, with provenance `GROUND_TRUTH` (`DEFAULT` where there is no future).
+        command: from the recorded future, with provenance `GROUND_TRUTH` (`DEFAULT` where there is no future); the
+            route's, with provenance `GIVEN`, where the data set tells it.
         instance_tokens, annotation_tokens: [A] names in the data set.
         map_elements: vector map around the car, or None without the map expansion.
         step_s: seconds between future steps.
