@@ -255,8 +255,10 @@ def drive_episode(
         return loop.result(planner.name, identity or {})
 
 
-def make_renderer(stage: Stage, weather: Weather, settings: DriveSettings) -> SceneRenderer:
-    """The world's renderer for a stage.
+def make_renderer(
+    stage: Stage, weather: Weather, settings: DriveSettings, rig: Mapping[str, CameraCalibration] | None = None
+) -> SceneRenderer:
+    """The world's renderer for a stage, of the world's own cameras when `rig` is None.
 
     Raises:
         ConfigError: saying what to install, where it cannot run.
@@ -267,7 +269,7 @@ def make_renderer(stage: Stage, weather: Weather, settings: DriveSettings) -> Sc
     problem = rendering_problem()
     if problem:
         raise ConfigError(f"this planner looks at cameras, which cannot be rendered here: {problem}")
-    return WorldRenderer(stage.city, stage.scenery, world_rig(*settings.size), weather)
+    return WorldRenderer(stage.city, stage.scenery, rig or world_rig(*settings.size), weather)
 
 
 def identity_of(episode: Episode) -> dict[str, Any]:
