@@ -7,7 +7,7 @@ unless they say so) and turns their values into a plan: a list of nodes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ class Argument:
         name: as it is typed.
         default: text; "" means not set.
         about: one line for people.
-        kind: str, bool or float: what the text stands for.
+        kind: str, bool, int or float: what the text stands for.
         choices: what it may be; empty where anything fits.
     """
 
@@ -45,11 +45,12 @@ class Argument:
             if text.lower() not in words:
                 raise ConfigError(f"{self.name} must be true or false, got {text!r}")
             return words[text.lower()]
-        if self.kind is float:
+        if self.kind in (int, float):
             try:
-                return float(text)
+                return self.kind(text)
             except ValueError as error:
-                raise ConfigError(f"{self.name} must be a number, got {text!r}") from error
+                number = "a whole number" if self.kind is int else "a number"
+                raise ConfigError(f"{self.name} must be {number}, got {text!r}") from error
         return text
 
 
@@ -158,6 +159,29 @@ _REPLAY = (
     Argument("command", "none", "Route command: none, right, left, straight or ground_truth."),
     Argument("wait_for_subscribers", "", "Longest wait for image subscribers, s; empty: 5, with driver or view 300."),
     Argument("replay_params", "", "YAML file with parameters of replay_node, over config/replay.yaml."),
+    Argument("driver", "false", "Also start the driver.", bool),
+    Argument("view", "false", "Also start the view.", bool),
+)
+_SIMULATE = (
+    Argument("routes", "", "Set of routes to drive, such as quick or all."),
+    Argument("log", "", "Recorded log (.npz) to drive in."),
+    Argument("log_mode", "replay", "Others of a log move as recorded, or react.", choices=("replay", "react")),
+    Argument("scenario", "free_driving", "Scenario, when neither routes nor log is given."),
+    Argument("city", "", "City of the scenario; empty: the first of the split."),
+    Argument("split", "heldout", "Cities and seeds: train, val, heldout or mini."),
+    Argument("seed", "0", "Seed of everything that is drawn by lot.", int),
+    Argument("condition", "day", "Light and weather.", choices=("day", "dusk", "night", "rain")),
+    Argument("duration", "60.0", "A drive ends after this long, s.", float),
+    Argument("time_mode", "real_time", "How time passes.", choices=("real_time", "fast", "lockstep")),
+    Argument("rate", "1.0", "Simulated seconds per second, in real_time.", float),
+    Argument("camera_rate", "10", "Sets of images a second: 1, 2, 4, 5, 10 or 20.", int),
+    Argument("size", "400x225", "Size of the images: 400x225, 800x450 or 1600x900."),
+    Argument("ground_truth", "false", "Publish everybody around.", bool),
+    Argument("autopilot", "", "Planner that drives from inside, such as expert; the driver then only watches."),
+    Argument("at_end", "exit", "After the last drive.", choices=("exit", "loop", "idle")),
+    Argument("report", "", "Folder for results and traces of the drives."),
+    Argument("wait_for_subscribers", "", "Longest wait for image subscribers, s; empty: 5, with driver or view 300."),
+    Argument("simulator_params", "", "YAML file with parameters of simulator_node, over config/simulator.yaml."),
     Argument("driver", "false", "Also start the driver.", bool),
     Argument("view", "false", "Also start the view.", bool),
 )
@@ -282,6 +306,53 @@ def _replay_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]
     return [*nodes, replay]
 
 
+def _simulate_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]:
+    in_world = {**values, "use_sim_time": True}
+    nodes = _driver_nodes(in_world, topics) if values["driver"] else []
+    nodes += _view_nodes(in_world, topics) if values["view"] or values["rviz"] else []
+    followers = [node for node in nodes if node.name in ("driver_node", "view_node")]
+    if values["autopilot"]:
+        # Two planners on one topic: the driver's plans go beside, so that they can be looked at.
+        nodes = [replace(n, remappings=_aside(n.remappings)) if n.name == "driver_node" else n for n in nodes]
+    period_s = 1.0 / values["camera_rate"]
+    patience = {"camera_timeout_s": max(0.5, 2.5 * period_s), "input_timeout_s": max(1.0, 4.0 * period_s)}
+    nodes = [replace(n, parameters={**patience, **n.parameters}) if n.name == "driver_node" else n for n in nodes]
+    wait = values["wait_for_subscribers"]
+    parameters: dict[str, Any] = {
+        key: str(Path(values[key]).expanduser().absolute()) for key in ("log", "report") if values[key]
+    }
+    same = ("routes", "log_mode", "scenario", "city", "split", "seed", "condition", "time_mode", "rate", "size",
+            "ground_truth", "autopilot", "at_end")  # fmt: skip
+    parameters |= {key: values[key] for key in same if values[key] != ""}
+    parameters |= {
+        "duration_s": values["duration"],
+        "camera_rate_hz": values["camera_rate"],
+        "image_transport": _transport(values, topics),
+        "wait_for_subscribers_s": _number("wait_for_subscribers", wait) if wait else 300.0 if followers else 5.0,
+        "linger_s": 3.0 if followers else 0.5,
+    }
+    if values["calibration_file"]:
+        parameters["calibration_file"] = str(Path(values["calibration_file"]).expanduser().absolute())
+    if followers:
+        parameters["wait_for_nodes"] = [node.name for node in followers]
+    simulator = NodeSpec(
+        "simulator_node",
+        "simulator_node",
+        "aln_p3_ros.simulator_node",
+        parameters=parameters,
+        parameter_files=_files("simulator", values["simulator_params"]),
+        remappings=tuple(topics.remappings()),
+    )
+    return [*nodes, simulator]
+
+
+def _aside(remappings: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """The driver's remappings with its trajectory beside the one that the vehicle follows."""
+    own = TOPICS["trajectory"].name
+    names = dict(remappings)
+    return tuple({**names, own: f"{names.get(own, own)}/driver"}.items())
+
+
 def _published_by(nodes: list[NodeSpec], topics: TopicSet) -> list[str]:
     """Topics that these nodes publish themselves, so that what a bag holds of an earlier run must not be played."""
     roles = {"driver_node": Role.DRIVER, "view_node": Role.VIEW}
@@ -307,6 +378,12 @@ GRAPHS: dict[str, Graph] = {
             "A recorded drive as topics; with driver:=true view:=true the whole graph on it.",
             (*_REPLAY, _TRANSPORT, *_DRIVER, *_VIEW, *_SHARED),
             _replay_nodes,
+        ),
+        Graph(
+            "simulate",
+            "The embedded world as topics; driver:=true has the driver drive in it, autopilot:=expert a planner.",
+            (*_SIMULATE, _TRANSPORT, *_DRIVER, *_VIEW, *_SHARED),
+            _simulate_nodes,
         ),
         Graph(
             "view",

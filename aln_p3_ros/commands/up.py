@@ -8,7 +8,7 @@ import click
 
 
 @click.command("up")
-@click.argument("graph_name", metavar="{driver|replay|view}", default="")
+@click.argument("graph_name", metavar="{driver|replay|simulate|view}", default="")
 @click.argument("assignments", nargs=-1, metavar="[NAME:=VALUE]...")
 @click.option(
     "--view",
@@ -28,6 +28,8 @@ def command(
     \b
     aln-p3 up replay root:=FOLDER driver:=true view:=true
     aln-p3 up replay root:=FOLDER driver:=true --view rerun
+    aln-p3 up simulate driver:=true view:=true
+    aln-p3 up simulate autopilot:=expert routes:=quick --view rerun
     aln-p3 up driver topics:=carla_ros_bridge checkpoint:=FILE
     """
     from aln_p3_core.errors import ConfigError
@@ -56,6 +58,8 @@ def view_arguments(graph_name: str, view: str | None) -> dict[str, str]:
     if view is None:
         return {}
     if graph_name == "driver":
-        raise click.UsageError(f"--view goes with replay and view; start it beside: aln-p3 up view --view {view}")
+        raise click.UsageError(
+            f"--view goes with replay, simulate and view; start it beside: aln-p3 up view --view {view}"
+        )
     own = {} if graph_name == "view" else {"view": "true"}
     return {**own, **{"pictures": {}, "rviz": {"rviz": "true"}, "rerun": {"rerun": "serve"}}[view]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from builtin_interfaces.msg import Time
 from rclpy.duration import Duration
@@ -17,27 +17,34 @@ from aln_p3_ros.topics import TOPICS
 if TYPE_CHECKING:
     from rclpy.node import Node
 
-    from aln_p3_ros.replay.timeline import Timeline
+    from aln_p3_ros.replay.timeline import TimelineTopic
 
 
 _DRAIN_S = 3.0
 
 
+class HasTopics(Protocol):
+    """A timeline, or whoever else knows its topics."""
+
+    @property
+    def topics(self) -> Sequence[TimelineTopic]: ...
+
+
 class RosOutlet:
-    """Publishers for every topic of a timeline, with the quality of service that it asks for.
+    """Publishers for every topic of a source, with the quality of service that it asks for.
 
     Topics whose message package is not installed are left out with a warning that names them.
 
     Args:
         node: that publishes.
-        timeline: what will be played.
+        source: what will be played.
         with_clock: whether recorded time goes to /clock.
     """
 
-    def __init__(self, node: Node, timeline: Timeline, *, with_clock: bool) -> None:
+    def __init__(self, node: Node, source: HasTopics, *, with_clock: bool) -> None:
         self._node = node
         self._publishers: dict[str, Any] = {}
-        for topic in timeline.topics:
+        for topic in source.topics:
             kind = message_class(topic.type)
             if kind is None:
                 node.get_logger().warning(

@@ -87,15 +87,18 @@ def test_parameters_that_are_passed_are_declared_by_the_node(name):
     from aln_p3_ros.driving.driver_settings import DriverSettings
     from aln_p3_ros.lifecycle_manager import ManagerSettings
     from aln_p3_ros.replay.replay_settings import ReplaySettings
+    from aln_p3_ros.simulator.simulator_settings import SimulatorSettings
     from aln_p3_ros.view.view_settings import ViewSettings
 
     kinds = {
+        "simulator_node": SimulatorSettings,
         "driver_node": DriverSettings,
         "view_node": ViewSettings,
         "replay_node": ReplaySettings,
         "lifecycle_manager": ManagerSettings,
     }
-    texts = {**REPLAY, "driver": "true", "view": "true"} if name == "replay" else {}
+    everything = {"driver": "true", "view": "true"}
+    texts = {"replay": {**REPLAY, **everything}, "simulate": {**everything, "autopilot": "expert"}}.get(name, {})
     given = {"recipe": "nano", "device": "cpu", "precision": "fp32", "checkpoint": "a", "calibration_file": "b"}
     texts |= {key: value for key, value in given.items() if key in {a.name for a in graph(name).arguments}}
     for spec in nodes_of(name, **texts).values():
@@ -104,6 +107,20 @@ def test_parameters_that_are_passed_are_declared_by_the_node(name):
             if key != "use_sim_time":
                 default, _ = infos[key]
                 assert isinstance(value, (list, tuple) if isinstance(default, tuple) else type(default)), key
+
+
+def test_simulation_alone_and_with_a_driver_that_watches():
+    assert list(nodes_of("simulate")) == ["simulator_node"]
+    nodes = nodes_of("simulate", driver="true", view="true", autopilot="expert", camera_rate="2")
+    assert list(nodes) == ["driver_node", "lifecycle_manager", "view_node", "simulator_node"]
+    assert nodes["simulator_node"].parameters["wait_for_nodes"] == ["driver_node", "view_node"]
+    assert all(nodes[name].parameters["use_sim_time"] for name in ("driver_node", "view_node"))
+    # The vehicle follows one planner: the driver's plans go beside.
+    assert dict(nodes["driver_node"].remappings)["/planning/trajectory"] == "/planning/trajectory/driver"
+    assert "/planning/trajectory" not in dict(nodes["simulator_node"].remappings)
+    # Two images a second are no dead camera.
+    assert nodes["driver_node"].parameters["camera_timeout_s"] > 1.0
+    assert "/planning/trajectory" not in dict(nodes_of("simulate", driver="true")["driver_node"].remappings)
 
 
 def test_wrong_arguments_are_refused_with_help():
