@@ -32,7 +32,8 @@ class RouteStop:
     """A line at which the ego may have to wait.
 
     Attributes:
-        s: m along the route, where the front bumper stops.
+        s: m along the route of the line itself. The car stops with its front bumper before it, so that its rear axle
+            (the ego's place) is a wheelbase and an overhang short of `s`.
         end_s: m along the route, where the junction or crossing is left behind.
         kind: what for. index: of the signal, of the connector lane, or of the crossing in the city map.
     """
@@ -52,12 +53,14 @@ class Route:
         speed_limits: [P] m/s.
         lane_of: [P] index into `CityMap.lanes` of the lane under each point, -1 where there is none.
         stops: lines at which the ego may have to wait, in order.
+        known_turns: what `turns` gives, where the map tells it; None has it read off the path's curvature.
     """
 
     points: FloatArray
     speed_limits: FloatArray
     lane_of: NDArray[np.int64]
     stops: tuple[RouteStop, ...] = ()
+    known_turns: tuple[tuple[float, float, Command], ...] | None = None
 
     @cached_property
     def s(self) -> FloatArray:
@@ -117,7 +120,13 @@ class Route:
 
     @cached_property
     def turns(self) -> tuple[tuple[float, float, Command], ...]:
-        """Every turn as (start s, end s, LEFT or RIGHT): stretches of high curvature that turn far enough."""
+        """Every turn as (start s, end s, LEFT or RIGHT), in order.
+
+        They are the turns that the junctions of the map make. Without a map they are the stretches of high curvature
+        that turn far enough, among them sharp bends where there is no choice.
+        """
+        if self.known_turns is not None:
+            return self.known_turns
         turns = []
         bent = np.abs(self.curvatures) > 0.02
         edges = np.flatnonzero(np.diff(np.concatenate([[False], bent, [False]]).astype(int)))

@@ -47,7 +47,7 @@ def _straight() -> FloatArray:
 
 def _bow(a: FloatArray, b: FloatArray, height: float) -> FloatArray:
     """Points between a and b on a flat arc, `height` m to the left in the middle."""
-    count = 7
+    count = 19
     t = np.linspace(0, 1, count + 2)[1:-1]
     along = b - a
     normal = np.array([-along[1], along[0]]) / np.linalg.norm(along)
@@ -129,7 +129,7 @@ def _spider(rng: np.random.Generator) -> StreetGraph:
     for ring in (1, 2):
         for arm in range(arms):
             turn = float(wrap_angle(angles[(arm + 1) % arms] - angles[arm]))
-            t = angles[arm] + np.linspace(0, 1, 13)[1:-1] * turn
+            t = angles[arm] + np.linspace(0, 1, 27)[1:-1] * turn
             arc = radii[ring] * np.stack([np.cos(t), np.sin(t)], axis=1)
             streets.append(Street(index(ring, arm), index(ring, arm + 1), ring_rank[ring - 1], arc))
             inner = index(ring - 1, arm)

@@ -176,14 +176,24 @@ def _turn(bend: float, choice: bool) -> Turn:
 def _priorities(net: SumoXml, links: list[_Link], lane_of: Mapping[str, int]) -> dict[int, list[int]]:
     """Connectors that each connector yields to, from the junctions' request matrices."""
     of_part = {part: lane_of[part] for link in links for part in link.parts}
+    by_index = {lane_of[link.parts[0]]: link for link in links}
     yields: dict[int, list[int]] = {}
     for junction in net.junctions.values():
         connector_of = [of_part.get(lane, -1) for lane in junction.internal]
         for index, others in enumerate(junction.yields):
-            if connector_of[index] >= 0:
+            own = connector_of[index]
+            if own >= 0:
                 # Crossings are links too; they are not connectors.
-                yields[connector_of[index]] = [connector_of[i] for i in others if connector_of[i] >= 0]
+                foes = [connector_of[i] for i in others if connector_of[i] >= 0]
+                yields[own] = [foe for foe in foes if _may_meet(net, by_index[own], by_index[foe])]
     return yields
+
+
+def _may_meet(net: SumoXml, link: _Link, foe: _Link) -> bool:
+    """Whether a link ever has to yield to another: lights keep most apart, all but "green, yield" and "green"."""
+    if link.index < 0 or link.tls != foe.tls:
+        return True
+    return any(state[link.index] == "g" and state[foe.index] in "Gg" for state in net.phases[link.tls])
 
 
 def _approaches(net: SumoXml, links: list[_Link], lane_of: Mapping[str, int]) -> list[Approach]:
@@ -236,7 +246,7 @@ def _drivable(net: SumoXml) -> BaseGeometry:
 
 
 def _walkways(net: SumoXml) -> tuple[FloatArray, ...]:
-    walkways = []
+    walkways: list[FloatArray] = []
     for lane in net.lanes.values():
         function = net.function[lane.edge]
         if function == "normal" and lane.walks and not lane.drives:

@@ -91,7 +91,9 @@ class CollisionMeasure:
             point=contact_point(ego_footprint(ego), outline),
             normal=normal,
             lateral_m=lateral_m,
-            must_yield=kind.is_vehicle and self._right_of_way.has(near.positions[row, :2], state.time_s),
+            must_yield=self._right_of_way.has(
+                near.positions[row, :2], state.time_s, on_foot=kind is ActorKind.PEDESTRIAN
+            ),
         )
         fault, rule = fault_of(contact)
         relative = contact.ego.velocity - contact.velocity

@@ -1,8 +1,9 @@
-"""Who has the right of way over the ego where it is now."""
+"""Who has the right of way over the ego where it is now: priority roads, lights, crossings."""
 
 from __future__ import annotations
 
 import numpy as np
+from shapely.geometry import Point, Polygon
 
 from aln_p3_core.geometry import FloatArray
 from aln_p3_core.world.city.city_map import CityMap
@@ -10,6 +11,8 @@ from aln_p3_core.world.route import Route
 
 #: Somebody is in a lane when this near to its centreline, m.
 _IN_LANE_M = 2.0
+#: Whoever walks beside the stripes is on the crossing too, m.
+_CROSSING_EDGE_M = 0.5
 #: After a red light was run, everybody has the right of way for so long, s.
 RED_LIGHT_MEMORY_S = 6.0
 
@@ -34,10 +37,12 @@ class RightOfWay:
         """A red light was run."""
         self._ran_red_at = time_s
 
-    def has(self, xy: FloatArray, time_s: float) -> bool:
-        """Whether somebody at a place [2] goes before the ego."""
+    def has(self, xy: FloatArray, time_s: float, *, on_foot: bool = False) -> bool:
+        """Whether somebody at a place [2] goes before the ego; somebody on foot does on a crossing."""
         if time_s - self._ran_red_at < RED_LIGHT_MEMORY_S:
             return True
+        if on_foot:
+            return any(_inside(xy, outline) for outline in self._city.crossings)
         if self._lane < 0:
             return False
         prior = set(self._city.lanes[self._lane].yields_to)
@@ -45,3 +50,10 @@ class RightOfWay:
         prior |= {lane for index in prior for lane in self._city.lanes[index].predecessors}
         prior -= set(self._city.lanes[self._lane].predecessors)
         return bool(prior) and not prior.isdisjoint(self._city.lanes_near(xy, _IN_LANE_M))
+
+
+def _inside(xy: FloatArray, outline: FloatArray) -> bool:
+    """A place [2] lies in a polygon [n, 2], or not farther beside it than `_CROSSING_EDGE_M`."""
+    if (np.abs(outline - xy).min(axis=0) > 60.0).any():
+        return False
+    return bool(Polygon(outline).distance(Point(xy)) < _CROSSING_EDGE_M)

@@ -112,7 +112,7 @@ def _return_length(speed: float) -> float:
 def _fading(value: float, slope: float, ahead: FloatArray, length: float) -> FloatArray:
     """Cubic from a value and slope at 0 to zero value and slope at `length`, zero beyond."""
     u: FloatArray = np.clip(ahead / length, 0.0, 1.0)
-    rest = np.subtract(1.0, u)
+    rest: FloatArray = 1.0 - u
     faded: FloatArray = rest**2 * (value * (1 + 2 * u) + slope * length * u)
     return faded
 

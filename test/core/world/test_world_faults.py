@@ -75,3 +75,12 @@ def test_who_ran_a_red_light_has_no_right_for_a_while():
     rights.ran_red(10.0)
     assert rights.has(np.array([50.0, 3.0]), 10.0 + RED_LIGHT_MEMORY_S - 0.1)
     assert not rights.has(np.array([50.0, 3.0]), 10.0 + RED_LIGHT_MEMORY_S + 0.1)
+
+
+def test_who_walks_on_a_crossing_goes_first():
+    rights = RightOfWay(helpers.straight_city(), helpers.straight_route())
+    rights.observe(290.0)
+    middle = sum(helpers.CROSSING_X) / 2
+    assert rights.has(np.array([middle, 0.0]), 0.0, on_foot=True)
+    assert not rights.has(np.array([middle + 5.0, 0.0]), 0.0, on_foot=True)
+    assert not rights.has(np.array([middle, 0.0]), 0.0)

@@ -1,0 +1,245 @@
+"""Films of a drive: from above, and from the six cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import cv2
+import numpy as np
+
+from aln_p3_core.drawing.content import Content, DrawnPlan
+from aln_p3_core.drawing.images import Image
+from aln_p3_core.drawing.mosaic import draw_mosaic
+from aln_p3_core.errors import ImageError
+from aln_p3_core.frame import CameraView, CommandProvenance, DrivingFrame, EgoStatus, RouteCommand
+from aln_p3_core.geometry import FloatArray, invert_transform, transform_points, virtual_T_ego_model
+from aln_p3_core.world.city.city_map import CityMap
+from aln_p3_core.world.closed_loop.runner import RouteResult
+from aln_p3_core.world.closed_loop.trace import Trace, TracedPlan
+from aln_p3_core.world.closed_loop.world_bev import WorldBev, decision_text
+from aln_p3_core.world.render.images import RenderedView, SceneRenderer, Shot
+from aln_p3_core.world.rig import EXPOSURE_LEAD_S
+from aln_p3_core.world.route import Route
+from aln_p3_core.world.state import WorldState, interpolate_world
+
+FILM_SUFFIXES = (".gif", ".mp4", ".webm")
+#: An infraction is shown for so long, s.
+_ALARM_S = 1.5
+_CODECS = {".mp4": "mp4v", ".webm": "VP80"}
+
+
+class FilmWriter:
+    """Writes pictures of one size into a GIF (Pillow), an MP4 or a WebM (OpenCV), by the file's ending."""
+
+    def __init__(self, path: Path, fps: float) -> None:
+        """Nothing is written before the first picture.
+
+        Raises:
+            ImageError: when the ending is none of `FILM_SUFFIXES`.
+        """
+        if path.suffix.lower() not in FILM_SUFFIXES:
+            raise ImageError(f"{path} must end in one of {', '.join(FILM_SUFFIXES)}")
+        self._path, self._fps = path, fps
+        self._temporary = path.with_name(f".{path.stem}.part{path.suffix.lower()}")
+        self._video: Any = None
+        self._pictures: list[Any] = []
+
+    def add(self, image: Image) -> None:
+        """Appends an RGB picture; all must have the first one's size."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if self._path.suffix.lower() == ".gif":
+            self._add_to_gif(image)
+            return
+        # Codecs want even sizes.
+        image = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
+        if self._video is None:
+            codec = cv2.VideoWriter.fourcc(*_CODECS[self._path.suffix.lower()])
+            self._video = cv2.VideoWriter(str(self._temporary), codec, self._fps, image.shape[1::-1])
+            if not self._video.isOpened():
+                raise ImageError(f"this OpenCV cannot write {self._path.suffix} films; use .gif")
+        self._video.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+
+    def close(self) -> None:
+        """Finishes the film: all of it or nothing."""
+        if self._pictures:
+            first, *others = self._pictures
+            duration = round(1000 / self._fps)
+            first.save(self._temporary, save_all=True, append_images=others, duration=duration, loop=0, disposal=1)
+        if self._video is not None:
+            self._video.release()
+        if self._pictures or self._video is not None:
+            self._temporary.replace(self._path)
+
+    def __enter__(self) -> FilmWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+
+    def _add_to_gif(self, image: Image) -> None:
+        from PIL import Image as PillowImage
+
+        picture = PillowImage.fromarray(image)
+        if not self._pictures:
+            self._pictures.append(
+                picture.quantize(128, method=PillowImage.Quantize.MEDIANCUT, dither=PillowImage.Dither.NONE)
+            )
+        else:
+            # One palette for the whole film: still parts stay equal, which makes it small.
+            self._pictures.append(picture.quantize(palette=self._pictures[0], dither=PillowImage.Dither.NONE))
+
+
+def bev_pictures(result: RouteResult, city: CityMap, *, size: int = 640, every: int = 1) -> Iterator[Image]:
+    """Pictures of a drive from above, one for every `every`th traced state (10 Hz)."""
+    trace = _trace_of(result)
+    driven = np.array([state.ego.xy for state in trace.states])
+    bev = WorldBev(city, trace.route, driven, size=size)
+    identity = result.identity
+    title = "  ".join(
+        str(part) for part in (result.planner, identity.get("scenario", ""), identity.get("city", "")) if part
+    )
+    for row in _rows(trace, every):
+        state = trace.states[row]
+        plan = trace.plan_at(state.time_s)
+        yield bev.draw(
+            state,
+            plan,
+            driven=driven[: row + 1],
+            title=f"{title}  {state.time_s:5.1f} s",
+            lines=_caption(state, plan, result, last=row == len(trace.states) - 1),
+            alarm=_alarm(result, state.time_s),
+        )
+
+
+def bev_film(result: RouteResult, city: CityMap, path: Path, *, size: int = 640, fps: float = 10.0) -> Path:
+    """Writes the film from above (.gif, .mp4 or .webm); `fps` up to 10, at the speed of the drive."""
+    every = max(1, round(10.0 / fps))
+    _write(path, bev_pictures(result, city, size=size, every=every), 10.0 / every)
+    return path
+
+
+def camera_film(
+    result: RouteResult,
+    city: CityMap,
+    route: Route,
+    renderer: SceneRenderer,
+    path: Path,
+    *,
+    cameras: Sequence[str],
+    width: int = 1200,
+    fps: float = 5.0,
+) -> Path:
+    """Writes the film of the six cameras with the plan drawn over them, the view from above beside it.
+
+    The pictures are rendered again from the trace: what was driven without cameras can be looked at too.
+
+    Args:
+        result: a drive with a trace. city, route: where.
+        renderer: of the cameras `cameras`, in this city and the drive's weather.
+        path: .gif, .mp4 or .webm. width: of the cameras' part, pixels. fps: up to 10.
+    """
+    trace = _trace_of(result)
+    every = max(1, round(10.0 / fps))
+
+    def pictures() -> Iterator[Image]:
+        above = bev_pictures(result, city, size=640, every=every)
+        for row, bev in zip(_rows(trace, every), above, strict=True):
+            state, before = trace.states[row], trace.states[max(row - 1, 0)]
+            frame = _frame(renderer, cameras, before, state, route)
+            plan = trace.plan_at(state.time_s)
+            mosaic = draw_mosaic(frame, scene=_content(plan, state), width=width)
+            scale = mosaic.shape[0] / bev.shape[0]
+            side = cv2.resize(bev, (round(bev.shape[1] * scale), mosaic.shape[0]), interpolation=cv2.INTER_AREA)
+            yield cv2.hconcat([mosaic, side])
+
+    _write(path, pictures(), 10.0 / every)
+    return path
+
+
+def _write(path: Path, pictures: Iterable[Image], fps: float) -> None:
+    with FilmWriter(path, fps) as film:
+        for picture in pictures:
+            film.add(picture)
+
+
+def _rows(trace: Trace, every: int) -> range:
+    return range(0, len(trace.states), every)
+
+
+def _trace_of(result: RouteResult) -> Trace:
+    if result.trace is None:
+        raise ImageError("this drive was not traced, so there is nothing to film; drive it with a trace")
+    return result.trace
+
+
+def _caption(state: WorldState, plan: TracedPlan | None, result: RouteResult, *, last: bool) -> list[str]:
+    words = decision_text(plan.decision) if plan is not None else ""
+    lines = [f"{3.6 * state.ego.speed:4.0f} km/h   {words}"]
+    if last:
+        measures = result.measures
+        lines.append(
+            f"{measures.status.value.replace('_', ' ')}   driving score {measures.driving_score:.1f}   "
+            f"route {measures.route_completion:.0f} %"
+        )
+    return lines
+
+
+def _alarm(result: RouteResult, time_s: float) -> str:
+    for event in result.measures.infractions:
+        if 0 <= time_s - event.time_s + 1e-6 < _ALARM_S:
+            fault = f" ({event.fault.value}'s fault)" if event.kind.is_collision else ""
+            return event.kind.value.replace("_", " ") + fault
+    return ""
+
+
+def _frame(
+    renderer: SceneRenderer, cameras: Sequence[str], before: WorldState, state: WorldState, route: Route
+) -> DrivingFrame:
+    shots = []
+    for name in cameras:
+        time_s = max(state.time_s - EXPOSURE_LEAD_S.get(name, 0.0), before.time_s)
+        shots.append(Shot(name, time_s, interpolate_world(before, state, time_s)))
+    views = renderer.render(shots)
+    return frame_of_views(views, cameras, state, route)
+
+
+def frame_of_views(
+    views: dict[str, RenderedView], cameras: Sequence[str], state: WorldState, route: Route
+) -> DrivingFrame:
+    """A frame to draw, made of rendered pictures, at the instant of a state."""
+    ego = state.ego
+    route_s = route.project(ego.xy)[0]
+    return DrivingFrame(
+        cameras=tuple(cameras),
+        views={
+            name: CameraView(view.color, round(view.time_s * 1e9), view.calibration, view.state.ego.T_world_ego)
+            for name, view in views.items()
+        },
+        reference_stamp_ns=round(state.time_s * 1e9),
+        T_global_ego=ego.T_world_ego,
+        T_ego_model=virtual_T_ego_model(),
+        command=RouteCommand(route.command_at(route_s, ego.speed), CommandProvenance.GIVEN),
+        ego_status=EgoStatus(np.array([ego.speed, 0, 0]), np.array([ego.acceleration, 0, 0]), np.zeros(3), "odometry"),
+    )
+
+
+def _content(plan: TracedPlan | None, state: WorldState) -> Content:
+    """The part of a plan that is still ahead, in the model frame of a state."""
+    if plan is None or not (plan.times_s > state.time_s).any():
+        return Content()
+    ahead = plan.times_s > state.time_s
+    # The plan says where the rear axle goes; drawn on the ground before the car it starts at the model's origin.
+    points = _in_model(state, plan.points_world[ahead])
+    return Content(plan=DrawnPlan(points, plan.times_s[ahead] - state.time_s))
+
+
+def _in_model(state: WorldState, points_world: FloatArray) -> FloatArray:
+    T_model_world = invert_transform(state.ego.T_world_ego @ virtual_T_ego_model())
+    lifted = np.concatenate([points_world, np.zeros((len(points_world), 1))], axis=1)
+    return transform_points(T_model_world, lifted)[:, :2]

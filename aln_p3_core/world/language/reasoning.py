@@ -1,0 +1,298 @@
+"""Why the ego does it, as a statement: the planner's cause, made concrete, and only where it explains the motion.
+
+A cause that no camera shows is not named, and a cause that contradicts the motion (a car ahead does not explain why
+the ego accelerates, unless it moves off) is not used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from aln_p3_core.world.actors import ActorFlag, ActorKind
+from aln_p3_core.world.city.city_map import CityMap
+from aln_p3_core.world.language.ego_motion import EgoMotion, bend_ahead
+from aln_p3_core.world.language.facts import FrameFacts
+from aln_p3_core.world.language.naming import coming_from, named_object, side_of
+from aln_p3_core.world.language.narration import leading
+from aln_p3_core.world.language.stated import Action, Motion, Place, Reason, Reasoning, Side
+from aln_p3_core.world.planners.planner import Cause, Decision, LateralManeuver, Maneuver
+from aln_p3_core.world.route import Route
+from aln_p3_core.world.state import SignalColor
+
+UNTOLD = Reason(None)
+_FASTER = (Maneuver.ACCELERATE, Maneuver.START)
+_SIDEWAYS = (
+    LateralManeuver.CHANGE_LEFT, LateralManeuver.CHANGE_RIGHT, LateralManeuver.NUDGE_LEFT, LateralManeuver.NUDGE_RIGHT,
+)  # fmt: skip
+_TURNS = {LateralManeuver.TURN_LEFT: Side.LEFT, LateralManeuver.TURN_RIGHT: Side.RIGHT}
+#: What an ego has waited for may be told as over for so many seconds after it moves again.
+CLEARED_S = 2.6
+_CLEARED = {
+    Cause.PEDESTRIAN: Cause.PEDESTRIAN,
+    Cause.CYCLIST: Cause.CYCLIST,
+    Cause.CROSS_TRAFFIC: Cause.CROSS_TRAFFIC,
+    Cause.ONCOMING_TRAFFIC: Cause.ONCOMING_TRAFFIC,
+    Cause.STOPPED_VEHICLE: Cause.LEAD_VEHICLE,
+    Cause.LEAD_BRAKING: Cause.LEAD_VEHICLE,
+    Cause.LEAD_VEHICLE: Cause.LEAD_VEHICLE,
+}
+_LIGHTS = {
+    Cause.RED_LIGHT: (SignalColor.RED,),
+    Cause.YELLOW_LIGHT: (SignalColor.YELLOW,),
+    Cause.GREEN_LIGHT: (SignalColor.GREEN, SignalColor.GREEN_YIELD),
+}
+_LIGHT_SEEN_M = 80.0
+_LIGHT_NEAR_M = 30.0
+_CLEAR_ROAD_M = 12.0
+_PARKED_NEAR_M = 5.0
+
+
+def reason_why(
+    motion: EgoMotion, facts: FrameFacts, route: Route, city: CityMap, before: Sequence[Decision]
+) -> Reasoning:
+    """The statement for one key frame.
+
+    Args:
+        motion: what the ego does. facts: of the key frame, whose plan may hold a decision.
+        route, city: of the scene.
+        before: decisions of the key frames of the last `CLEARED_S` seconds, the latest first.
+    """
+    decision = facts.frame.plan.decision if facts.frame.plan is not None else None
+    lateral = _lateral_reason(motion, facts, decision)
+    speed = _speed_reason(motion, facts, route, city, decision, before)
+    if lateral is not None and (speed.cause in (Cause.FREE_ROAD, None) or motion.speed is Maneuver.KEEP_SPEED):
+        return Reasoning(None, lateral)
+    if motion.lateral in _TURNS and motion.speed is Maneuver.KEEP_SPEED and speed.cause in (Cause.FREE_ROAD, None):
+        return Reasoning(Reason(Cause.FREE_ROAD, Action.TURN, side=_TURNS[motion.lateral]))
+    return Reasoning(speed, lateral)
+
+
+def _speed_reason(
+    motion: EgoMotion,
+    facts: FrameFacts,
+    route: Route,
+    city: CityMap,
+    decision: Decision | None,
+    before: Sequence[Decision],
+) -> Reason:
+    if decision is None:
+        return _from_the_scene(motion, facts, route)
+    cause = decision.cause
+    if cause in _LIGHTS:
+        return _light_reason(motion, facts, city, decision)
+    if cause is Cause.FREE_ROAD:
+        return _free_reason(motion, facts, route, before)
+    if cause is Cause.SPEED_LIMIT:
+        return _limit_reason(motion, facts, route, before)
+    if cause is Cause.CURVE:
+        return _curve_reason(motion, facts, route)
+    if cause is Cause.ROUTE_END:
+        slower = motion.speed in (Maneuver.STOP, Maneuver.WAIT, Maneuver.DECELERATE)
+        return Reason(cause) if slower else _free_reason(motion, facts, route, before)
+    if motion.speed in _FASTER:
+        return _moving_off(facts, decision) or _free_reason(motion, facts, route, before)
+    return actor_reason(facts, cause, facts.row(decision.actor_id))
+
+
+def actor_reason(facts: FrameFacts, cause: Cause, row: int) -> Reason:
+    """A cause that is somebody else: who, where, doing what. Untold when no camera sees it."""
+    if cause is Cause.WORKS:
+        if row < 0:
+            return UNTOLD
+        cone = facts.kinds[row] in (ActorKind.CONE, ActorKind.BARRIER)
+        return Reason(cause, object=named_object(facts, row) if cone else None)
+    if row < 0:
+        return UNTOLD
+    named = named_object(facts, row)
+    motion, place, side = facts.motions[row], facts.places[row], side_of(facts, row)
+    across = motion in (Motion.TO_LEFT, Motion.TO_RIGHT)
+    action, said = Action.PRESENT, Side.NONE
+    if cause is Cause.PEDESTRIAN:
+        action, said = _pedestrian_action(facts, row, across, place, side)
+    elif cause is Cause.CYCLIST:
+        action = Action.CROSSING if across else Action.AHEAD
+        said = coming_from(facts, row) if across else side
+    elif cause is Cause.LEAD_VEHICLE:
+        action = Action.AHEAD
+        if motion is Motion.STOPPED:
+            cause = Cause.STOPPED_VEHICLE
+        elif motion is Motion.PARKED:
+            cause, action = Cause.STOPPED_VEHICLE, Action.PARKED
+    elif cause is Cause.STOPPED_VEHICLE:
+        action = Action.PARKED if motion is Motion.PARKED else Action.AHEAD
+        if motion not in (Motion.PARKED, Motion.STOPPED):
+            cause = Cause.LEAD_VEHICLE
+    elif cause is Cause.LEAD_BRAKING and motion is Motion.STOPPED:
+        cause, action = Cause.STOPPED_VEHICLE, Action.AHEAD
+    elif cause in (Cause.CUT_IN, Cause.MERGING_TRAFFIC):
+        said = side
+    elif cause is Cause.CROSS_TRAFFIC:
+        said = coming_from(facts, row)
+    return Reason(cause, action, named, said)
+
+
+def _pedestrian_action(
+    facts: FrameFacts, row: int, across: bool, place: Place, side: Side
+) -> tuple[Action, Side]:
+    between_cars = place is not Place.CROSSING and _parked_beside(facts, row)
+    if facts.motions[row] in (Motion.STANDING, Motion.SITTING):
+        on_road = place in (Place.EGO_LANE, Place.LEFT_LANE, Place.RIGHT_LANE)
+        return (Action.ON_ROAD if on_road else Action.WAITING), side
+    if place is Place.CROSSING:
+        return Action.ON_CROSSING, side
+    if across and between_cars:
+        return Action.STEPPING_OUT, side
+    if across:
+        return Action.CROSSING, coming_from(facts, row)
+    if place is Place.PAVEMENT:
+        return Action.WAITING, side
+    return Action.ON_ROAD, side
+
+
+def _parked_beside(facts: FrameFacts, row: int) -> bool:
+    """Whether somebody comes from a row of parked cars: one is near, and not beyond the middle of the ego's way."""
+    parked = np.array([motion is Motion.PARKED for motion in facts.motions], dtype=bool)
+    delta = np.abs(facts.offsets - facts.offsets[row])
+    same_side = np.sign(facts.route.lateral) == np.sign(facts.route.lateral[row])
+    return bool((parked & same_side & (delta[:, 0] < _PARKED_NEAR_M) & (delta[:, 1] < 3.0)).any())
+
+
+def _light_reason(motion: EgoMotion, facts: FrameFacts, city: CityMap, decision: Decision) -> Reason:
+    cause, signal = decision.cause, decision.signal
+    state = facts.frame.state
+    if not 0 <= signal < len(city.signals):
+        return UNTOLD
+    ego = state.ego
+    delta = np.asarray(city.signals[signal].head[:2]) - ego.center
+    distance = float(np.hypot(*delta))
+    ahead = float(delta @ np.array([np.cos(ego.heading), np.sin(ego.heading)]))
+    if distance > _LIGHT_SEEN_M or (ahead < 0 and distance > _LIGHT_NEAR_M):
+        return UNTOLD
+    shown = SignalColor(int(state.signals[signal]))
+    if shown not in _LIGHTS[cause]:
+        told = next((c for c, colors in _LIGHTS.items() if shown in colors), None)
+        if told is None:
+            return UNTOLD
+        cause = told
+    goes = motion.speed in (*_FASTER, Maneuver.KEEP_SPEED)
+    if (cause is Cause.GREEN_LIGHT) != goes:
+        # Rolling on towards a red light at a steady speed is not because it is red, nor braking because it is green.
+        return UNTOLD
+    return Reason(cause)
+
+
+def _free_reason(motion: EgoMotion, facts: FrameFacts, route: Route, before: Sequence[Decision]) -> Reason:
+    if motion.speed in _FASTER:
+        for past in before:
+            if past.cause in (Cause.RED_LIGHT, Cause.YELLOW_LIGHT):
+                signals = facts.frame.state.signals
+                shown = int(signals[past.signal]) if 0 <= past.signal < len(signals) else SignalColor.OFF
+                if shown in (SignalColor.GREEN, SignalColor.GREEN_YIELD):
+                    return Reason(Cause.GREEN_LIGHT)
+            elif past.cause in (Cause.PEDESTRIAN, Cause.CYCLIST, Cause.CROSS_TRAFFIC, Cause.ONCOMING_TRAFFIC):
+                return Reason(past.cause, Action.CLEARED)
+            elif past.cause in _CLEARED:
+                return _moving_off(facts, past) or Reason(_CLEARED[past.cause], Action.CLEARED)
+        return Reason(Cause.FREE_ROAD) if _road_is_clear(facts) else _moving_off_ahead(facts)
+    if motion.speed is Maneuver.KEEP_SPEED:
+        row = leading(facts, _CLEAR_ROAD_M + facts.frame.state.ego.speed)
+        return actor_reason(facts, Cause.LEAD_VEHICLE, row) if row >= 0 else Reason(Cause.FREE_ROAD)
+    return _from_the_scene(motion, facts, route)
+
+
+def _limit_reason(motion: EgoMotion, facts: FrameFacts, route: Route, before: Sequence[Decision]) -> Reason:
+    s, speed = facts.frame.route_s, facts.frame.state.ego.speed
+    here, later = (float(np.interp(at, route.s, route.speed_limits)) for at in (s, s + max(motion.path_length, 5.0)))
+    if motion.speed is Maneuver.KEEP_SPEED:
+        return Reason(Cause.SPEED_LIMIT, Action.REACHED) if speed > 0.8 * here else Reason(Cause.FREE_ROAD)
+    if motion.speed is Maneuver.DECELERATE:
+        lower = later < here - 0.5 or speed > here + 0.3
+        return Reason(Cause.SPEED_LIMIT, Action.LOWER) if lower else _from_the_scene(motion, facts, route)
+    if motion.speed is Maneuver.ACCELERATE and not before:
+        return Reason(Cause.SPEED_LIMIT, Action.BELOW)
+    return _free_reason(motion, facts, route, before)
+
+
+def _curve_reason(motion: EgoMotion, facts: FrameFacts, route: Route) -> Reason:
+    if motion.speed in _FASTER:
+        return _free_reason(motion, facts, route, ())
+    if motion.lateral in _TURNS:
+        return Reason(Cause.CURVE, Action.TURN, side=_TURNS[motion.lateral])
+    s = facts.frame.route_s
+    reach = max(25.0, 4.0 * facts.frame.state.ego.speed)
+    for start, end, command in route.turns:
+        if s < end and start < s + reach:
+            return Reason(Cause.CURVE, Action.TURN, side=Side[command.name])
+    side, _ = bend_ahead(route, s, reach)
+    return Reason(Cause.CURVE, Action.BEND, side=side) if side is not Side.NONE else UNTOLD
+
+
+def _moving_off(facts: FrameFacts, decision: Decision) -> Reason | None:
+    """The vehicle that the ego waited for or follows is moving ahead of it."""
+    row = facts.row(decision.actor_id)
+    if decision.cause not in (Cause.LEAD_VEHICLE, Cause.STOPPED_VEHICLE, Cause.LEAD_BRAKING, Cause.BUS_AT_STOP):
+        return None
+    if row < 0 or facts.speeds[row] < 1.0 or facts.route.ahead[row] < 0:
+        return None
+    return Reason(Cause.LEAD_VEHICLE, Action.MOVING_OFF, named_object(facts, row))
+
+
+def _moving_off_ahead(facts: FrameFacts) -> Reason:
+    row = leading(facts, 30.0)
+    if row >= 0 and facts.speeds[row] > 1.0:
+        return Reason(Cause.LEAD_VEHICLE, Action.MOVING_OFF, named_object(facts, row))
+    return UNTOLD
+
+
+def _road_is_clear(facts: FrameFacts) -> bool:
+    return leading(facts, _CLEAR_ROAD_M + facts.frame.state.ego.speed) < 0
+
+
+def _from_the_scene(motion: EgoMotion, facts: FrameFacts, route: Route) -> Reason:
+    """A reason where the planner told none: the vehicle ahead or the bend, if they explain the motion."""
+    row = leading(facts, _CLEAR_ROAD_M + 1.5 * facts.frame.state.ego.speed)
+    if motion.speed in _FASTER:
+        return Reason(Cause.FREE_ROAD) if row < 0 else _moving_off_ahead(facts)
+    if motion.speed is Maneuver.KEEP_SPEED:
+        return Reason(Cause.FREE_ROAD) if row < 0 else actor_reason(facts, Cause.LEAD_VEHICLE, row)
+    ego = facts.frame.state.ego
+    if row >= 0 and (facts.speeds[row] < ego.speed or facts.flags[row] & ActorFlag.BRAKE):
+        braking = bool(facts.flags[row] & ActorFlag.BRAKE)
+        return actor_reason(facts, Cause.LEAD_BRAKING if braking else Cause.LEAD_VEHICLE, row)
+    if motion.speed is Maneuver.DECELERATE:
+        if motion.lateral in _TURNS:
+            return Reason(Cause.CURVE, Action.TURN, side=_TURNS[motion.lateral])
+        side, curvature = bend_ahead(route, facts.frame.route_s)
+        if side is not Side.NONE and abs(curvature) > 0.02:
+            return Reason(Cause.CURVE, Action.BEND, side=side)
+    return UNTOLD
+
+
+def _lateral_reason(motion: EgoMotion, facts: FrameFacts, decision: Decision | None) -> Reason | None:
+    if motion.lateral not in _SIDEWAYS or decision is None:
+        return None
+    cause = decision.lateral_cause
+    row = facts.row(decision.lateral_actor_id)
+    if cause is Cause.FREE_ROAD:
+        changes = motion.lateral in (LateralManeuver.CHANGE_LEFT, LateralManeuver.CHANGE_RIGHT)
+        return Reason(Cause.FREE_ROAD) if changes else UNTOLD
+    if row < 0:
+        return UNTOLD
+    side, named = side_of(facts, row), named_object(facts, row)
+    if cause is Cause.WORKS:
+        return Reason(cause, Action.PASS, side=side)
+    if cause in (Cause.LEAD_VEHICLE, Cause.LEAD_BRAKING) and facts.speeds[row] >= 0.5:
+        return Reason(Cause.LEAD_VEHICLE, Action.PASS, named)
+    if cause in (Cause.LEAD_VEHICLE, Cause.LEAD_BRAKING, Cause.STOPPED_VEHICLE, Cause.OBSTACLE):
+        if facts.motions[row] is Motion.PARKED:
+            return Reason(Cause.STOPPED_VEHICLE, Action.PARKED, named, side)
+        if facts.kinds[row].is_vehicle:
+            return Reason(Cause.STOPPED_VEHICLE, Action.PASS, named, side)
+        return Reason(Cause.OBSTACLE, Action.PASS, named, side)
+    if cause in (Cause.BUS_AT_STOP, Cause.CYCLIST, Cause.PEDESTRIAN):
+        return Reason(cause, Action.PASS, named, side)
+    return UNTOLD
+
+

@@ -1,0 +1,215 @@
+"""Where everybody will be: a privileged forecast that follows lanes, lights and the right of way."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aln_p3_core.geometry import FloatArray
+from aln_p3_core.world.actors import ActorFlag, ActorKind, Actors
+from aln_p3_core.world.assets.catalogue import kinds_of, sizes_of
+from aln_p3_core.world.city.city_map import CityMap, Turn
+from aln_p3_core.world.planners.lane_graph import Chain, LaneMatch, lane_graph
+from aln_p3_core.world.state import SignalColor
+
+#: Seconds between two steps of a forecast, and how many follow the present.
+FORECAST_STEP_S = 0.25
+FORECAST_STEPS = 20
+TIMES_S: FloatArray = FORECAST_STEP_S * np.arange(FORECAST_STEPS + 1)
+#: Slower than this an actor stands, m/s.
+STANDING_SPEED = 0.15
+#: m/s^2 at which others are trusted to stop where they have to.
+_TRUSTED_BRAKING = 3.5
+#: A vehicle that moves faster across its lane than this, m/s, is changing it.
+CHANGING_SPEED = 0.3
+_STARTING_ACCELERATION = 2.0
+_LANE_WIDTH_M = 3.4
+#: Seconds for which a person is believed to keep walking as now.
+_PEDESTRIAN_BELIEF_S = 3.5
+
+
+@dataclass(frozen=True, eq=False)
+class Forecasts:
+    """What may happen. H = hypotheses (one or more an actor), T = `FORECAST_STEPS` + 1.
+
+    Attributes:
+        actor: [H] row of the actor in the actors that were forecast.
+        positions: [H, T, 2] middles of the footprints, m. headings: [H, T] rad.
+        speeds: [H, T] m/s.
+        sizes: [H, 2] length and width, m.
+        moving: [H] whether it moves at all.
+        yields: [H] whether the actor has to give way to the ego, or is held by a light.
+    """
+
+    actor: NDArray[np.int64]
+    positions: FloatArray
+    headings: FloatArray
+    speeds: FloatArray
+    sizes: FloatArray
+    moving: NDArray[np.bool_]
+    yields: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.actor)
+
+
+@dataclass(frozen=True, eq=False)
+class Situation:
+    """What the forecast has to know beside the actors.
+
+    Attributes:
+        city: the roads. signals: [S] colours now.
+        ego_connectors: connectors that the ego is going to drive over, in order.
+        standing_s: seconds that an actor has been standing, by id.
+        ego_has_waited: the ego has waited so long that standing traffic is not expected to start any more.
+    """
+
+    city: CityMap
+    signals: NDArray[np.int64]
+    ego_connectors: Collection[int]
+    standing_s: Mapping[str, float]
+    ego_has_waited: bool = False
+
+
+def forecast(actors: Actors, match: LaneMatch, situation: Situation) -> Forecasts:
+    """Hypotheses for all actors (those near the ego): at least one each, in the order of the rows."""
+    rows: list[int] = []
+    tracks: list[tuple[FloatArray, FloatArray, FloatArray]] = []
+    yields: list[bool] = []
+    kinds, speeds = kinds_of(actors), actors.speeds
+    straight = _straight_on(actors, speeds)
+    for row, kind in enumerate(kinds):
+        ways: list[tuple[tuple[FloatArray, FloatArray, FloatArray], bool]] = []
+        parked = bool(actors.flags[row] & ActorFlag.PARKED)
+        if kind.is_vehicle and not parked and match.lane[row] >= 0:
+            ways = _along_lanes(actors, row, float(speeds[row]), match, situation, float(sizes_of(actors)[row, 0]))
+        if not ways:
+            ways = [(tuple(part[row] for part in straight), False)]  # type: ignore[list-item]
+        for track, gives_way in ways:
+            rows.append(row)
+            tracks.append(track)
+            yields.append(gives_way)
+    steps = len(TIMES_S)
+    actor = np.asarray(rows, np.int64)
+    every = [np.stack([t[part] for t in tracks]) if tracks else None for part in range(3)]
+    positions = np.zeros((0, steps, 2)) if every[0] is None else every[0]
+    headings = np.zeros((0, steps)) if every[1] is None else every[1]
+    ahead = np.zeros((0, steps)) if every[2] is None else every[2]
+    return Forecasts(
+        actor, positions, headings, ahead, sizes_of(actors)[actor, :2],
+        ahead.max(axis=1, initial=0.0) > STANDING_SPEED, np.asarray(yields, bool),
+    )  # fmt: skip
+
+
+def _straight_on(actors: Actors, speeds: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Everybody on at their present velocity; people for as long as that can be believed."""
+    times = np.broadcast_to(TIMES_S, (len(actors), len(TIMES_S)))
+    people = np.array([kind is ActorKind.PEDESTRIAN for kind in kinds_of(actors)], bool)
+    times = np.where(people[:, None], np.minimum(times, _PEDESTRIAN_BELIEF_S), times)
+    still = speeds < STANDING_SPEED
+    velocity = np.where(still[:, None], 0.0, actors.velocities)
+    positions = actors.positions[:, None, :2] + velocity[:, None] * times[..., None]
+    headings = np.broadcast_to(actors.headings[:, None], times.shape)
+    return positions, headings, np.broadcast_to(np.where(still, 0.0, speeds)[:, None], times.shape)
+
+
+def _along_lanes(
+    actors: Actors, row: int, speed: float, match: LaneMatch, situation: Situation, length: float
+) -> list[tuple[tuple[FloatArray, FloatArray, FloatArray], bool]]:
+    graph = lane_graph(situation.city)
+    lane = int(match.lane[row])
+    chains = _likely(graph.chains(lane), int(actors.flags[row]), speed)
+    across = float(
+        actors.velocities[row] @ [-np.sin(match.heading[row]), np.cos(match.heading[row])] if speed > 1.0 else 0.0
+    )
+    lateral = _lateral(float(match.lateral[row]), across)
+    s0 = float(match.s[row])
+    ways = []
+    for chain in chains:
+        stop, gives_way = _hold(chain, s0 + 0.5 * length, speed, situation)
+        motions = [_motion(speed, float(actors.accelerations[row]))]
+        if stop is None and _may_start(chain, s0, speed, situation, actors.ids[row]):
+            motions.append(_starting(speed, situation.city.lanes[lane].speed_limit))
+        for travelled, ahead in motions:
+            moved, fast = travelled, ahead
+            if stop is not None:
+                room = max(stop - s0 - 0.5 * length, 0.0)
+                fast = np.where(moved < room - 1e-6, fast, 0.0)
+                moved = np.minimum(moved, room)
+            positions, headings = chain.at(s0 + moved, lateral)
+            ways.append(((positions, headings, fast), gives_way))
+    return ways
+
+
+def _likely(chains: tuple[Chain, ...], flags: int, speed: float) -> tuple[Chain, ...]:
+    """The ways that fit the indicators; all of them when none does."""
+    if len(chains) == 1:
+        return chains
+    if flags & ActorFlag.LEFT:
+        wanted: tuple[Turn, ...] = (Turn.LEFT, Turn.U_TURN)
+    elif flags & ActorFlag.RIGHT:
+        wanted = (Turn.RIGHT,)
+    else:
+        wanted = (Turn.STRAIGHT,)
+    return tuple(chain for chain in chains if chain.turn in wanted) or chains
+
+
+def _lateral(lateral: float, across: float) -> FloatArray:
+    """[T] m left of the lane's middle: on to the next lane's middle while changing, else as it is."""
+    if abs(across) < CHANGING_SPEED:
+        return np.full(len(TIMES_S), lateral)
+    goal = np.copysign(_LANE_WIDTH_M, across) if lateral * across > 0 and abs(lateral) > 0.4 else 0.0
+    moved = lateral + across * TIMES_S
+    return np.minimum(moved, max(goal, lateral)) if across > 0 else np.maximum(moved, min(goal, lateral))
+
+
+def _motion(speed: float, acceleration: float) -> tuple[FloatArray, FloatArray]:
+    """[T] distances and speeds: braking goes on for two seconds, a start for one."""
+    if speed < STANDING_SPEED and acceleration < 0.3:
+        return np.zeros(len(TIMES_S)), np.zeros(len(TIMES_S))
+    acceleration = float(np.clip(acceleration, -6.0, 2.5))
+    lasting = np.minimum(TIMES_S, 2.0 if acceleration < -0.5 else 1.0)
+    speeds = np.maximum(speed + acceleration * lasting, 0.0)
+    return _travelled(speeds), speeds
+
+
+def _starting(speed: float, limit: float) -> tuple[FloatArray, FloatArray]:
+    speeds = np.minimum(speed + _STARTING_ACCELERATION * TIMES_S, max(limit, speed))
+    return _travelled(speeds), speeds
+
+
+def _travelled(speeds: FloatArray) -> FloatArray:
+    return np.concatenate([[0.0], np.cumsum(0.5 * (speeds[1:] + speeds[:-1]) * FORECAST_STEP_S)])
+
+
+def _hold(chain: Chain, front_s: float, speed: float, situation: Situation) -> tuple[float | None, bool]:
+    """Where the front has to stop on a chain (a light, or the ego's right of way), when it still can."""
+    lanes = situation.city.lanes
+    for lane, start in zip(chain.lanes, chain.starts, strict=True):
+        room = start - front_s
+        if room > 60.0:
+            break
+        connector = lanes[lane]
+        if not connector.is_connector or room < -1.0:
+            continue
+        color = situation.signals[connector.signal] if 0 <= connector.signal < len(situation.signals) else None
+        held = color in (SignalColor.RED, SignalColor.YELLOW)
+        gives_way = not held and any(c in connector.yields_to for c in situation.ego_connectors)
+        if (held or gives_way) and speed**2 / (2 * _TRUSTED_BRAKING) <= max(room, 0.0) + 0.5:
+            return start, True
+    return None, False
+
+
+def _may_start(chain: Chain, s0: float, speed: float, situation: Situation, name: str) -> bool:
+    """A slow vehicle before (or in) a junction, to which the ego must give way, may set off at any time."""
+    if speed > 5.0 or situation.standing_s.get(name, 0.0) > (1.5 if situation.ego_has_waited else 8.0):
+        return False
+    lanes = situation.city.lanes
+    over = {c for mine in situation.ego_connectors for c in lanes[mine].yields_to}
+    return any(
+        lane in over and start - s0 < 15.0 and start + lanes[lane].length > s0
+        for lane, start in zip(chain.lanes, chain.starts, strict=True)
+    )
