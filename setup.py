@@ -56,7 +56,13 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=("aln_p3_core", "aln_p3_core.*", "aln_p3_ros", "aln_p3_ros.*")),
-    package_data={"aln_p3_core": ["py.typed", "**/*.yaml", "**/*.json", "**/*.npz", "**/*.net.xml.gz", "**/*.glsl"], "aln_p3_ros": ["py.typed", "**/*.yaml"]},
+    package_data={
+        "aln_p3_core": [
+            *("py.typed", "**/*.yaml", "**/*.json", "**/*.npz", "**/*.net.xml.gz"),
+            *("**/shaders/*", "**/meshes/*.md"),
+        ],
+        "aln_p3_ros": ["py.typed", "**/*.yaml"],
+    },
     install_requires=[
         "click>=8",
         "numpy>=1.26,<2",
