@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 
 from setup_progress import Progress, SetupError
-from setup_system import Python, can_install, find_python, install_packages, missing_graphics, missing_packages
+from setup_system import GRAPHICS_PACKAGES, Python, can_install, find_python, install_packages, missing_packages
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 VENV = REPOSITORY / ".venv"
@@ -243,18 +243,30 @@ class Setup:
 
     def graphics(self) -> None:
         """System libraries that render the embedded world: installed where that can be done, else named."""
-        packages = missing_graphics()
-        if packages and can_install():
-            self.progress.begin(f"system packages for the world's cameras ({' '.join(packages)})")
+        key = " ".join(GRAPHICS_PACKAGES)
+        if self.is_fresh("graphics", key):
+            return
+        self.progress.begin("cameras of the embedded world")
+        problem = self._rendering_problem()
+        if problem and can_install():
             try:
-                install_packages(packages, self.progress, self.environment, REPOSITORY)
-                self.progress.end()
+                install_packages(list(GRAPHICS_PACKAGES), self.progress, self.environment, REPOSITORY)
             except SetupError as error:
-                self.progress.end(f"failed: {error}; {error.advice}")
-            packages = missing_graphics()
-        if packages:
-            self.progress.say("The embedded world cannot render its cameras yet. As root, run:")
-            self.progress.say(f"apt-get install -y --no-install-recommends {' '.join(packages)}")
+                self.progress.say(f"{error}; {error.advice}")
+            problem = self._rendering_problem()
+        if not problem:
+            self.stamp("graphics", key)
+            return
+        # Everything but the cameras works without them.
+        self.progress.end(f"cannot render yet: {problem}")
+
+    def _rendering_problem(self) -> str:
+        """What the environment says that keeps it from rendering; empty when it can."""
+        code = "from aln_p3_core.world.render.available import rendering_problem; print(rendering_problem() or '')"
+        run = subprocess.run(
+            [str(self.python), "-c", code], env=self.environment, capture_output=True, text=True, cwd=VENV
+        )
+        return run.stdout.strip() if run.returncode == 0 else (run.stderr.strip().splitlines() or ["unknown"])[-1]
 
 
 def main() -> int:

@@ -5,7 +5,6 @@ Runs under whatever Python starts the set-up (3.8 or newer), so it uses the stan
 
 from __future__ import annotations
 
-import ctypes.util
 import os
 import shutil
 import subprocess
@@ -20,14 +19,8 @@ from setup_progress import Progress, SetupError
 PYTHON_VERSIONS = ("3.12", "3.11")
 #: Program -> Debian package.
 PROGRAMS = {"cmake": "cmake", "ninja": "ninja-build", "g++": "g++"}
-#: Library -> Debian package: OpenGL without a screen, for the cameras of the embedded world.
-GRAPHICS_LIBRARIES = {
-    "EGL": "libegl1",
-    "GL": "libgl1",
-    "X11": "libx11-6",
-    "Xext": "libxext6",
-    "Xrender": "libxrender1",
-}
+#: Debian packages that the cameras of the embedded world need: OpenGL without a screen, Mesa's software included.
+GRAPHICS_PACKAGES = ("libegl1", "libgl1", "libgl1-mesa-dri", "libx11-6", "libxext6", "libxrender1")
 
 _PROBE = (
     "import importlib.util as u, pathlib, sys, sysconfig;"
@@ -102,13 +95,6 @@ def missing_packages(python: Python | None) -> list[str]:
     if not python.has_venv:
         packages.append(f"python{python.version}-venv")
     return packages
-
-
-def missing_graphics() -> list[str]:
-    """Debian packages that the world's cameras need and that are not there. Without them everything else works."""
-    missing = [package for name, package in GRAPHICS_LIBRARIES.items() if ctypes.util.find_library(name) is None]
-    # Mesa's drivers are no library that can be looked up; libgl1 and libegl1 need them or a vendor's own.
-    return [*missing, "libgl1-mesa-dri"] if missing else []
 
 
 def can_install() -> bool:

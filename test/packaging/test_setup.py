@@ -62,17 +62,31 @@ def test_without_root_the_exact_line_is_given(tmp_path: Path, monkeypatch: pytes
 def test_graphics_are_named_where_they_cannot_be_installed(
     setup_program: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(
-        setup_system.ctypes.util, "find_library", lambda name: None if name == "EGL" else f"lib{name}.so"
-    )
-    assert setup_system.missing_graphics() == ["libegl1", "libgl1-mesa-dri"]
+    problem = "no headless OpenGL: apt-get install libegl1"
+    monkeypatch.setattr(setup_program.Setup, "_rendering_problem", lambda self: problem)
     monkeypatch.setattr(setup_program, "can_install", lambda: False)
     setup_program.Setup().graphics()
-    assert "apt-get install -y --no-install-recommends libegl1 libgl1-mesa-dri" in capsys.readouterr().out
-    monkeypatch.setattr(setup_system.ctypes.util, "find_library", lambda name: f"lib{name}.so")
-    assert setup_system.missing_graphics() == []
+    assert problem in capsys.readouterr().out
+
+
+def test_graphics_are_installed_once(
+    setup_program: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed: list[str] = []
+    monkeypatch.setattr(setup_program.Setup, "_rendering_problem", lambda self: "" if installed else "no EGL")
+    monkeypatch.setattr(setup_program, "can_install", lambda: True)
+    monkeypatch.setattr(setup_program, "install_packages", lambda packages, *_: installed.extend(packages))
+    setup_program.Setup().graphics()
+    assert installed == list(setup_system.GRAPHICS_PACKAGES)
+    capsys.readouterr()
     setup_program.Setup().graphics()
     assert capsys.readouterr().out == ""
+
+
+def test_graphics_packages_are_those_that_the_world_names() -> None:
+    from aln_p3_core.world.render.available import SYSTEM_PACKAGES
+
+    assert set(setup_system.GRAPHICS_PACKAGES) == set(SYSTEM_PACKAGES)
 
 
 def test_failed_command_shows_the_end_of_its_output_and_the_advice(tmp_path: Path) -> None:
