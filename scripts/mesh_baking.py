@@ -75,7 +75,7 @@ def read_obj(path: Path) -> tuple[Soup, dict[str, NDArray[np.uint8]]]:
             for k in range(1, len(polygon) - 1):
                 triangle = (polygon[0], polygon[k], polygon[k + 1])
                 corners.append([places[p] for p, _ in triangle])
-                uv.append([coordinates[t] if t is not None else (np.nan, np.nan) for _, t in triangle])
+                uv.append([coordinates[t] if t in range(len(coordinates)) else (np.nan, np.nan) for _, t in triangle])
                 materials.append(material)
     names = np.array(materials)
     grey = np.array([colors.get(name, (0.8, 0.8, 0.8)) for name in materials])

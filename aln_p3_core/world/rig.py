@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from aln_p3_core.frame import NUSCENES_CAMERAS, CameraCalibration
-from aln_p3_core.geometry import make_transform
+from aln_p3_core.geometry import FloatArray, make_transform, matrix_to_quaternion
 
 # name: heading of the optical axis (degrees, counter-clockwise), place in the ego frame (m), field of view (degrees)
 _CAMERAS = {
@@ -39,9 +39,25 @@ def world_rig(width: int = 400, height: int = 225) -> dict[str, CameraCalibratio
     for name in NUSCENES_CAMERAS:
         degrees, place, field_of_view = _CAMERAS[name]
         focal = width / 2 / np.tan(np.radians(field_of_view) / 2)
-        cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-        # Columns: camera x (right), y (down), z (optical axis) in the ego frame.
-        rotation = np.array([[sin, 0.0, cos], [-cos, 0.0, sin], [0.0, -1.0, 0.0]])
         intrinsic = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
-        calibrations[name] = CameraCalibration(intrinsic, make_transform(rotation, place), width, height)
+        calibrations[name] = CameraCalibration(intrinsic, _mounting(degrees, place), width, height)
     return calibrations
+
+
+def _mounting(degrees: float, place: tuple[float, float, float]) -> FloatArray:
+    """4x4, camera frame to ego frame, of a level camera that looks into a direction.
+
+    Data sets and ROS messages carry quaternions. The matrix is one that comes back from its quaternion to the last
+    bit (the direction is turned by billionths of a degree until it does), so that all of them speak of one camera.
+    """
+    for nudge in range(100):
+        angle = np.radians(degrees + nudge * 1e-9)
+        cos, sin = np.cos(angle), np.sin(angle)
+        # Columns: camera x (right), y (down), z (optical axis) in the ego frame.
+        mounting = make_transform([[sin, 0.0, cos], [-cos, 0.0, sin], [0.0, -1.0, 0.0]], place)
+        for _ in range(10):
+            again = make_transform(matrix_to_quaternion(mounting), place)
+            if np.array_equal(again, mounting):
+                return mounting
+            mounting = again
+    return mounting

@@ -84,6 +84,11 @@ class Simulation:
         return self._steps * STEP_S
 
     @property
+    def next_time_s(self) -> float:
+        """When the next physics step ends, seconds since the episode began."""
+        return (self._steps + 1) * STEP_S
+
+    @property
     def finished(self) -> bool:
         """The ego is at the end of its route, or the recording is over."""
         over = self.stage.duration_s is not None and self.time_s >= self.stage.duration_s - 1e-9

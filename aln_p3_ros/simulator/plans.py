@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import numpy as np
 from aln_p3.msg import PlannedTrajectory
@@ -27,11 +28,13 @@ def plan_from_message(message: PlannedTrajectory, stamp_s: float) -> EgoPlan:
         raise InvalidFrameError(
             f"the trajectory is in frame {message.header.frame_id!r}; the simulator tracks {BASE_FRAME} at its stamp"
         )
-    times = np.array([to_ns(point.time_from_start) * 1e-9 for point in message.points])
+    times = np.array([to_ns(point.time_from_start) / 1e9 for point in message.points])
     places = np.array([[p.pose.position.x, p.pose.position.y] for p in message.points]).reshape(-1, 2)
     turns = [(p.pose.orientation.z, p.pose.orientation.w) for p in message.points]
-    if not len(times) or (np.diff(times) <= 0).any() or not np.isfinite(places).all():
-        raise InvalidFrameError("the trajectory has no points, or its times do not rise, or it holds NaN")
+    if not len(times) or times[0] < 0 or (np.diff(times) <= 0).any():
+        raise InvalidFrameError("the trajectory has no points, or its times do not rise from 0 on")
+    if not (np.isfinite(places).all() and np.isfinite(turns).all()):
+        raise InvalidFrameError("the trajectory holds numbers that are not finite")
     headings = np.array([2 * np.arctan2(z, w) for z, w in turns])
     return EgoPlan(stamp_s, times, places, headings)
 
@@ -89,15 +92,30 @@ class PlanInbox:
             self._taken = True
             return self._newest
 
-    def wait_for(self, stamp_ns: int, timeout_s: float) -> PlannedTrajectory | None:
-        """Waits for the plan of an instant; None when none came in time or the inbox was closed."""
+    def wait_for(
+        self, stamp_ns: int, timeout_s: float, fits: Callable[[PlannedTrajectory], bool] = lambda message: True
+    ) -> PlannedTrajectory | None:
+        """Waits for the plan of an instant.
 
-        def there() -> bool:
-            return self._closed or (self._newest is not None and to_ns(self._newest.header.stamp) >= stamp_ns)
+        Args:
+            stamp_ns: of the plan. timeout_s: longest wait, wall clock.
+            fits: what else the plan must be.
+
+        Returns:
+            None when none came in time, one of a later instant came, or the inbox was closed.
+        """
+
+        def it_is() -> bool:
+            message = self._newest
+            return message is not None and to_ns(message.header.stamp) == stamp_ns and fits(message)
+
+        def over() -> bool:
+            passed = self._newest is not None and to_ns(self._newest.header.stamp) > stamp_ns
+            return self._closed or passed or it_is()
 
         with self._changed:
-            self._changed.wait_for(there, timeout_s)
-            if self._newest is None or to_ns(self._newest.header.stamp) != stamp_ns:
+            self._changed.wait_for(over, timeout_s)
+            if not it_is():
                 return None
             self._taken = True
             return self._newest

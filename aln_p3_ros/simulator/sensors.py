@@ -74,9 +74,12 @@ class SensorMessages:
         """/tf, odometry and IMU of an instant."""
         T_odom_base = ego.T_world_ego
         linear, angular = np.array([ego.speed, 0.0, 0.0]), np.array([0.0, 0.0, ego.yaw_rate])
+        odometry = messages.odometry(stamp_ns, ODOM_FRAME, BASE_FRAME, T_odom_base, linear, angular)
+        # Not by way of the matrix: who reads the message then has the simulation's own pose, to the last bit.
+        odometry.pose.pose.orientation = _orientation(ego)
         return [
             _message("tf", messages.transforms([(stamp_ns, ODOM_FRAME, BASE_FRAME, T_odom_base)])),
-            _message("odometry", messages.odometry(stamp_ns, ODOM_FRAME, BASE_FRAME, T_odom_base, linear, angular)),
+            _message("odometry", odometry),
             _message("imu", _imu(stamp_ns, ego)),
         ]
 
@@ -155,13 +158,19 @@ def _upright(place: FloatArray, heading: float) -> FloatArray:
     return make_transform([np.cos(heading / 2), 0.0, 0.0, np.sin(heading / 2)], place)
 
 
+def _orientation(ego: EgoState) -> Any:
+    """geometry_msgs/Quaternion of the ego's heading, as `EgoState.T_world_ego` makes it."""
+    half = ego.heading / 2
+    return messages.make("geometry_msgs/Quaternion", x=0.0, y=0.0, z=float(np.sin(half)), w=float(np.cos(half)))
+
+
 def _imu(stamp_ns: int, ego: EgoState) -> Any:
     """sensor_msgs/Imu at base_link: gravity included, as a real one measures it."""
     unknown = np.zeros(9)
     return messages.make(
         "sensor_msgs/Imu",
         header=messages.header(stamp_ns, BASE_FRAME),
-        orientation=messages.quaternion(ego.T_world_ego),
+        orientation=_orientation(ego),
         orientation_covariance=unknown,
         angular_velocity=messages.vector([0.0, 0.0, ego.yaw_rate]),
         angular_velocity_covariance=unknown,

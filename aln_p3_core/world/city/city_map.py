@@ -109,6 +109,8 @@ class CityMap:
         dividers: painted lines. signals: traffic lights.
         crossings: [P, 2] outlines of pedestrian crossings. walkways: [P, 2] outlines of pavements.
         drives_on_left: as in Singapore.
+        parking_lanes: [P, 2] middles of the lanes beside the driving lanes that are for parking only, in driving
+            direction. They are part of `drivable`.
     """
 
     name: str
@@ -120,6 +122,7 @@ class CityMap:
     crossings: tuple[FloatArray, ...] = ()
     walkways: tuple[FloatArray, ...] = ()
     drives_on_left: bool = False
+    parking_lanes: tuple[FloatArray, ...] = ()
 
     @cached_property
     def bounds(self) -> tuple[float, float, float, float]:

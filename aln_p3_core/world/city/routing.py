@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -210,7 +211,7 @@ def _roads(city: CityMap, lanes: Sequence[int]) -> list[list[int]]:
     if not len(lanes):
         raise ConfigError("a route needs at least one lane")
     groups = [[int(lanes[0])]]
-    for before, after in zip(lanes[:-1], lanes[1:], strict=True):
+    for before, after in itertools.pairwise(lanes):
         lane = city.lanes[before]
         if after in (lane.left, lane.right):
             groups[-1].append(int(after))

@@ -86,6 +86,7 @@ def read_sumo_net(file: Path, name: str) -> SumoCity:
         signals=signals,
         crossings=tuple(_crossing_outline(c.shape, c.width, c.outline) for c in crossings),
         walkways=_walkways(net),
+        parking_lanes=_parking_lanes(net),
     )
     return SumoCity(city, signal_links, lane_of, tuple(c.edge for c in crossings), file)
 
@@ -254,6 +255,12 @@ def _walkways(net: SumoXml) -> tuple[FloatArray, ...]:
         elif function == "walkingarea" and len(lane.shape) >= 3:
             walkways += outlines(polygon_of(lane.shape))
     return tuple(walkways)
+
+
+def _parking_lanes(net: SumoXml) -> tuple[FloatArray, ...]:
+    """Lanes that nobody may drive or walk on."""
+    kerbs = [i for i in net.lanes.values() if net.function[i.edge] == "normal" and not (i.drives or i.walks)]
+    return tuple(without_repeats(lane.shape) for lane in kerbs)
 
 
 def _crossing_outline(shape: FloatArray, width: float, outline: FloatArray | None) -> FloatArray:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,7 +15,14 @@ from aln_p3_core.drawing.content import Content, DrawnPlan
 from aln_p3_core.drawing.images import Image
 from aln_p3_core.drawing.mosaic import draw_mosaic
 from aln_p3_core.errors import ImageError
-from aln_p3_core.frame import CameraView, CommandProvenance, DrivingFrame, EgoStatus, RouteCommand
+from aln_p3_core.frame import (
+    NUSCENES_CAMERAS,
+    CameraView,
+    CommandProvenance,
+    DrivingFrame,
+    EgoStatus,
+    RouteCommand,
+)
 from aln_p3_core.geometry import FloatArray, invert_transform, transform_points, virtual_T_ego_model
 from aln_p3_core.world.city.city_map import CityMap
 from aln_p3_core.world.closed_loop.runner import RouteResult
@@ -28,7 +36,8 @@ from aln_p3_core.world.state import WorldState, interpolate_world
 FILM_SUFFIXES = (".gif", ".mp4", ".webm")
 #: An infraction is shown for so long, s.
 _ALARM_S = 1.5
-_CODECS = {".mp4": "mp4v", ".webm": "VP80"}
+#: Tried in this order: VP9, which browsers play, then MPEG-4, which every OpenCV writes.
+_CODECS = {".mp4": ("vp09", "mp4v"), ".webm": ("VP90", "VP80")}
 
 
 class FilmWriter:
@@ -56,10 +65,7 @@ class FilmWriter:
         # Codecs want even sizes.
         image = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
         if self._video is None:
-            codec = cv2.VideoWriter.fourcc(*_CODECS[self._path.suffix.lower()])
-            self._video = cv2.VideoWriter(str(self._temporary), codec, self._fps, image.shape[1::-1])
-            if not self._video.isOpened():
-                raise ImageError(f"this OpenCV cannot write {self._path.suffix} films; use .gif")
+            self._video = self._open_video(image.shape[1], image.shape[0])
         self._video.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
 
     def close(self) -> None:
@@ -72,6 +78,14 @@ class FilmWriter:
             self._video.release()
         if self._pictures or self._video is not None:
             self._temporary.replace(self._path)
+
+    def _open_video(self, width: int, height: int) -> cv2.VideoWriter:
+        for name in _CODECS[self._path.suffix.lower()]:
+            codec = cv2.VideoWriter.fourcc(*name)
+            video = cv2.VideoWriter(str(self._temporary), codec, self._fps, (width, height))
+            if video.isOpened():
+                return video
+        raise ImageError(f"this OpenCV cannot write {self._path.suffix} films; use .gif")
 
     def __enter__(self) -> FilmWriter:
         return self
@@ -95,44 +109,85 @@ class FilmWriter:
             self._pictures.append(picture.quantize(palette=self._pictures[0], dither=PillowImage.Dither.NONE))
 
 
-def bev_pictures(result: RouteResult, city: CityMap, *, size: int = 640, every: int = 1) -> Iterator[Image]:
-    """Pictures of a drive from above, one for every `every`th traced state (10 Hz)."""
-    trace = _trace_of(result)
+@dataclass(frozen=True, eq=False)
+class Reel:
+    """What a film shows of a drive.
+
+    Attributes:
+        trace: what happened. title: who drives what.
+        alarms: (seconds, words) of everything that went wrong. ending: words of the last picture.
+    """
+
+    trace: Trace
+    title: str
+    alarms: tuple[tuple[float, str], ...] = ()
+    ending: str = ""
+
+    @classmethod
+    def of_report(cls, report: Mapping[str, Any], trace: Trace) -> Reel:
+        """Of a drive's report (`RouteResult.to_json`, or the JSON of a campaign's route) and its trace."""
+        episode, measures = report["episode"], report["measures"]
+        parts = (report["planner"], episode.get("scenario", ""), episode.get("city", ""))
+        score = f"driving score {measures['driving_score']:.1f}"
+        return cls(
+            trace=trace,
+            title="  ".join(str(part) for part in parts if part),
+            alarms=tuple((event["time_s"], _alarm_words(event)) for event in measures["infractions"]),
+            ending=f"{measures['status'].replace('_', ' ')}, {score}, route {measures['route_completion']:.0f} %",
+        )
+
+    @classmethod
+    def of_result(cls, result: RouteResult) -> Reel:
+        """Of a drive.
+
+        Raises:
+            ImageError: when it has no trace.
+        """
+        if result.trace is None:
+            raise ImageError("this drive was not traced, so there is nothing to film; drive it with a trace")
+        return cls.of_report(result.to_json(), result.trace)
+
+    def alarm_at(self, time_s: float) -> str:
+        """What has just gone wrong, "" for nothing."""
+        return next((words for begun, words in self.alarms if 0 <= time_s - begun + 1e-6 < _ALARM_S), "")
+
+
+def bev_pictures(drive: RouteResult | Reel, city: CityMap, *, size: int = 560, every: int = 1) -> Iterator[Image]:
+    """Pictures of a drive from above, one for every `every`th traced state (10 Hz), and one for the last."""
+    reel = drive if isinstance(drive, Reel) else Reel.of_result(drive)
+    trace = reel.trace
     driven = np.array([state.ego.xy for state in trace.states])
     bev = WorldBev(city, trace.route, driven, size=size)
-    identity = result.identity
-    title = "  ".join(
-        str(part) for part in (result.planner, identity.get("scenario", ""), identity.get("city", "")) if part
-    )
-    for row in _rows(trace, every):
+    rows = _rows(trace, every)
+    for row in rows:
         state = trace.states[row]
         plan = trace.plan_at(state.time_s)
+        words = decision_text(plan.decision) if plan is not None else ""
         yield bev.draw(
             state,
             plan,
             driven=driven[: row + 1],
-            title=f"{title}  {state.time_s:5.1f} s",
-            lines=_caption(state, plan, result, last=row == len(trace.states) - 1),
-            alarm=_alarm(result, state.time_s),
+            title=f"{reel.title}  {state.time_s:5.1f} s",
+            lines=[f"{3.6 * state.ego.speed:4.0f} km/h   {words}", *([reel.ending] if row == rows[-1] else [])],
+            alarm=reel.alarm_at(state.time_s),
         )
 
 
-def bev_film(result: RouteResult, city: CityMap, path: Path, *, size: int = 640, fps: float = 10.0) -> Path:
+def bev_film(drive: RouteResult | Reel, city: CityMap, path: Path, *, size: int = 560, fps: float = 5.0) -> Path:
     """Writes the film from above (.gif, .mp4 or .webm); `fps` up to 10, at the speed of the drive."""
-    every = max(1, round(10.0 / fps))
-    _write(path, bev_pictures(result, city, size=size, every=every), 10.0 / every)
+    _write(path, bev_pictures(drive, city, size=size, every=_every(fps)), 10.0 / _every(fps))
     return path
 
 
 def camera_film(
-    result: RouteResult,
+    drive: RouteResult | Reel,
     city: CityMap,
     route: Route,
     renderer: SceneRenderer,
     path: Path,
     *,
-    cameras: Sequence[str],
-    width: int = 1200,
+    cameras: Sequence[str] = NUSCENES_CAMERAS,
+    width: int = 960,
     fps: float = 5.0,
 ) -> Path:
     """Writes the film of the six cameras with the plan drawn over them, the view from above beside it.
@@ -140,26 +195,37 @@ def camera_film(
     The pictures are rendered again from the trace: what was driven without cameras can be looked at too.
 
     Args:
-        result: a drive with a trace. city, route: where.
+        drive: a drive with a trace. city, route: where.
         renderer: of the cameras `cameras`, in this city and the drive's weather.
         path: .gif, .mp4 or .webm. width: of the cameras' part, pixels. fps: up to 10.
     """
-    trace = _trace_of(result)
-    every = max(1, round(10.0 / fps))
-
-    def pictures() -> Iterator[Image]:
-        above = bev_pictures(result, city, size=640, every=every)
-        for row, bev in zip(_rows(trace, every), above, strict=True):
-            state, before = trace.states[row], trace.states[max(row - 1, 0)]
-            frame = _frame(renderer, cameras, before, state, route)
-            plan = trace.plan_at(state.time_s)
-            mosaic = draw_mosaic(frame, scene=_content(plan, state), width=width)
-            scale = mosaic.shape[0] / bev.shape[0]
-            side = cv2.resize(bev, (round(bev.shape[1] * scale), mosaic.shape[0]), interpolation=cv2.INTER_AREA)
-            yield cv2.hconcat([mosaic, side])
-
-    _write(path, pictures(), 10.0 / every)
+    _write(path, camera_pictures(drive, city, route, renderer, cameras=cameras, width=width, every=_every(fps)),
+           10.0 / _every(fps))  # fmt: skip
     return path
+
+
+def camera_pictures(
+    drive: RouteResult | Reel,
+    city: CityMap,
+    route: Route,
+    renderer: SceneRenderer,
+    *,
+    cameras: Sequence[str] = NUSCENES_CAMERAS,
+    width: int = 960,
+    every: int = 2,
+) -> Iterator[Image]:
+    """The pictures of `camera_film`, one for every `every`th traced state (10 Hz)."""
+    reel = drive if isinstance(drive, Reel) else Reel.of_result(drive)
+    trace = reel.trace
+    above = bev_pictures(reel, city, size=560, every=every)
+    for row, bev in zip(_rows(trace, every), above, strict=True):
+        state, before = trace.states[row], trace.states[max(row - 1, 0)]
+        frame = _frame(renderer, cameras, before, state, route)
+        plan = trace.plan_at(state.time_s)
+        mosaic = draw_mosaic(frame, scene=_content(plan, state), width=width)
+        scale = mosaic.shape[0] / bev.shape[0]
+        side = cv2.resize(bev, (round(bev.shape[1] * scale), mosaic.shape[0]), interpolation=cv2.INTER_AREA)
+        yield cv2.hconcat([mosaic, side])
 
 
 def _write(path: Path, pictures: Iterable[Image], fps: float) -> None:
@@ -168,34 +234,19 @@ def _write(path: Path, pictures: Iterable[Image], fps: float) -> None:
             film.add(picture)
 
 
-def _rows(trace: Trace, every: int) -> range:
-    return range(0, len(trace.states), every)
+def _every(fps: float) -> int:
+    """States of a trace (10 Hz) from one picture to the next."""
+    return max(1, round(10.0 / fps))
 
 
-def _trace_of(result: RouteResult) -> Trace:
-    if result.trace is None:
-        raise ImageError("this drive was not traced, so there is nothing to film; drive it with a trace")
-    return result.trace
+def _rows(trace: Trace, every: int) -> list[int]:
+    rows = list(range(0, len(trace.states), every))
+    return rows if rows[-1] == len(trace.states) - 1 else [*rows, len(trace.states) - 1]
 
 
-def _caption(state: WorldState, plan: TracedPlan | None, result: RouteResult, *, last: bool) -> list[str]:
-    words = decision_text(plan.decision) if plan is not None else ""
-    lines = [f"{3.6 * state.ego.speed:4.0f} km/h   {words}"]
-    if last:
-        measures = result.measures
-        lines.append(
-            f"{measures.status.value.replace('_', ' ')}   driving score {measures.driving_score:.1f}   "
-            f"route {measures.route_completion:.0f} %"
-        )
-    return lines
-
-
-def _alarm(result: RouteResult, time_s: float) -> str:
-    for event in result.measures.infractions:
-        if 0 <= time_s - event.time_s + 1e-6 < _ALARM_S:
-            fault = f" ({event.fault.value}'s fault)" if event.kind.is_collision else ""
-            return event.kind.value.replace("_", " ") + fault
-    return ""
+def _alarm_words(event: Mapping[str, Any]) -> str:
+    fault = f" ({event['fault']}'s fault)" if event["kind"].startswith("collision") else ""
+    return event["kind"].replace("_", " ") + fault
 
 
 def _frame(

@@ -108,6 +108,7 @@ class Monitor:
         time_limit_s: float,
         blocked_after_s: float = 30.0,
         time_limit_ends_route: bool = False,
+        goal_s: float | None = None,
     ) -> None:
         """Begins with the state at time 0.
 
@@ -117,6 +118,7 @@ class Monitor:
             time_limit_s: a drive that lasts longer is a time-out.
             blocked_after_s: see `ProgressMeasure`.
             time_limit_ends_route: the limit is the end of a recording: reaching it is no failure.
+            goal_s: completion counts up to here along the route, m (where a human driver came to); its end when None.
         """
         self._route = route
         self._time_limit_s = time_limit_s
@@ -129,7 +131,7 @@ class Monitor:
         self.red_lights = RedLightMeasure(city, route)
         self.red_lights.observe(start, route_s)
         self.off_road = OffRoadMeasure(city)
-        self.progress = ProgressMeasure(route, route_s, blocked_after_s)
+        self.progress = ProgressMeasure(route, route_s, blocked_after_s, goal_s)
         self.time_to_collision = TimeToCollisionMeasure()
         self.infractions: list[Infraction] = []
         self.status = Status.DRIVING

@@ -22,9 +22,10 @@ class ProgressMeasure:
     a red or yellow light holds the ego does not count.
     """
 
-    def __init__(self, route: Route, start_s: float, blocked_after_s: float) -> None:
+    def __init__(self, route: Route, start_s: float, blocked_after_s: float, goal_s: float | None = None) -> None:
+        """`start_s`, `goal_s`: from where to where along the route, m; its end when there is no goal."""
         self._start_s = start_s
-        self._length = max(route.length - start_s, 1e-6)
+        self._length = (route.length if goal_s is None else min(goal_s, route.length)) - start_s
         self._blocked_after_s = blocked_after_s
         self._best_s = self._marked_s = start_s
         self._standing_s = 0.0
@@ -37,8 +38,8 @@ class ProgressMeasure:
 
     @property
     def share(self) -> float:
-        """Of the route, 0..1. The last metre is given away: a route ends where its last metre begins."""
-        return min(1.0, self.driven_m / max(self._length - 1.0, 1e-6))
+        """Of the route, 0..1. The last metre is given away, so that a way of a metre is driven by standing."""
+        return min(1.0, self.driven_m / (self._length - 1.0)) if self._length > 1.0 else 1.0
 
     def observe(
         self, state: WorldState, route_s: float, lateral_m: float, held: bool, step_s: float

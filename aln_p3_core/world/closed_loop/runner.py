@@ -15,8 +15,9 @@ from aln_p3_core.world.closed_loop.human import HumanComparison
 from aln_p3_core.world.closed_loop.monitor import Measures, Monitor, Status
 from aln_p3_core.world.closed_loop.settings import DriveSettings
 from aln_p3_core.world.closed_loop.trace import Trace
+from aln_p3_core.world.ego import EgoState
 from aln_p3_core.world.episode import Episode, Stage
-from aln_p3_core.world.planners.planner import EgoPlan, Observation, Planner
+from aln_p3_core.world.planners.planner import EgoPlan, Observation, Planner, as_sent
 from aln_p3_core.world.render.images import SceneRenderer
 from aln_p3_core.world.rig import world_rig
 from aln_p3_core.world.simulation import STEP_S, Simulation
@@ -132,6 +133,7 @@ class ClosedLoop:
             time_limit_s=min(limit, stage.duration_s) if is_recording and stage.duration_s else limit,
             blocked_after_s=settings.blocked_after_s,
             time_limit_ends_route=is_recording,
+            goal_s=_human_goal_s(stage, limit),
         )
         self.trace = Trace(stage.route.points) if settings.trace else None
         self.human = HumanComparison(stage.recorded_ego, stage.duration_s) if stage.recorded_ego else None
@@ -150,6 +152,7 @@ class ClosedLoop:
 
     def follow(self, plan: EgoPlan) -> None:
         """Has the car follow a plan from now on."""
+        plan = as_sent(plan)
         T_world_ego = self.simulation.ego_at(plan.stamp_s).T_world_ego
         if self.trace is not None:
             self.trace.add_plan(plan, T_world_ego)
@@ -164,10 +167,10 @@ class ClosedLoop:
                 break
         return self.running
 
-    def step(self) -> bool:
-        """One physics step. Returns whether the drive goes on."""
+    def step(self, ego: EgoState | None = None) -> bool:
+        """One physics step, to `ego` where a recording tells it. Returns whether the drive goes on."""
         with self.timing.of("simulation"):
-            state = self.simulation.advance()
+            state = self.simulation.advance(ego)
         with self.timing.of("measures"):
             self.monitor.observe(state, self.simulation.route_s)
             self._steps += 1
@@ -196,6 +199,14 @@ class ClosedLoop:
             self.trace.add_state(self.simulation.state)
 
 
+def _human_goal_s(stage: Stage, limit_s: float) -> float | None:
+    """How far along the route the human of a recording came by a time, m: the route itself goes on beyond."""
+    if stage.recorded_ego is None:
+        return None
+    end_s = limit_s if stage.duration_s is None else min(limit_s, stage.duration_s)
+    return stage.route.project(stage.recorded_ego(end_s).xy)[0]
+
+
 def drive_episode(
     what: Episode | Stage,
     planner: Planner,
@@ -204,6 +215,7 @@ def drive_episode(
     renderer: SceneRenderer | None = None,
     weather: Weather | None = None,
     identity: Mapping[str, Any] | None = None,
+    time_limit_s: float | None = None,
     on_tick: TickListener | None = None,
     truth: bool = False,
 ) -> RouteResult:
@@ -216,6 +228,7 @@ def drive_episode(
         renderer: cameras; made (and closed) here when pictures are needed and None is given.
         weather: of a stage; an episode brings its own.
         identity: names the drive in reports; an episode names itself.
+        time_limit_s: of a stage, where neither the settings nor a recording say it; an episode brings its own.
         on_tick: listens to every plan.
         truth: observations carry depth and labels.
 
@@ -226,10 +239,10 @@ def drive_episode(
     if isinstance(what, Episode):
         from aln_p3_core.world.scenarios import open_stage
 
-        stage, weather, limit = open_stage(what), what.weather, what.duration_s
+        stage, weather, time_limit_s = open_stage(what), what.weather, what.duration_s
         identity = identity or identity_of(what)
     else:
-        stage, weather, limit = what, weather or Weather(), None
+        stage, weather = what, weather or Weather()
     images = planner.needs_images if settings.images is None else settings.images
     with ExitStack() as closing:
         closing.callback(stage.traffic.close)
@@ -240,7 +253,7 @@ def drive_episode(
             stage,
             settings,
             renderer=renderer if images else None,
-            time_limit_s=limit,
+            time_limit_s=time_limit_s,
             drive_id=str((identity or {}).get("name", "")),
         )
         planner.reset()

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from aln_p3_core.geometry import VIRTUAL_MODEL_ORIGIN_EGO, FloatArray, wrap_angle
 from aln_p3_core.world.actors import ActorFlag, ActorKind
-from aln_p3_core.world.assets.catalogue import MODELS, kinds_of
+from aln_p3_core.world.assets.catalogue import MODELS, kinds_of, sizes_of
 from aln_p3_core.world.key_frame import KeyFrame, LabelFact
 from aln_p3_core.world.language.colors import color_name
 from aln_p3_core.world.language.roads import LaneMatches, RoadIndex, RouteMatches, match_route
 from aln_p3_core.world.language.stated import Direction, Motion, Place
+from aln_p3_core.world.recorder.labels import MOVING_SPEED, attribute_of
 from aln_p3_core.world.route import Route
 
 #: Nouns of NuScenes-QA for what the world has, in the benchmark's spelling.
@@ -28,8 +29,6 @@ STATUSES = ("moving", "stopped", "parked", "with rider", "without rider", "stand
 #: Its six directions of 60 degrees, counter-clockwise from the front.
 SECTORS = ("front", "front left", "back left", "back", "back right", "front right")
 
-#: Slower than this an object stands, m/s.
-MOVING_SPEED = 0.5
 #: Slower than this a vehicle "moves slowly", m/s.
 SLOW_SPEED = 2.0
 #: Faster than this a heading changes because of a turn, rad/s.
@@ -44,6 +43,12 @@ _NOUNS = {
     ActorKind.MOTORCYCLE: "motorcycle", ActorKind.BICYCLE: "bicycle", ActorKind.PEDESTRIAN: "pedestrian",
     ActorKind.CONE: "traffic cone", ActorKind.BARRIER: "barrier",
 }  # fmt: skip
+_STATUS_OF = {
+    "vehicle.moving": "moving", "vehicle.stopped": "stopped", "vehicle.parked": "parked",
+    "cycle.with_rider": "with rider", "cycle.without_rider": "without rider",
+    "pedestrian.moving": "moving", "pedestrian.standing": "standing",
+    "pedestrian.sitting_lying_down": "not standing",
+}  # fmt: skip
 _CYCLES = (ActorKind.MOTORCYCLE, ActorKind.BICYCLE)
 _LOOK_M = 90.0
 
@@ -57,6 +62,7 @@ class FrameFacts:
         kinds: of each. nouns: as in "van". colors: names.
         classes: [N] index into `CLASSES`. statuses: [N] index into `STATUSES`, -1 for none.
         offsets: [N, 2] m, x ahead and y left of the sensor. distances: [N] m. bearings: [N] rad, left positive.
+        velocities: [N, 2] m/s, ahead and left. sizes: [N, 3] length, width, height, m.
         speeds: [N] m/s. flags: [N] bits of `ActorFlag`.
         headings: [N] rad relative to the ego's.
         motions, places: seen from the ego and its way.
@@ -74,6 +80,8 @@ class FrameFacts:
     offsets: FloatArray
     distances: FloatArray
     bearings: FloatArray
+    velocities: FloatArray
+    sizes: FloatArray
     speeds: FloatArray
     flags: NDArray[np.int64]
     headings: FloatArray
@@ -106,18 +114,8 @@ def direction_of(bearing: float) -> Direction:
 
 
 def status_of(kind: ActorKind, flags: int, speed: float) -> str:
-    """Status in the words of NuScenes-QA, which are nuScenes' attributes; "" where it has none."""
-    if kind.is_static:
-        return ""
-    if kind in _CYCLES:
-        return "with rider" if flags & ActorFlag.RIDER else "without rider"
-    if kind is ActorKind.PEDESTRIAN:
-        if flags & ActorFlag.SITTING:
-            return "not standing"
-        return "moving" if speed > MOVING_SPEED else "standing"
-    if flags & ActorFlag.PARKED:
-        return "parked"
-    return "moving" if speed > MOVING_SPEED else "stopped"
+    """Status in the words of NuScenes-QA, which are the label's attribute; "" where it has none."""
+    return _STATUS_OF.get(attribute_of(kind, speed, flags), "")
 
 
 def frame_facts(
@@ -158,6 +156,8 @@ def frame_facts(
         offsets=offsets,
         distances=np.linalg.norm(offsets, axis=1),
         bearings=np.arctan2(offsets[:, 1], offsets[:, 0]),
+        velocities=seen.velocities @ np.array([[cos, -sin], [sin, cos]]),
+        sizes=sizes_of(seen),
         speeds=speeds,
         flags=seen.flags,
         headings=headings,

@@ -16,8 +16,8 @@ from aln_p3_core.world.planners.lane_graph import Chain, LaneMatch, lane_graph
 from aln_p3_core.world.state import SignalColor
 
 #: Seconds between two steps of a forecast, and how many follow the present.
-FORECAST_STEP_S = 0.25
-FORECAST_STEPS = 20
+FORECAST_STEP_S = 0.2
+FORECAST_STEPS = 35
 TIMES_S: FloatArray = FORECAST_STEP_S * np.arange(FORECAST_STEPS + 1)
 #: Slower than this an actor stands, m/s.
 STANDING_SPEED = 0.15

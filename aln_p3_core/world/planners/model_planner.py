@@ -52,4 +52,6 @@ class ModelPlanner:
         plan = self.scene.plan
         points, headings = self.scene.plan_in_ego()
         mode = plan.command.command.value
-        return EgoPlan(observation.state.time_s, plan.times_s, points[mode], headings[mode])
+        # The frame, and so the plan, speaks of the newest picture's instant.
+        stamp_s = max((view.time_s for view in observation.views.values()), default=observation.state.time_s)
+        return EgoPlan(stamp_s, plan.times_s, points[mode], headings[mode])

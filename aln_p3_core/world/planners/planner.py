@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol
 
 import numpy as np
 
 from aln_p3_core.frame import DrivingFrame
-from aln_p3_core.geometry import FloatArray
+from aln_p3_core.geometry import FloatArray, wrap_angle
 from aln_p3_core.world.city.city_map import CityMap
 from aln_p3_core.world.render.images import RenderedView
 from aln_p3_core.world.route import Route
@@ -103,6 +103,20 @@ class EgoPlan:
     points_ego: FloatArray
     headings_ego: FloatArray
     decision: Decision | None = None
+
+
+def as_sent(plan: EgoPlan) -> EgoPlan:
+    """The plan as exactly as a message carries it: stamp in us, times in ns, headings in 1e-9 rad.
+
+    Whoever follows a plan follows this one, so that it makes no difference whether the plan was sent.
+    """
+    return replace(
+        plan,
+        stamp_s=round(plan.stamp_s, 6),
+        times_s=np.round(np.asarray(plan.times_s, dtype=np.float64), 9),
+        points_ego=np.asarray(plan.points_ego, dtype=np.float64),
+        headings_ego=np.round(wrap_angle(np.asarray(plan.headings_ego, dtype=np.float64)), 9),
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,11 +42,20 @@ def make_planner(name_or_checkpoint: str, **options: Any) -> Planner:
         return _BY_NAME[name_or_checkpoint]()
     if name_or_checkpoint.startswith(UNTRAINED):
         return _untrained(name_or_checkpoint, options)
-    path = Path(name_or_checkpoint)
-    if path.exists():
-        return _trained(path, options)
+    return _trained(name_or_checkpoint, options)
+
+
+def find_checkpoint(path: str | Path) -> Path:
+    """The checkpoint file of a path that names it or the folder that holds it alone.
+
+    Raises:
+        ConfigError: when there is none; the message lists the planners that have names.
+    """
+    found = Path(path)
+    if found.exists():
+        return _only_checkpoint(found) if found.is_dir() else found
     raise ConfigError(
-        f"no planner {name_or_checkpoint!r}; choices: {', '.join(PLANNERS)}, {UNTRAINED}<recipe>, "
+        f"no planner {str(path)!r}; choices: {', '.join(PLANNERS)}, {UNTRAINED}<recipe>, "
         "or the path of a checkpoint (this path does not exist)"
     )
 
@@ -59,13 +68,13 @@ def _untrained(name: str, options: Mapping[str, Any]) -> Planner:
     return ModelPlanner(Driver.from_recipe(name.removeprefix(UNTRAINED), **options), name)
 
 
-def _trained(path: Path, options: Mapping[str, Any]) -> Planner:
+def _trained(path: str, options: Mapping[str, Any]) -> Planner:
     from aln_p3_core.driver import Driver
     from aln_p3_core.world.planners.model_planner import ModelPlanner
 
-    _require_known(str(path), options, ("device", "precision", "compile_mode"))
-    file = _only_checkpoint(path) if path.is_dir() else path
-    return ModelPlanner(Driver.from_checkpoint(file, **options), path.stem)
+    file = find_checkpoint(path)
+    _require_known(path, options, ("device", "precision", "compile_mode"))
+    return ModelPlanner(Driver.from_checkpoint(file, **options), Path(path).stem)
 
 
 def _only_checkpoint(folder: Path) -> Path:

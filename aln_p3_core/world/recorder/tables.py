@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -157,11 +158,17 @@ def write_json(path: Path, content: object) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a file that appears complete or not at all, creating its folder."""
+    """Writes a file that appears complete or not at all, creating its folder. Two processes may write the same one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     temporary.write_bytes(data)
     temporary.replace(path)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes what writers that were killed left half-written in a folder."""
+    for path in folder.glob(".*.part"):
+        path.unlink(missing_ok=True)
 
 
 def _add_sensor(tables: dict[str, Table], channel: str, modality: str, T_ego_sensor: FloatArray, k: list) -> None:

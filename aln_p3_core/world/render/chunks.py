@@ -72,9 +72,7 @@ def pack_chunks(parts: Sequence[NDArray[np.void]]) -> Chunks:
     points = triangles["position"].astype(np.float64)
     low = np.minimum.reduceat(points.min(axis=1), first)
     high = np.maximum.reduceat(points.max(axis=1), first)
-    return Chunks(
-        triangles.reshape(-1), first * 3, count * 3, (low + high) / 2, np.linalg.norm(high - low, axis=1) / 2
-    )
+    return Chunks(triangles.reshape(-1), first * 3, count * 3, (low + high) / 2, np.linalg.norm(high - low, axis=1) / 2)
 
 
 def surface(

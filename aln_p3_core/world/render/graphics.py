@@ -35,6 +35,10 @@ class Graphics:
     def __exit__(self, *error: object) -> None:
         self.context.__exit__(*error)
 
+    def release(self) -> None:
+        """Frees everything that was made in the context."""
+        self.context.release()
+
     def program(self, vertex: str, fragment: str, defines: Sequence[str] = ()) -> moderngl.Program:
         """Compiles shaders/`vertex`.vert with shaders/`fragment`.frag; samplers and blocks are bound."""
         head = "#version 330\n" + "".join(f"#define {name}\n" for name in defines)

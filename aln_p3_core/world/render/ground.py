@@ -140,9 +140,11 @@ def _zebra_stripes(city: CityMap) -> list[FloatArray]:
         along = _walking_direction(city, area)
         across = np.array([-along[1], along[0]])
         middle = np.asarray(area.centroid.coords[0])
-        reach = float(np.abs((np.asarray(area.exterior.coords) - middle) @ along).max()) if hasattr(
-            area, "exterior"
-        ) else 30.0
+        reach = (
+            float(np.abs((np.asarray(area.exterior.coords) - middle) @ along).max())
+            if hasattr(area, "exterior")
+            else 30.0
+        )
         starts = np.arange(-reach + _STRIPE_M / 2, reach - _STRIPE_M / 2, 2 * _STRIPE_M)
         for start in starts:
             a, b = middle + start * along, middle + (start + _STRIPE_M) * along

@@ -16,9 +16,7 @@ from aln_p3_core.world.render.camera import PlacedCamera
 from aln_p3_core.world.render.images import NO_ACTOR
 from aln_p3_core.world.render.simplify import simplified
 
-VERTEX = np.dtype(
-    [("position", "f4", 3), ("normal", "f4", 3), ("color", "u1", 4), ("pivot", "f4", 2), ("part", "f4")]
-)
+VERTEX = np.dtype([("position", "f4", 3), ("normal", "f4", 3), ("color", "u1", 4), ("pivot", "f4", 2), ("part", "f4")])
 VERTEX_FORMAT = "3f 3f 4f1 2f 1f"
 VERTEX_NAMES = ("in_position", "in_normal", "in_color", "in_pivot", "in_part")
 #: place x, y, z, heading; scale x, y, z, swing; paint and lamps; label, offset of its shadow x, y, gloss.
@@ -71,7 +69,10 @@ class MeshLibrary:
             for level, cell in enumerate(_CELLS_M):
                 coarse = simplified(mesh, cell) if cell else mesh
                 if level and not len(coarse.faces):
-                    self.first[row, level], self.count[row, level] = self.first[row, level - 1], self.count[row, level - 1]
+                    self.first[row, level], self.count[row, level] = (
+                        self.first[row, level - 1],
+                        self.count[row, level - 1],
+                    )
                     continue
                 vertices.append(_vertices(coarse))
                 faces.append(coarse.faces.astype(np.uint32).reshape(-1) + np.uint32(start))

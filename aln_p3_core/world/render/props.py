@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +20,8 @@ from aln_p3_core.world.render.objects import (
     SHOW_LIMBS,
     Instances,
     MeshLibrary,
+    actor_meshes,
+    join_instances,
     still_instances,
 )
 from aln_p3_core.world.state import SignalColor
@@ -43,6 +47,13 @@ def prop_meshes() -> list[Mesh]:
     return [*(_tree(kind) for kind in range(_TREES)), _lamp(), _signal_head(), _post()]
 
 
+@cache
+def world_meshes() -> tuple[MeshLibrary, int]:
+    """All meshes of actors and props, the same for every renderer, and the row of the first prop."""
+    actors = actor_meshes()
+    return MeshLibrary([*actors, *prop_meshes()]), len(actors)
+
+
 class Props:
     """The props of a city as instances; only what the traffic lights show changes."""
 
@@ -53,7 +64,7 @@ class Props:
             self._lamps(library, first_mesh, scenery, lamps),
             self._posts(library, first_mesh, city),
         ]
-        self.still = _joined(groups)
+        self.still = join_instances(groups)
         self._signals = self._heads(library, first_mesh, city)
         self.lamp_heads = _lamp_heads(scenery)
 
@@ -115,12 +126,6 @@ def _lamp_heads(scenery: Scenery) -> FloatArray:
     return np.column_stack([poles[:, :2] + arm, poles[:, 3] - 0.2])
 
 
-def _joined(groups: list[Instances]) -> Instances:
-    from aln_p3_core.world.render.objects import join_instances
-
-    return join_instances(groups)
-
-
 def _tree(kind: int) -> Mesh:
     """A tree of height 1 and crown width about 0.55, painted by its instance."""
     rng = np.random.default_rng([5, kind])
@@ -145,9 +150,7 @@ def _tree(kind: int) -> Mesh:
     vertices = mesh.vertices.copy()
     vertices[crown] = middle + (vertices[crown] - middle) * bump[crown, None]
     vertices[:, 2] /= vertices[:, 2].max()
-    return Mesh(
-        vertices.astype(np.float32), mesh.normals, mesh.colors, mesh.paint, mesh.parts, mesh.pivots, mesh.faces
-    )
+    return Mesh(vertices.astype(np.float32), mesh.normals, mesh.colors, mesh.paint, mesh.parts, mesh.pivots, mesh.faces)
 
 
 def _lamp() -> Mesh:
@@ -172,8 +175,12 @@ def _signal_head() -> Mesh:
         angle = np.arange(12) * (2 * np.pi / 12)
         disc = np.column_stack([np.full(12, 0.012), 0.125 * np.cos(angle), z + 0.125 * np.sin(angle)])
         builder.panel(disc, dim, part=part)  # type: ignore[arg-type]
-        builder.panel([(0.0, -0.14, z + 0.15), (0.16, -0.12, z + 0.14), (0.16, 0.12, z + 0.14), (0.0, 0.14, z + 0.15)], black)
-        builder.panel([(0.0, 0.14, z + 0.149), (0.16, 0.12, z + 0.139), (0.16, -0.12, z + 0.139), (0.0, -0.14, z + 0.149)], black)
+        builder.panel(
+            [(0.0, -0.14, z + 0.15), (0.16, -0.12, z + 0.14), (0.16, 0.12, z + 0.14), (0.0, 0.14, z + 0.15)], black
+        )
+        builder.panel(
+            [(0.0, 0.14, z + 0.149), (0.16, 0.12, z + 0.139), (0.16, -0.12, z + 0.139), (0.0, -0.14, z + 0.149)], black
+        )
     return builder.build()
 
 

@@ -165,9 +165,7 @@ def _upper_floors(rng: np.random.Generator, style: int) -> FloatArray:
     return image
 
 
-def _window(
-    image: FloatArray, rng: np.random.Generator, x0: int, x1: int, y0: int, y1: int, *, frame: int
-) -> None:
+def _window(image: FloatArray, rng: np.random.Generator, x0: int, x1: int, y0: int, y1: int, *, frame: int) -> None:
     """A pane with a frame, a cross bar and sometimes a curtain, in place."""
     image[y0:y1, x0:x1, :3] = rng.uniform(0.55, 0.75)
     image[y0 + frame : y1 - frame, x0 + frame : x1 - frame] = [0.16, 0.20, 0.24, 1.0]

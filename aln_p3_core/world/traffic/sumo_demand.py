@@ -139,6 +139,10 @@ class SumoDemand:
         back = sorted({link[0].rpartition("_")[0] for link in links if link[6] == "t"} & set(self._lanes))
         return tuple(ahead or back)
 
+    def drive_on(self, edges: Sequence[str]) -> list[str]:
+        """A way along edges, prolonged by lot."""
+        return [*edges, *self._drive(edges[-1])[1:]]
+
     def _drive(self, edge: str) -> list[str]:
         """A random way through the streets, rather within the radius than out of it."""
         route, length = [edge], self._length[edge]

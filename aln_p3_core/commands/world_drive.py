@@ -1,0 +1,250 @@
+"""`aln-p3 world drive`: planners in closed loop, on sets of routes, single episodes or recorded logs."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aln_p3_core.commands.options import parse_size
+from aln_p3_core.world.weather import Condition
+
+if TYPE_CHECKING:
+    from aln_p3_core.world.closed_loop.campaign import CampaignRoute
+    from aln_p3_core.world.closed_loop.route_task import Filming, RouteDriver, RouteOutcome, RouteTask
+    from aln_p3_core.world.closed_loop.settings import DriveSettings
+
+_BASELINES = "baselines"
+_EPILOG = """
+\b
+Examples
+  # The expert and a planner that sees nobody, 20 routes with 3 seeds each:
+  aln-p3 world drive --planner expert --planner route_blind --routes all --seeds 3 --report out/table
+\b
+  # Every baseline, in two processes, with a film from above of each route:
+  aln-p3 world drive --planner baselines --routes scenarios --jobs 2 --film bev --report out/baselines
+\b
+  # A trained driver on cities that nothing was chosen by, cameras and plans at 10 Hz:
+  aln-p3 world drive --planner out/train/best.safetensors --split heldout --rate 10 --report out/final
+\b
+  # One episode, looked at:
+  aln-p3 world drive --planner expert --scenario cut_in --city iris-bridge --seed 4 --film both --report out/one
+\b
+  # A recorded log: against the human who drove it, others answering a car that departs from the recording:
+  aln-p3 world drive --planner expert --log scene.npz --log-mode react --report out/log
+\b
+A route that is in the report already (same planner, settings, commit) is not driven again, so a campaign that was
+interrupted goes on where it stopped: call it again. docs/closed_loop.md defines every measure.
+"""
+
+
+def make_command(ros_drive: RouteDriver | None = None) -> click.Command:
+    """The command `drive`.
+
+    Args:
+        ros_drive: drives one route through ROS topics, for `--ros`; None says where that is to be had.
+    """
+
+    @click.command("drive", epilog=_EPILOG)
+    @click.option(
+        "--planner",
+        "planners",
+        multiple=True,
+        required=True,
+        metavar="NAME|CHECKPOINT",
+        help="Who drives; repeatable: stand_still, constant_velocity, constant_curvature, route_blind, expert, "
+        "untrained:RECIPE, a checkpoint (or its folder), or `baselines` for all that have names.",
+    )
+    @click.option("--routes", metavar="SET", help="quick, free, scenarios or all [default: quick].")
+    @click.option("--seeds", default=1, show_default=True, help="Repetitions of the set with other seeds.")
+    @click.option("--split", default="val", show_default=True, help="Of the cities; choose on val, publish on heldout.")
+    @click.option(
+        "--report",
+        "out",
+        type=click.Path(file_okay=False, path_type=Path),
+        required=True,
+        help="Folder for JSON files, table, plot, page and films.",
+    )
+    @click.option("--rate", "rate_hz", default=2, show_default=True, help="Plans a second: 1, 2, 4, 5, 10 or 20.")
+    @click.option("--size", default="400x225", show_default=True, help="Of the cameras: 400x225, 800x450, 1600x900.")
+    @click.option("--images/--no-images", default=None, help="Render the cameras [default: if the planner looks].")
+    @click.option("--jobs", default=1, show_default=True, help="Processes. They never change a result.")
+    @click.option("--threads", default=1, show_default=True, help="CPU threads of a network in each process.")
+    @click.option("--film", type=click.Choice(["none", "bev", "cameras", "both"]), default="none", show_default=True)
+    @click.option("--film-format", type=click.Choice(["gif", "mp4", "webm"]), default="gif", show_default=True)
+    @click.option("--traces", is_flag=True, help="Keep every drive's trace, for `aln-p3 world film` afterwards.")
+    @click.option("--scenario", metavar="NAME", help="One episode in place of a set.")
+    @click.option("--city", metavar="NAME", help="Of that episode [default: the first of the split].")
+    @click.option("--seed", default=0, show_default=True, help="Of that episode.")
+    @click.option("--condition", type=click.Choice([c.value for c in Condition]), help="Of an episode or log.")
+    @click.option(
+        "--log",
+        "logs",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        metavar="FILE.npz",
+        help="A recorded log in place of a set; repeatable. The human driver gets a row too.",
+    )
+    @click.option(
+        "--log-mode",
+        type=click.Choice(["replay", "react"]),
+        default="replay",
+        show_default=True,
+        help="Others move as recorded, or react once the car departs from the recording.",
+    )
+    @click.option("--time-limit", "time_limit_s", type=float, help="Of every drive, s [default: the episode's own].")
+    @click.option("--ros", is_flag=True, help="Drive through ROS topics, in lock-step: the same result.")
+    @click.option("--fresh", is_flag=True, help="Drive again what is in the report already.")
+    def command(
+        planners: tuple[str, ...],
+        routes: str | None,
+        seeds: int,
+        split: str,
+        out: Path,
+        rate_hz: int,
+        size: str,
+        images: bool | None,
+        jobs: int,
+        threads: int,
+        film: str,
+        film_format: str,
+        traces: bool,
+        scenario: str | None,
+        city: str | None,
+        seed: int,
+        condition: str | None,
+        logs: tuple[Path, ...],
+        log_mode: str,
+        time_limit_s: float | None,
+        ros: bool,
+        fresh: bool,
+    ) -> None:
+        """Drives in closed loop and measures it.
+
+        Every planner drives every route in lock-step: the world waits for its plan, follows it, and everybody else
+        reacts. What comes out is one JSON file a route, a table with driving score, success rate and every
+        infraction, a plot and a page (index.html) that shows them.
+        """
+        from aln_p3_core.world.closed_loop.route_task import Filming
+        from aln_p3_core.world.closed_loop.settings import DriveSettings
+
+        if ros and ros_drive is None:
+            raise click.UsageError(
+                "--ros needs the command line of the ROS package: call `aln-p3` where aln_p3_ros is installed, "
+                "not `python -m aln_p3_core`; without --ros the result is the same"
+            )
+        if sum((routes is not None, scenario is not None, bool(logs))) > 1:
+            raise click.UsageError("choose one of --routes, --scenario and --log")
+        settings = DriveSettings(rate_hz, parse_size(size), images, time_limit_s)
+        views = {"none": (), "both": ("bev", "cameras")}.get(film, (film,))
+        chosen, said = _routes(routes, seeds, split, scenario, city, seed, condition, logs, log_mode)
+        _drive(
+            [*planners, *(["human"] if logs else [])],
+            chosen,
+            settings,
+            Filming(views, film_format),
+            out,
+            said=said,
+            split=split,
+            seeds=seeds if not (scenario or logs) else 1,
+            jobs=jobs,
+            fresh=fresh,
+            via=ros_drive if ros else None,
+            task_options={"keep_trace": traces, "threads": threads, "through": "ros" if ros else "python"},
+        )
+
+    return command
+
+
+def _routes(
+    routes: str | None,
+    seeds: int,
+    split: str,
+    scenario: str | None,
+    city: str | None,
+    seed: int,
+    condition: str | None,
+    logs: tuple[Path, ...],
+    log_mode: str,
+) -> tuple[list[CampaignRoute], str]:
+    """What is driven, and that in words."""
+    from aln_p3_core.world.closed_loop.campaign import CampaignRoute, seeded_routes
+    from aln_p3_core.world.closed_loop.drives import LogDrive
+    from aln_p3_core.world.scenarios import make_episode
+    from aln_p3_core.world.weather import Weather, draw_weather
+
+    if logs:
+        weather = Weather(Condition(condition or "day"))
+        return [CampaignRoute(LogDrive(path, log_mode, weather)) for path in logs], f"{len(logs)} logs, {log_mode}"
+    if scenario:
+        from aln_p3_core.world.city.cities import cities_of
+
+        weather = draw_weather(seed, Condition(condition) if condition else None)
+        episode = make_episode(scenario, city or cities_of(split)[0], seed, weather=weather)
+        return [CampaignRoute(episode)], episode.name
+    if condition:
+        raise click.UsageError("--condition goes with --scenario or --log; a set of routes brings its own weather")
+    name = routes or "quick"
+    found = seeded_routes(name, seeds, split=split)
+    return found, f"{name} routes, {seeds} seed{'s' if seeds > 1 else ''}, split {split}"
+
+
+def _drive(
+    planners: list[str],
+    routes: list[CampaignRoute],
+    settings: DriveSettings,
+    films: Filming,
+    out: Path,
+    *,
+    said: str,
+    split: str,
+    seeds: int,
+    jobs: int,
+    fresh: bool,
+    via: RouteDriver | None,
+    task_options: dict[str, Any],
+) -> None:
+    import torch
+    from tqdm import tqdm
+
+    from aln_p3_core.runtime.device import hardware_card
+    from aln_p3_core.world.closed_loop.campaign import choose_planners, plan_campaign, run_campaign
+    from aln_p3_core.world.closed_loop.report import ReportCard, write_report
+    from aln_p3_core.world.planners.registry import PLANNERS
+
+    names = [name for planner in planners for name in (PLANNERS if planner == _BASELINES else (planner,))]
+    hardware = hardware_card(torch.device("cpu")) | {"threads": task_options["threads"], "jobs": jobs}
+    tasks = plan_campaign(
+        routes, choose_planners(names), settings, out, films=films, commit=str(hardware["commit"]), **task_options
+    )
+    with tqdm(total=len(tasks), desc="drive", unit="route", file=sys.stderr) as bar:
+
+        def show(task: RouteTask, outcome: RouteOutcome, reused: bool) -> None:
+            if outcome.error:
+                bar.write(f"{task.planner.label} {task.name}: {_last_line(outcome.error)}", file=sys.stderr)
+            elif outcome.report is not None and not reused:
+                bar.set_postfix_str(f"{task.planner.label} {outcome.report['measures']['driving_score']:.0f}")
+            bar.update()
+
+        outcome = run_campaign(tasks, out, jobs=jobs, via=via, fresh=fresh, on_route=show)
+    if not outcome.reports:
+        raise click.ClickException(f"no route could be driven:\n{next(iter(outcome.errors.values()))}")
+    command = shlex.join(["aln-p3", *sys.argv[1:]])
+    card = ReportCard(settings, said, seeds, split, command, hardware)
+    files = write_report(out, outcome, card)
+    click.echo(files["table"].read_text())
+    if outcome.reused:
+        click.echo(f"{outcome.reused} of {len(tasks)} drives were in the report already (--fresh drives them again)")
+    click.echo(f"wrote {files['page']}")
+    if outcome.errors:
+        raise click.ClickException(f"{len(outcome.errors)} routes could not be driven; see {files['page']}")
+
+
+def _last_line(text: str) -> str:
+    return text.strip().splitlines()[-1]
+
+
+command = make_command()

@@ -1,0 +1,137 @@
+"""How fast along a path: a safe-speed law against everything that the car has to stay behind, rolled out in time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aln_p3_core.geometry import FloatArray
+from aln_p3_core.world.planners.drive_path import DrivePath, speed_envelope
+from aln_p3_core.world.planners.forecast import FORECAST_STEP_S, FORECAST_STEPS, TIMES_S
+from aln_p3_core.world.planners.planner import Cause
+
+#: m/s^2: the start of a comfortable car; braking with which it meets a restraint that it sees in time.
+ACCELERATION = 1.7
+BRAKING = 1.8
+#: m/s^2: beyond this it brakes in need, without regard to comfort; and the most that it can do.
+NEED_BRAKING = 3.5
+MAX_BRAKING = 8.0
+#: m/s^3: how fast the acceleration rises, and falls while nothing is urgent.
+_RISING_JERK = 2.0
+_FALLING_JERK = 3.2
+#: Seconds within which the car takes over a wanted speed.
+_RESPONSE_S = 0.5
+#: Slower than this the car is held, m/s.
+_HELD_SPEED = 0.12
+
+
+@dataclass(frozen=True, eq=False)
+class Restraint:
+    """Something that the car has to stay behind. T = `FORECAST_STEPS` + 1 instants, `TIMES_S`.
+
+    Attributes:
+        places: [T] m along the path that the rear axle may not pass; inf while it does not hold the car.
+        speeds: [T] m/s of what is there, along the path.
+        cause: what it is. actor_id: who, "" for none. signal: index of a light, or -1.
+        headway_s: seconds that the car stays behind it.
+    """
+
+    places: FloatArray
+    speeds: FloatArray
+    cause: Cause
+    actor_id: str = ""
+    signal: int = -1
+    headway_s: float = 0.4
+
+
+@dataclass(frozen=True, eq=False)
+class SpeedProfile:
+    """Motion along a path at `TIMES_S`.
+
+    Attributes:
+        s: [T] m. speeds: [T] m/s. accelerations: [T] m/s^2, of the step that leads there (the first: at present).
+        holding: [T] row of the restraint that decides that step; -1 where limits and curves do, -2 where nothing does.
+    """
+
+    s: FloatArray
+    speeds: FloatArray
+    accelerations: FloatArray
+    holding: NDArray[np.int64]
+
+
+def standing_restraint(
+    place: float, cause: Cause, actor_id: str = "", signal: int = -1, until_s: float = np.inf
+) -> Restraint:
+    """A place, m along the path, where the rear axle must stop, until an instant from now."""
+    places = np.where(until_s + 1e-9 >= TIMES_S, place, np.inf)
+    return Restraint(places, np.zeros(len(TIMES_S)), cause, actor_id, signal)
+
+
+def roll_out(speed: float, acceleration: float, path: DrivePath, restraints: Sequence[Restraint]) -> SpeedProfile:
+    """The motion from a speed and acceleration that respects limits, curves and all restraints.
+
+    The speed that is safe behind a restraint is Gipps' (1981): from it the car can stop behind what stops there,
+    at `BRAKING`, after its headway. A car that is faster brakes as hard as that takes, and not harder.
+    """
+    count = FORECAST_STEPS + 1
+    places, others, headway = _stacked(restraints)
+    envelope = speed_envelope(path.limits, path.s)
+    s, v = np.zeros(count), np.zeros(count)
+    a, holding = np.zeros(count), np.full(count, -2, np.int64)
+    v[0], a[0] = max(speed, 0.0), acceleration
+    for k in range(1, count):
+        now, before = v[k - 1], a[k - 1]
+        limit = float(np.interp(s[k - 1] + 0.4 * now, path.s, envelope))
+        wanted = min((limit - now) / _RESPONSE_S, ACCELERATION)
+        wanted = max(wanted, -3.0)
+        if limit - now < 0.5:
+            holding[k] = -1
+        if len(restraints):
+            against = _against(now, places[:, k] - s[k - 1], others[:, k], headway)
+            strictest = int(against.argmin())
+            if against[strictest] < wanted:
+                wanted, holding[k] = float(against[strictest]), strictest
+        rate = _FALLING_JERK if wanted > -NEED_BRAKING else 60.0
+        asked = min(max(wanted, before - rate * FORECAST_STEP_S), before + _RISING_JERK * FORECAST_STEP_S)
+        if before < 0.0 < wanted and now < 2.0:
+            # Off from a stop without waiting for the brakes to be let go.
+            asked = min(wanted, _RISING_JERK * FORECAST_STEP_S)
+        after = max(now + max(asked, -MAX_BRAKING) * FORECAST_STEP_S, 0.0)
+        if after < _HELD_SPEED and wanted <= 0.05:
+            after = 0.0
+        v[k], a[k] = after, (after - now) / FORECAST_STEP_S
+        s[k] = s[k - 1] + 0.5 * (now + after) * FORECAST_STEP_S
+    return SpeedProfile(s, v, a, holding)
+
+
+def needed_braking(speed: float, gap_m: float, other_speed: float = 0.0) -> float:
+    """m/s^2 that keep a car from passing a place `gap_m` ahead that moves at a speed; inf when it is behind."""
+    if speed <= other_speed:
+        return 0.0
+    return float((speed**2 - other_speed**2) / (2 * gap_m)) if gap_m > 0.05 else np.inf
+
+
+def _stacked(restraints: Sequence[Restraint]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    if not restraints:
+        none = np.zeros((0, FORECAST_STEPS + 1))
+        return none, none, np.zeros(0)
+    return (
+        np.stack([r.places for r in restraints]),
+        np.stack([r.speeds for r in restraints]),
+        np.array([r.headway_s for r in restraints]),
+    )
+
+
+def _against(speed: float, gaps: FloatArray, others: FloatArray, headway: FloatArray) -> FloatArray:
+    """[C] m/s^2 that each restraint allows."""
+    reserve = BRAKING * headway
+    others = np.maximum(others, 0.0)
+    safe = np.sqrt(reserve**2 + others**2 + 2 * BRAKING * np.clip(gaps, 0.0, 1e6)) - reserve
+    safe = np.where(gaps < 0.0, np.maximum(others + 0.6 * gaps, 0.0), safe)
+    need = np.maximum(speed**2 - others**2, 0.0) / (2 * np.maximum(gaps, 0.1))
+    braking = np.minimum((speed - safe) / _RESPONSE_S, np.maximum(1.2 * need, 1.2))
+    allowed: FloatArray = np.where(speed > safe, -braking, (safe - speed) / FORECAST_STEP_S)
+    return allowed

@@ -1,0 +1,107 @@
+"""What the expert knows about everybody around the car at one instant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from aln_p3_core.geometry import FloatArray, wrap_angle
+from aln_p3_core.world.actors import ActorFlag, ActorKind, Actors
+from aln_p3_core.world.assets.catalogue import kinds_of, sizes_of
+from aln_p3_core.world.city.city_map import CityMap
+from aln_p3_core.world.ego import EgoState
+from aln_p3_core.world.planners.forecast import Forecasts, Situation, forecast
+from aln_p3_core.world.planners.lane_graph import LaneMatch, lane_graph
+from aln_p3_core.world.planners.planner import Observation
+
+#: Whoever is farther away is not looked at, m.
+LOOK_M = 110.0
+#: Slower than this somebody stands, m/s.
+STANDING = 0.4
+
+
+@dataclass
+class StandingMemory:
+    """Since when everybody has been standing, and the car itself."""
+
+    since: dict[str, float] = field(default_factory=dict)
+    ego_since: float | None = None
+
+    def update(self, time_s: float, actors: Actors, ego: EgoState) -> dict[str, float]:
+        """Seconds that each of the actors has been standing, by id."""
+        still = actors.speeds < STANDING
+        self.since = {name: self.since.get(name, time_s) for name, at in zip(actors.ids, still, strict=True) if at}
+        self.ego_since = (time_s if self.ego_since is None else self.ego_since) if abs(ego.speed) < STANDING else None
+        return {name: time_s - since for name, since in self.since.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    """Everybody near the car. N = actors.
+
+    Attributes:
+        actors: who. kinds: of each. sizes: [N, 2] length, width, m.
+        parked: [N] vehicles without a driver.
+        offsets: [N, 2] m, of their middles from the ego's middle: x ahead, y left.
+        turned: [N] rad, their heading relative to the ego's.
+        match: their lanes.
+        standing_s: by id. ego_standing_s: of the car itself.
+        forecasts: what they may do.
+    """
+
+    actors: Actors
+    kinds: tuple[ActorKind, ...]
+    sizes: FloatArray
+    parked: NDArray[np.bool_]
+    offsets: FloatArray
+    turned: FloatArray
+    match: LaneMatch
+    standing_s: Mapping[str, float]
+    ego_standing_s: float
+    forecasts: Forecasts
+
+    def followers(self) -> NDArray[np.bool_]:
+        """[N] who drives behind the car in its tracks: they keep their distance, not the car."""
+        behind = self.offsets[:, 0] < -0.3 * self.sizes[:, 0]
+        return behind & (np.abs(self.offsets[:, 1]) < 1.6) & (np.abs(self.turned) < 0.7)
+
+
+def look_around(observation: Observation, memory: StandingMemory) -> Surroundings:
+    """Reads the surroundings of the car out of an observation."""
+    state, route = observation.state, observation.route
+    ego = state.ego
+    actors = state.actors.near(ego.center, LOOK_M)
+    kinds = tuple(kinds_of(actors))
+    standing = memory.update(state.time_s, actors, ego)
+    match = lane_graph(observation.city).match(actors.positions[:, :2], actors.headings)
+    ego_standing = 0.0 if memory.ego_since is None else state.time_s - memory.ego_since
+    ahead = (route.s >= observation.route_s - 5.0) & (route.s <= observation.route_s + 80.0)
+    lanes = observation.city.lanes
+    connectors = [int(i) for i in dict.fromkeys(route.lane_of[ahead].tolist()) if i >= 0 and lanes[i].is_connector]
+    situation = Situation(observation.city, state.signals, connectors, standing, ego_standing > 6.0)
+    delta = actors.positions[:, :2] - ego.center
+    cos, sin = np.cos(ego.heading), np.sin(ego.heading)
+    return Surroundings(
+        actors=actors,
+        kinds=kinds,
+        sizes=sizes_of(actors)[:, :2],
+        parked=(actors.flags & ActorFlag.PARKED) > 0,
+        offsets=np.stack([delta[:, 0] * cos + delta[:, 1] * sin, delta[:, 1] * cos - delta[:, 0] * sin], axis=1),
+        turned=wrap_angle(actors.headings - ego.heading),
+        match=match,
+        standing_s=standing,
+        ego_standing_s=ego_standing,
+        forecasts=forecast(actors, match, situation),
+    )
+
+
+def on_road(city: CityMap, points: FloatArray, shrink_m: float = 0.0) -> NDArray[np.bool_]:
+    """[N] whether places [N, 2] lie on the drivable area, at least `shrink_m` from its edge."""
+    area = city.drivable if shrink_m <= 0 else city.drivable.buffer(-shrink_m)
+    shapely.prepare(area)
+    inside: NDArray[np.bool_] = shapely.contains_xy(area, points[:, 0], points[:, 1])
+    return inside

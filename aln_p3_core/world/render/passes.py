@@ -1,0 +1,264 @@
+"""The passes that make a picture: shadows and lamp light of the instant, then sky, ground, walls and objects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import moderngl
+import numpy as np
+from numpy.typing import NDArray
+
+from aln_p3_core.world.actors import make_actors
+from aln_p3_core.world.assets.catalogue import MODELS
+from aln_p3_core.world.city.city_map import CityMap
+from aln_p3_core.world.city.scenery import Scenery
+from aln_p3_core.world.render import shadows
+from aln_p3_core.world.render.buildings import building_chunks
+from aln_p3_core.world.render.camera import PlacedCamera
+from aln_p3_core.world.render.chunks import SURFACE_FORMAT, SURFACE_NAMES, Chunks
+from aln_p3_core.world.render.graphics import UNITS, Graphics, block
+from aln_p3_core.world.render.ground import ground_base, ground_paint
+from aln_p3_core.world.render.lamplight import POOL_REACH_M, LampLight
+from aln_p3_core.world.render.objects import (
+    INSTANCE_FORMAT,
+    INSTANCE_NAMES,
+    VERTEX_FORMAT,
+    VERTEX_NAMES,
+    Instances,
+    actor_instances,
+    join_instances,
+    near_camera,
+)
+from aln_p3_core.world.render.props import Props, world_meshes
+from aln_p3_core.world.render.textures import facade_textures, ground_textures
+from aln_p3_core.world.state import WorldState
+from aln_p3_core.world.weather import Light
+
+if TYPE_CHECKING:
+    from aln_p3_core.world.render.renderer import RenderOptions
+
+#: How far surfaces, buildings, and objects (by their size in pixels too) are drawn, m.
+_GROUND_REACH_M, _PAINT_REACH_M, _BUILDING_REACH_M, _OBJECT_REACH_M = 320.0, 130.0, 450.0, 260.0
+#: Distance that chooses the level of detail of what casts shadows: cells of about a texel of the shadow map.
+_CASTER_LEVEL_M = 0.08
+_EGO_MODEL = next(row for row, model in enumerate(MODELS) if model.name == "car_hatchback")
+
+
+class _Surfaces:
+    """Chunks of static triangles on the graphics side."""
+
+    def __init__(self, graphics: Graphics, chunks: Chunks, program: moderngl.Program) -> None:
+        self.chunks = chunks
+        self.buffer = graphics.context.buffer(chunks.vertices.tobytes() or bytes(SURFACE_BYTES))
+        self.array = graphics.vertex_array(program, [(self.buffer, SURFACE_FORMAT, SURFACE_NAMES)])
+
+
+#: Of one vertex: an empty buffer cannot be made.
+SURFACE_BYTES = 40
+
+
+class Passes:
+    """Draws one city in one light. Everything happens in the current context."""
+
+    def __init__(
+        self, graphics: Graphics, city: CityMap, scenery: Scenery, light: Light, options: RenderOptions
+    ) -> None:
+        self._graphics, self._light, self._options = graphics, light, options
+        context = self._context = graphics.context
+        defines = [
+            *(["SHADOWS"] if options.shadows else []),
+            *(["LAMPS"] if light.lamps > 0 else []),
+            *(["WET"] if light.wetness > 0 else []),
+        ]
+        ground = graphics.program("surface", "ground", defines)
+        paint = graphics.program("surface", "ground", [*defines, "PAINTED"])
+        facade = graphics.program("surface", "facade", defines)
+        self._object_program = graphics.program("object", "object", defines)
+        self._caster_program = graphics.program("object", "nothing", ["SHADOW_PASS"])
+        self._ground = _Surfaces(graphics, ground_base(city), ground)
+        self._paint = _Surfaces(graphics, ground_paint(city), paint)
+        self._buildings = _Surfaces(graphics, building_chunks(scenery), facade)
+        walls = graphics.program("surface", "nothing", ["SHADOW_PASS"])
+        self._casting_walls = graphics.vertex_array(walls, [(self._buildings.buffer, SURFACE_FORMAT, SURFACE_NAMES)])
+        square = context.buffer(np.array([-1, -1, 1, -1, -1, 1, 1, 1], np.float32).tobytes())
+        sky, meadow = graphics.program("sky", "sky", defines), graphics.program("meadow", "ground", defines)
+        self._sky = context.vertex_array(sky, [(square, "2f", "in_corner")])
+        self._meadow = context.vertex_array(meadow, [(square, "2f", "in_corner")])
+
+        self._library, first_prop = world_meshes()
+        self._mesh_buffers = (
+            context.buffer(self._library.vertices.tobytes()),
+            context.buffer(self._library.indices.tobytes()),
+        )
+        self._props = Props(self._library, first_prop, city, scenery, light.lamps)
+        self._lamplight = LampLight(graphics, self._props.lamp_heads, light) if light.lamps > 0 else None
+
+        graphics.texture_array(ground_textures(scenery.seed)).use(UNITS["materials"])
+        graphics.texture_array(facade_textures(scenery.seed)).use(UNITS["facades"])
+        size = options.shadow_size
+        self._shadow_map = context.depth_texture((size, size))
+        self._shadow_map.compare_func = "<="
+        self._shadow_map.repeat_x = self._shadow_map.repeat_y = False
+        self._shadow_target = context.framebuffer(depth_attachment=self._shadow_map)
+        self._shadow_map.use(UNITS["shadow_map"])
+        self._frame_buffer = context.buffer(reserve=len(self._frame(np.eye(4), np.zeros(2))))
+        self._frame_buffer.bind_to_uniform_block(1)
+        self._batches: list[_Batch] = []
+        self._caster_batch = _Batch(graphics, self._caster_program, self._mesh_buffers)
+        self._used = 0
+
+    def begin(self, reference: WorldState) -> None:
+        """Sets the light of an instant: shadow map, light of lamps."""
+        self._used = 0
+        xy = reference.ego.center
+        T_shadow_world = shadows.shadow_transform(self._light.sun_direction, xy, self._options.shadow_size)
+        pool_middle = xy.round()
+        self._frame_buffer.write(self._frame(T_shadow_world, pool_middle))
+        if self._lamplight is not None:
+            self._lamplight.draw(reference, pool_middle)
+        if self._options.shadows:
+            self._cast(reference)
+
+    def draw(self, camera: PlacedCamera, state: WorldState, reference: WorldState) -> None:
+        """One camera's picture, into the viewport of the frame buffer in use."""
+        context = self._context
+        batch = self._next_batch()
+        batch.set_camera(camera, state.time_s)
+        meters_per_pixel = 1.0 / float(camera.calibration.intrinsic[0, 0])
+        actors = actor_instances(
+            self._library, state.actors, state.time_s, lamps=self._light.lamps, reference=reference.actors
+        )
+        things, distance = near_camera(
+            join_instances([actors, self._props.signals(state.signals), self._props.still]), camera, _OBJECT_REACH_M
+        )
+        big = things.radius > 0.5 * meters_per_pixel * distance
+        context.enable_only(moderngl.DEPTH_TEST)
+        batch.draw(*self._library.draws(things.select(big), distance[big], meters_per_pixel))
+        context.enable_only(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
+        context.front_face = "cw"  # the picture is upside down for OpenGL
+        batch.draw_chunks(self._buildings, camera, _BUILDING_REACH_M, 0)
+        context.enable_only(moderngl.DEPTH_TEST)
+        batch.draw_chunks(self._ground, camera, _GROUND_REACH_M, 1)
+        self._meadow.render(moderngl.TRIANGLE_STRIP)
+        context.enable_only(moderngl.DEPTH_TEST | moderngl.BLEND)
+        batch.draw_chunks(self._paint, camera, _PAINT_REACH_M, 2)
+        context.enable_only(moderngl.DEPTH_TEST)
+        context.depth_func = "<="
+        self._sky.render(moderngl.TRIANGLE_STRIP)
+        context.depth_func = "<"
+
+    def _next_batch(self) -> _Batch:
+        """The buffers of the next camera: its own, so that none waits for another's to be drawn."""
+        if self._used == len(self._batches):
+            self._batches.append(_Batch(self._graphics, self._object_program, self._mesh_buffers))
+        self._used += 1
+        return self._batches[self._used - 1]
+
+    def _cast(self, reference: WorldState) -> None:
+        """Draws the shadow map."""
+        context, target, xy = self._context, self._shadow_target, reference.ego.center
+        target.use()
+        target.clear(depth=1.0)
+        context.enable_only(moderngl.DEPTH_TEST)
+        context.polygon_offset = (1.5, 4.0)
+        actors = actor_instances(self._library, reference.actors, reference.time_s, lamps=0.0)
+        things = join_instances([actors, self._props.still, self._ego(reference)])
+        reach = shadows.REACH_M * 1.5
+        near = ((things.middle[:, :2] - xy) ** 2).sum(axis=1) < (reach + things.radius) ** 2
+        things = things.select(near)
+        self._caster_batch.draw(*self._library.draws(things, np.full(len(things.mesh), _CASTER_LEVEL_M), 1.0))
+        draws = self._buildings.chunks.commands_near(xy, reach + 40.0)
+        if len(draws):
+            self._caster_batch.indirect(0, draws)
+            self._casting_walls.render_indirect(self._caster_batch.commands[0], count=len(draws))
+        context.polygon_offset = (0.0, 0.0)
+
+    def _ego(self, state: WorldState) -> Instances:
+        """The ego's own car: its cameras see its shadow only."""
+        me = make_actors(["ego"], [_EGO_MODEL], [state.ego.center], [state.ego.heading])
+        return actor_instances(self._library, me, state.time_s, lamps=0.0)
+
+    def _frame(self, T_shadow_world: NDArray[np.float64], pool_middle: NDArray[np.float64]) -> bytes:
+        """The uniform block Frame of shaders/common.glsl."""
+        light = self._light
+        return block(
+            {
+                "T_shadow_world": T_shadow_world,
+                "sun_direction": light.sun_direction,
+                "sun": light.sun,
+                "sky_light": light.sky_light,
+                "ground_light": light.ground_light,
+                "zenith": light.zenith,
+                "horizon": light.horizon,
+                "cloud": [*light.cloud, light.cloud_cover],
+                "fog": [*light.fog, light.fog_density],
+                "film": light.exposure * light.tint,
+                "weather": [light.wetness, light.rain, light.lamps, light.windows],
+                "pool": [*pool_middle, 1.0 / (2 * POOL_REACH_M), float(light.lamps > 0)],
+            }
+        )
+
+
+class _Batch:
+    """The buffers that one camera's picture is drawn from; they grow as needed."""
+
+    def __init__(
+        self, graphics: Graphics, program: moderngl.Program, mesh: tuple[moderngl.Buffer, moderngl.Buffer]
+    ) -> None:
+        self._graphics, self._program, self._mesh = graphics, program, mesh
+        context = graphics.context
+        self.camera = context.buffer(reserve=4 * 32)
+        self._instances = context.buffer(reserve=64 * 512)
+        self._array = self._make_array()
+        self.commands = [context.buffer(reserve=20 * 64) for _ in range(4)]
+
+    def set_camera(self, camera: PlacedCamera, time_s: float) -> None:
+        """Makes a camera the one that is drawn."""
+        a, b, c = camera.rays
+        self.camera.write(
+            block(
+                {
+                    "T_clip_world": camera.T_clip_world,
+                    "eye": [*camera.eye, time_s],
+                    "ray_a": a,
+                    "ray_b": b,
+                    "ray_c": c,
+                }
+            )
+        )
+        self.camera.bind_to_uniform_block(0)
+
+    def draw(self, instances: NDArray[np.float32], draws: NDArray[np.uint32]) -> None:
+        """Draws meshes: what `MeshLibrary.draws` returns."""
+        if not len(draws):
+            return
+        if instances.nbytes > self._instances.size:
+            self._instances.release()
+            self._array.release()
+            self._instances = self._graphics.context.buffer(reserve=2 * instances.nbytes)
+            self._array = self._make_array()
+        self._instances.write(instances.tobytes())
+        self.indirect(3, draws)
+        self._array.render_indirect(self.commands[3], count=len(draws))
+
+    def draw_chunks(self, surfaces: _Surfaces, camera: PlacedCamera, reach_m: float, slot: int) -> None:
+        """Draws the chunks that a camera may see."""
+        draws = surfaces.chunks.commands(camera, reach_m)
+        if len(draws):
+            self.indirect(slot, draws)
+            surfaces.array.render_indirect(self.commands[slot], count=len(draws))
+
+    def indirect(self, slot: int, draws: NDArray[np.uint32]) -> None:
+        """Writes the draws [D, 5] of a pass."""
+        if draws.nbytes > self.commands[slot].size:
+            self.commands[slot].release()
+            self.commands[slot] = self._graphics.context.buffer(reserve=2 * draws.nbytes)
+        self.commands[slot].write(draws.tobytes())
+
+    def _make_array(self) -> moderngl.VertexArray:
+        vertices, indices = self._mesh
+        content = [
+            (vertices, VERTEX_FORMAT, VERTEX_NAMES),
+            (self._instances, INSTANCE_FORMAT, INSTANCE_NAMES),
+        ]
+        return self._graphics.vertex_array(self._program, content, indices)

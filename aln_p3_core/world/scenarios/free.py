@@ -1,0 +1,46 @@
+"""Free driving: a way through the city, with whatever comes."""
+
+from __future__ import annotations
+
+from aln_p3_core.world.city.routing import random_route
+from aln_p3_core.world.route import Route, StopKind
+from aln_p3_core.world.scenarios.scenario import Ground, Play, Scenario, start_on
+from aln_p3_core.world.traffic.sumo_demand import Demand
+
+_LENGTH_M = (300.0, 380.0)
+#: Lights cost time: a route has at most so many.
+_MOST_LIGHTS = 2
+
+
+def build_free_driving(ground: Ground) -> Play:
+    """A random route of 300 m or more in more or less dense traffic."""
+    rng = ground.rng
+    route = _route(ground)
+    demand = Demand(
+        vehicles_per_km=float(rng.uniform(6.0, 14.0)),
+        walkers_per_km=float(rng.uniform(8.0, 22.0)),
+        parked=float(rng.uniform(0.4, 0.8)),
+    )
+    speed = float(rng.choice([0.0, rng.uniform(0.4, 0.9)], p=[0.25, 0.75])) * float(route.speed_limits[0])
+    return Play(route, start_on(route, speed), demand)
+
+
+def _route(ground: Ground) -> Route:
+    best: Route | None = None
+    for _ in range(12):
+        route = random_route(ground.city, ground.rng, float(ground.rng.uniform(*_LENGTH_M)))
+        if best is None or _lights(route) < _lights(best):
+            best = route
+        if _lights(best) <= _MOST_LIGHTS:
+            break
+    assert best is not None
+    return best
+
+
+def _lights(route: Route) -> int:
+    return sum(stop.kind is StopKind.SIGNAL for stop in route.stops)
+
+
+FREE_DRIVING = Scenario(
+    "free_driving", "a way through the city in whatever traffic comes", 120.0, build_free_driving
+)
