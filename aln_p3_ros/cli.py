@@ -9,6 +9,7 @@ ROS_COMMANDS: dict[str, str] = {
     "up": "aln_p3_ros.commands.up",
     "bag": "aln_p3_ros.commands.bag",
     "record": "aln_p3_ros.commands.record",
+    "world": "aln_p3_ros.commands.world",
 }
 
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aln_p3.msg import PlannedTrajectory
 from aln_p3.srv import Reset
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
@@ -21,26 +20,22 @@ from std_msgs.msg import String
 
 from aln_p3_core.calibration import load_calibration
 from aln_p3_core.errors import AlnP3Error, ConfigError
-from aln_p3_core.world.closed_loop.runner import ClosedLoop, RouteResult, make_renderer
+from aln_p3_core.world.closed_loop.drives import Drive, name_drive
+from aln_p3_core.world.closed_loop.runner import RouteResult
 from aln_p3_core.world.planners.registry import make_planner
 from aln_p3_core.world.rig import world_rig
 from aln_p3_ros.driving.diagnostics import ERROR, OK, WARN, diagnostics_message, status
-from aln_p3_ros.listeners import await_listeners
 from aln_p3_ros.parameters import check_changes, declare_settings, read_settings
 from aln_p3_ros.qos import latched_qos, reliable_qos
-from aln_p3_ros.replay.outlet import RosOutlet
-from aln_p3_ros.simulator.drives import Drive, drives_of
-from aln_p3_ros.simulator.plans import PlanInbox
-from aln_p3_ros.simulator.ros_drive import Autopilot, Pacing, RosDrive
-from aln_p3_ros.simulator.sensors import SensorMessages
+from aln_p3_ros.simulator.drives import drives_of
+from aln_p3_ros.simulator.ros_drive import Pacing
 from aln_p3_ros.simulator.simulator_settings import SimulatorSettings
+from aln_p3_ros.simulator.world_topics import WorldTopics
 from aln_p3_ros.spin import spin_node
 from aln_p3_ros.topics import TOPICS
 
-#: Stamp of the first drive, and simulated time between two drives: more than any memory of a driver spans.
-FIRST_STAMP_NS = 1_700_000_000_000_000_000
-GAP_NS = 20_000_000_000
 _STALE_PLAN_S = 2.0
+_WALL_PARTS = ("setup_s", "simulation_s", "rendering_s", "measures_s", "publishing_s", "planner_s")
 
 
 class SimulatorNode(Node):
@@ -74,15 +69,10 @@ class SimulatorNode(Node):
         self.finished, self._closing, self._next = threading.Event(), threading.Event(), threading.Event()
         self.failure: AlnP3Error | None = None
         self.results: list[RouteResult] = []
-        self._drive: RosDrive | None = None
-        self._drive_name = ""
         settings = self._settings
-        self._sensors = SensorMessages(self._rig, settings.image_transport, ground_truth=settings.ground_truth)
-        self._outlet = RosOutlet(self, self._sensors, with_clock=True)
-        self._inbox = PlanInbox()
-        name = TOPICS["trajectory"].name
-        self.create_subscription(PlannedTrajectory, name, self._inbox.put, reliable_qos())
-        self._plans = self.create_publisher(PlannedTrajectory, name, reliable_qos()) if self._planner else None
+        self._world = WorldTopics(
+            self, self._rig, settings.image_transport, planner=self._planner, ground_truth=settings.ground_truth
+        )
         self._results = self.create_publisher(String, TOPICS["drive_result"].name, latched_qos(depth=100))
         self._diagnostics = self.create_publisher(DiagnosticArray, TOPICS["diagnostics"].name, reliable_qos())
         # In steady time: diagnostics must come when simulated time stands still.
@@ -100,10 +90,10 @@ class SimulatorNode(Node):
         """Ends the drive and waits for its thread, then destroys the node."""
         self._closing.set()
         self._next.set()
-        self._inbox.close()
+        self._world.wake()
         if self._thread.is_alive():
             self._thread.join()
-        self._sensors.close()
+        self._world.close()
         super().destroy_node()
 
     def _run(self) -> None:
@@ -124,102 +114,69 @@ class SimulatorNode(Node):
 
     def _drive_all(self) -> None:
         settings = self._settings
-        start_ns = FIRST_STAMP_NS
-        first = True
+        self._world.await_listeners(settings.wait_for_nodes, settings.wait_for_subscribers_s, self._closing)
         while not self._closing.is_set():
             for drive in self._drives:
-                start_ns = self._drive_one(drive, start_ns, wait=first)
-                first = False
                 if self._closing.is_set():
                     return
+                self._drive_one(drive)
             if settings.at_end == "loop":
                 continue
-            self._outlet.drain()
+            self._world.drain()
             self._closing.wait(settings.linger_s)
             if settings.at_end == "exit":
                 self.get_logger().info("all drives are over")
                 self.finished.set()
                 return
             self._next.clear()
-            self._next.wait()
+            if not self._closing.is_set():
+                self._next.wait()
 
-    def _drive_one(self, drive: Drive, start_ns: int, *, wait: bool) -> int:
-        """Runs one drive. Returns the stamp at which the next may begin."""
+    def _drive_one(self, drive: Drive) -> None:
         settings = self._settings
-        self.get_logger().info(f"setting the stage: {drive.name}")
-        stage = drive.open()
-        renderer = None
-        try:
-            renderer = make_renderer(stage, drive.weather, settings.drive_settings(), self._rig)
-            loop = ClosedLoop(
-                stage,
-                settings.drive_settings(),
-                rig=self._rig,
-                renderer=renderer,
-                time_limit_s=drive.time_limit_s,
-                start_ns=start_ns,
-                drive_id=drive.name,
-            )
-            if wait:
-                await_listeners(
-                    self,
-                    self._outlet,
-                    self._sensors.image_topics,
-                    wait_for_nodes=settings.wait_for_nodes,
-                    timeout_s=settings.wait_for_subscribers_s,
-                    closing=self._closing,
-                )
-            self._inbox.clear()
-            self._next.clear()
-            ros_drive = RosDrive(
-                loop,
-                self._sensors,
-                self._outlet,
-                self._inbox,
-                _pacing(settings),
-                autopilot=None if self._planner is None else Autopilot(self._planner, self._publish_plan),
-                ground_truth=settings.ground_truth,
-                closing=self._next,
-            )
-            self._drive, self._drive_name = ros_drive, drive.name
-            result = ros_drive.run(settings.autopilot or "ros", drive.identity)
-            self._finish(drive, result)
-            return loop.simulation.stamp_ns(loop.simulation.time_s) + GAP_NS
-        finally:
-            self._drive = None
-            if renderer is not None:
-                renderer.close()
-            stage.traffic.close()
+        self._next.clear()
+        if self._closing.is_set():  # set just before the other was cleared
+            return
+        self.get_logger().info(f"driving {name_drive(drive)['name']}")
+        result = self._world.drive(
+            drive,
+            settings.drive_settings(),
+            _pacing(settings),
+            planner_name=settings.autopilot or "ros",
+            closing=self._next,
+        )
+        self._finish(result)
 
-    def _publish_plan(self, message: PlannedTrajectory) -> None:
-        assert self._plans is not None
-        if self.context.ok():
-            self._plans.publish(message)
-
-    def _finish(self, drive: Drive, result: RouteResult) -> None:
+    def _finish(self, result: RouteResult) -> None:
         self.results.append(result)
-        content = result.to_json()
+        content, name = result.to_json(), str(result.identity["name"])
         if self.context.ok():
             self._results.publish(String(data=json.dumps(content)))
-        measures = content["measures"]
-        self.get_logger().info(f"{drive.name}: {json.dumps(measures)[:400]}")
+        measures, timing = content["measures"], content["timing"]
+        self.get_logger().info(
+            f"{name}: {measures['status'].replace('_', ' ')}, driving score {measures['driving_score']:.1f}, route "
+            f"{measures['route_completion']:.0f} %, {len(measures['infractions'])} infractions; "
+            f"{timing['episode_s']:.1f} s in {sum(v for k, v in timing.items() if k in _WALL_PARTS):.1f} s of work"
+        )
         if not self._settings.report:
             return
         folder = Path(self._settings.report).expanduser()
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{drive.name}.json").write_text(json.dumps(content, indent=1))
+        (folder / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
         if result.trace is not None:
-            result.trace.save(folder / f"{drive.name}.npz")
+            result.trace.save(folder / f"{name}.npz")
 
     def _say_health(self) -> None:
-        drive = self._drive
-        level, message, values = OK, "between two drives", {}
+        drive = self._world.current
+        level, message = OK, "between two drives"
+        values: dict[str, object] = {}
         if drive is not None:
             values = {
-                "drive": self._drive_name,
+                "drive": self._world.name,
                 "time_s": drive.time_s,
                 "plans_followed": drive.followed,
-                "last_refusal": drive.refused,
+                "plans_refused": drive.refused,
+                "last_refusal": drive.refusal,
             }
             last = drive.last_plan_stamp_s
             if last is None:
@@ -233,7 +190,7 @@ class SimulatorNode(Node):
 
     def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
         response.success = True
-        response.message = f"{self._drive_name} ends here" if self._drive else "the next drive begins"
+        response.message = f"{self._world.name} ends here" if self._world.current else "the next drive begins"
         self.get_logger().info(f"reset asked for: {request.reason or 'no reason given'}")
         self._next.set()
         return response

@@ -244,18 +244,21 @@ def simplify(soup: Soup, count: int, step: float = 1e-3) -> Soup:
     corners = np.asarray(places, np.float64)[np.asarray(triangles)]
     weights = np.array([(1, 0, 0), (0, 1, 0), (0, 0, 1), (0.5, 0.5, 0), (0, 0.5, 0.5), (0.5, 0, 0.5), (1 / 3,) * 3])
     weights = 0.94 * weights + 0.02
-    samples = np.einsum("sk,fkc->fsc", weights, soup.corners)
-    shades = np.einsum("sk,fkc->fsc", weights, soup.colors)
-    owner = np.repeat(np.arange(len(soup)), len(weights))
-    tree = cKDTree(samples.reshape(-1, 3))
-    nearest = tree.query(corners.reshape(-1, 3))[1]
-    middle = tree.query(corners.mean(axis=1))[1]
-    return Soup(
-        corners,
-        shades.reshape(-1, 3)[nearest].reshape(-1, 3, 3),
-        soup.materials[owner[middle]],
-        np.full((len(corners), 3, 2), np.nan),
-    )
+    samples = np.einsum("sk,fkc->fsc", weights, soup.corners).reshape(-1, 3)
+    shades = np.einsum("sk,fkc->fsc", weights, soup.colors).reshape(-1, 3)
+    names, kind = np.unique(soup.materials, return_inverse=True)
+    kind_of_sample = np.repeat(kind, len(weights))
+    # A triangle is of the material that most of it lies on; its corners take their colours from that material only.
+    inside = np.einsum("sk,fkc->fsc", weights, corners)
+    near = kind_of_sample[cKDTree(samples).query(inside.reshape(-1, 3))[1]].reshape(len(corners), -1)
+    votes = np.stack([(near == k).sum(axis=1) for k in range(len(names))], axis=1)
+    chosen = votes.argmax(axis=1)
+    colors = np.zeros_like(corners)
+    for k in np.unique(chosen):
+        own, of_kind = chosen == k, kind_of_sample == k
+        nearest = cKDTree(samples[of_kind]).query(corners[own].reshape(-1, 3))[1]
+        colors[own] = shades[of_kind][nearest].reshape(-1, 3, 3)
+    return Soup(corners, colors, names[chosen], np.full((len(corners), 3, 2), np.nan))
 
 
 def shade(corners: FloatArray, crease_deg: float, step: float = 1e-3) -> FloatArray:

@@ -10,6 +10,8 @@ from aln_p3_core.cli import LazyGroup
 WORLD_COMMANDS: dict[str, str] = {
     "look": "aln_p3_core.commands.world_look",
     "drive": "aln_p3_core.commands.world_drive",
+    "film": "aln_p3_core.commands.world_film",
+    "bench": "aln_p3_core.commands.world_bench",
     "record": "aln_p3_core.commands.world_record",
     "stats": "aln_p3_core.commands.world_stats",
 }

@@ -74,7 +74,7 @@ def make_command(ros_drive: RouteDriver | None = None) -> click.Command:
     @click.option("--jobs", default=1, show_default=True, help="Processes. They never change a result.")
     @click.option("--threads", default=1, show_default=True, help="CPU threads of a network in each process.")
     @click.option("--film", type=click.Choice(["none", "bev", "cameras", "both"]), default="none", show_default=True)
-    @click.option("--film-format", type=click.Choice(["gif", "mp4", "webm"]), default="gif", show_default=True)
+    @click.option("--film-format", type=click.Choice(["gif", "mp4"]), default="gif", show_default=True)
     @click.option("--traces", is_flag=True, help="Keep every drive's trace, for `aln-p3 world film` afterwards.")
     @click.option("--scenario", metavar="NAME", help="One episode in place of a set.")
     @click.option("--city", metavar="NAME", help="Of that episode [default: the first of the split].")

@@ -102,7 +102,7 @@ def _tint(rng: np.random.Generator) -> FloatArray:
 def _day(rng: np.random.Generator) -> Light:
     cover = float(rng.uniform(0.1, 0.9))
     direct = 1.25 - 0.65 * cover
-    haze = _rgb(rng, 0.60, 0.68, 0.76)
+    haze = _rgb(rng, 0.50, 0.59, 0.69)
     return Light(
         sun_direction=_direction(rng, 32, 62),
         sun=direct * _rgb(rng, 1.0, 0.94, 0.84),
@@ -113,7 +113,7 @@ def _day(rng: np.random.Generator) -> Light:
         cloud=_rgb(rng, 0.86, 0.87, 0.89),
         cloud_cover=cover,
         fog=haze,
-        fog_density=float(rng.uniform(0.0008, 0.003)),
+        fog_density=float(rng.uniform(0.0003, 0.0013)),
         exposure=float(rng.uniform(0.92, 1.12)),
         wetness=0.0,
         rain=0.0,
@@ -136,7 +136,7 @@ def _dusk(rng: np.random.Generator) -> Light:
         cloud=_rgb(rng, 0.70, 0.45, 0.38),
         cloud_cover=float(rng.uniform(0.2, 0.7)),
         fog=0.85 * haze,
-        fog_density=float(rng.uniform(0.0015, 0.004)),
+        fog_density=float(rng.uniform(0.0005, 0.0020)),
         exposure=float(rng.uniform(1.0, 1.2)),
         wetness=0.0,
         rain=0.0,
@@ -171,7 +171,7 @@ def _night(rng: np.random.Generator) -> Light:
 
 
 def _rain(rng: np.random.Generator) -> Light:
-    gray = _rgb(rng, 0.47, 0.51, 0.55, 0.08)
+    gray = _rgb(rng, 0.39, 0.43, 0.47, 0.08)
     return Light(
         sun_direction=_direction(rng, 50, 75),
         sun=0.10 * _rgb(rng, 1.0, 1.0, 1.0),
@@ -182,7 +182,7 @@ def _rain(rng: np.random.Generator) -> Light:
         cloud=0.85 * gray,
         cloud_cover=1.0,
         fog=gray,
-        fog_density=float(rng.uniform(0.005, 0.012)),
+        fog_density=float(rng.uniform(0.0022, 0.0055)),
         exposure=float(rng.uniform(0.85, 1.05)),
         wetness=float(rng.uniform(0.8, 1.0)),
         rain=float(rng.uniform(0.4, 1.0)),

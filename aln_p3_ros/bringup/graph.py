@@ -168,10 +168,15 @@ _SIMULATE = (
     Argument("log_mode", "replay", "Others of a log move as recorded, or react.", choices=("replay", "react")),
     Argument("scenario", "free_driving", "Scenario, when neither routes nor log is given."),
     Argument("city", "", "City of the scenario; empty: the first of the split."),
-    Argument("split", "heldout", "Cities and seeds: train, val, heldout or mini."),
+    Argument("split", "val", "Cities and seeds: train, val, heldout or mini."),
     Argument("seed", "0", "Seed of everything that is drawn by lot.", int),
-    Argument("condition", "day", "Light and weather.", choices=("day", "dusk", "night", "rain")),
-    Argument("duration", "60.0", "A drive ends after this long, s.", float),
+    Argument(
+        "condition",
+        "",
+        "Light and weather; empty: by lot, day for a log.",
+        choices=("", "day", "dusk", "night", "rain"),
+    ),
+    Argument("duration", "0.0", "A drive ends after this long, s; 0: as its scenario or log says.", float),
     Argument("time_mode", "real_time", "How time passes.", choices=("real_time", "fast", "lockstep")),
     Argument("rate", "1.0", "Simulated seconds per second, in real_time.", float),
     Argument("camera_rate", "10", "Sets of images a second: 1, 2, 4, 5, 10 or 20.", int),
@@ -185,6 +190,9 @@ _SIMULATE = (
     Argument("driver", "false", "Also start the driver.", bool),
     Argument("view", "false", "Also start the view.", bool),
 )
+
+#: In lock-step a plan may take this long, s of wall clock.
+_LOCKSTEP_PATIENCE_S = 300.0
 
 
 def _files(name: str, extra: str) -> tuple[Path, ...]:
@@ -314,8 +322,15 @@ def _simulate_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpe
     if values["autopilot"]:
         # Two planners on one topic: the driver's plans go beside, so that they can be looked at.
         nodes = [replace(n, remappings=_aside(n.remappings)) if n.name == "driver_node" else n for n in nodes]
+    if values["camera_rate"] < 1:
+        raise ConfigError(f"camera_rate must be 1 or more, got {values['camera_rate']}")
     period_s = 1.0 / values["camera_rate"]
-    patience = {"camera_timeout_s": max(0.5, 2.5 * period_s), "input_timeout_s": max(1.0, 4.0 * period_s)}
+    patience: dict[str, Any] = {
+        "camera_timeout_s": max(0.5, 2.5 * period_s),
+        "input_timeout_s": max(1.0, 4.0 * period_s),
+    }
+    if values["time_mode"] == "lockstep":
+        patience |= lockstep_parameters(_transport(values, topics), topics)
     nodes = [replace(n, parameters={**patience, **n.parameters}) if n.name == "driver_node" else n for n in nodes]
     wait = values["wait_for_subscribers"]
     parameters: dict[str, Any] = {
@@ -331,6 +346,8 @@ def _simulate_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpe
         "wait_for_subscribers_s": _number("wait_for_subscribers", wait) if wait else 300.0 if followers else 5.0,
         "linger_s": 3.0 if followers else 0.5,
     }
+    if values["time_mode"] == "lockstep" and not values["autopilot"]:
+        parameters["plan_timeout_s"] = _LOCKSTEP_PATIENCE_S
     if values["calibration_file"]:
         parameters["calibration_file"] = str(Path(values["calibration_file"]).expanduser().absolute())
     if followers:
@@ -344,6 +361,16 @@ def _simulate_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpe
         remappings=tuple(topics.remappings()),
     )
     return [*nodes, simulator]
+
+
+def lockstep_parameters(transport: str, topics: TopicSet | None = None) -> dict[str, Any]:
+    """Parameters of a driver for which the world waits: no image may be lost, and no plan is too late."""
+    topics = topics or TopicSet()
+    key = "camera_image" if transport == "raw" else "camera_compressed"
+    names = [topics.name(key, camera) for camera in topics.cameras]
+    reliable = {f"qos_overrides.{name}.subscription.reliability": "reliable" for name in names}
+    slow = {"camera_timeout_s": 2.5, "input_timeout_s": 4.0}  # at 1 Hz
+    return {**slow, "inference_timeout_s": _LOCKSTEP_PATIENCE_S, **reliable}
 
 
 def _aside(remappings: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:

@@ -27,12 +27,16 @@ class SimulatorSettings:
     )
     scenario: str = setting("free_driving", "Scenario, when neither routes nor log is given.")
     city: str = setting("", "City of the scenario. Empty: the first of the split.")
-    split: str = setting("heldout", "Split whose cities and seeds are used.", choices=CITY_SPLITS)
+    split: str = setting("val", "Split whose cities and seeds are used.", choices=CITY_SPLITS)
     seed: int = setting(0, "Seed of everything that is drawn by lot.", minimum=0, maximum=2**31 - 1)
     condition: str = setting(
-        "day", "Light and weather of the scenario.", choices=tuple(condition.value for condition in Condition)
+        "",
+        "Light and weather of the scenario or log. Empty: drawn from the seed, day for a log.",
+        choices=("", *(condition.value for condition in Condition)),
     )
-    duration_s: float = setting(60.0, "A drive ends after this long, s.", minimum=1.0, maximum=3600.0)
+    duration_s: float = setting(
+        0.0, "A drive ends after this long, s. 0: as its scenario or recording says.", minimum=0.0, maximum=3600.0
+    )
     at_end: str = setting(
         "exit",
         "After the last drive: end the node, start over, or stand and wait for ~/reset.",
@@ -91,5 +95,5 @@ class SimulatorSettings:
 
     def drive_settings(self) -> DriveSettings:
         """How drives are run and measured. Raises ConfigError for a rate that does not fit."""
-        limit = None if self.log else self.duration_s
+        limit = self.duration_s or None
         return DriveSettings(rate_hz=self.camera_rate_hz, size=self.image_size, images=True, time_limit_s=limit)

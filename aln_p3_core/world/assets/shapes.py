@@ -50,6 +50,14 @@ class MeshBuilder:
         self._faces.append(np.asarray(faces, dtype=np.int64).reshape(-1, 3) + self._count)
         self._count += count
 
+    def add_shaded(
+        self, vertices: ArrayLike, normals: ArrayLike, faces: ArrayLike, colors: ArrayLike, *, paint: int = 0
+    ) -> None:
+        """Adds triangles as `add` does, with a colour [V, 3] for each vertex and a share of the paint, 0..255."""
+        self.add(vertices, normals, faces)
+        self._colors[-1] = np.asarray(colors).astype(np.uint8)
+        self._paint[-1][:] = paint
+
     def panel(self, points: ArrayLike, color: Color = PRIMER, *, paint: bool = False, part: Part = Part.BODY) -> None:
         """A flat convex polygon [K, 3], counter-clockwise seen from outside."""
         corners = np.asarray(points, dtype=np.float64)

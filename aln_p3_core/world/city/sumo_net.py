@@ -236,7 +236,8 @@ def _drivable(net: SumoXml) -> BaseGeometry:
     roads, walks = [], []
     for lane in net.lanes.values():
         function = net.function[lane.edge]
-        if function == "normal" and not lane.walks:
+        # Ways through a junction are road also where SUMO lets its walking areas reach over them (at sharp bends).
+        if (function == "normal" and not lane.walks) or (function == "internal" and lane.drives):
             roads.append(strip(lane.shape, lane.width))
         elif function == "walkingarea" and len(lane.shape) >= 3:
             walks.append(polygon_of(lane.shape))

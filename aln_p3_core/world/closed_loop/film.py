@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from aln_p3_core.drawing import palette
 from aln_p3_core.drawing.content import Content, DrawnPlan
 from aln_p3_core.drawing.images import Image
 from aln_p3_core.drawing.mosaic import draw_mosaic
@@ -27,31 +28,39 @@ from aln_p3_core.geometry import FloatArray, invert_transform, transform_points,
 from aln_p3_core.world.city.city_map import CityMap
 from aln_p3_core.world.closed_loop.runner import RouteResult
 from aln_p3_core.world.closed_loop.trace import Trace, TracedPlan
-from aln_p3_core.world.closed_loop.world_bev import WorldBev, decision_text
+from aln_p3_core.world.closed_loop.world_bev import SIGNAL_COLORS, WorldBev, decision_text
 from aln_p3_core.world.render.images import RenderedView, SceneRenderer, Shot
 from aln_p3_core.world.rig import EXPOSURE_LEAD_S
 from aln_p3_core.world.route import Route
 from aln_p3_core.world.state import WorldState, interpolate_world
 
-FILM_SUFFIXES = (".gif", ".mp4", ".webm")
+FILM_SUFFIXES = (".gif", ".mp4")
 #: An infraction is shown for so long, s.
 _ALARM_S = 1.5
+#: The last picture is held so long, s.
+_HOLD_S = 2.0
+#: Colours of the film from above as a GIF: few make it small.
+_GIF_COLORS = 48
 #: Tried in this order: VP9, which browsers play, then MPEG-4, which every OpenCV writes.
-_CODECS = {".mp4": ("vp09", "mp4v"), ".webm": ("VP90", "VP80")}
+_CODECS = ("vp09", "mp4v")
 
 
 class FilmWriter:
-    """Writes pictures of one size into a GIF (Pillow), an MP4 or a WebM (OpenCV), by the file's ending."""
+    """Writes pictures of one size into a GIF (Pillow) or an MP4 (OpenCV), by the file's ending."""
 
-    def __init__(self, path: Path, fps: float) -> None:
+    def __init__(self, path: Path, fps: float, *, colors: int | None = None) -> None:
         """Nothing is written before the first picture.
+
+        Args:
+            path: .gif or .mp4. fps: pictures a second.
+            colors: of a GIF of drawings, which has one palette; None gives every picture a palette of its own.
 
         Raises:
             ImageError: when the ending is none of `FILM_SUFFIXES`.
         """
         if path.suffix.lower() not in FILM_SUFFIXES:
             raise ImageError(f"{path} must end in one of {', '.join(FILM_SUFFIXES)}")
-        self._path, self._fps = path, fps
+        self._path, self._fps, self._colors = path, fps, colors
         self._temporary = path.with_name(f".{path.stem}.part{path.suffix.lower()}")
         self._video: Any = None
         self._pictures: list[Any] = []
@@ -80,7 +89,7 @@ class FilmWriter:
             self._temporary.replace(self._path)
 
     def _open_video(self, width: int, height: int) -> cv2.VideoWriter:
-        for name in _CODECS[self._path.suffix.lower()]:
+        for name in _CODECS:
             codec = cv2.VideoWriter.fourcc(*name)
             video = cv2.VideoWriter(str(self._temporary), codec, self._fps, (width, height))
             if video.isOpened():
@@ -100,13 +109,24 @@ class FilmWriter:
         from PIL import Image as PillowImage
 
         picture = PillowImage.fromarray(image)
+        if self._colors is None:
+            self._pictures.append(picture.quantize(128, method=PillowImage.Quantize.FASTOCTREE))
+            return
         if not self._pictures:
-            self._pictures.append(
-                picture.quantize(128, method=PillowImage.Quantize.MEDIANCUT, dither=PillowImage.Dither.NONE)
-            )
-        else:
-            # One palette for the whole film: still parts stay equal, which makes it small.
-            self._pictures.append(picture.quantize(palette=self._pictures[0], dither=PillowImage.Dither.NONE))
+            self._palette = _palette(picture, self._colors)
+        # One palette for the whole film: still parts stay equal, which makes it small.
+        self._pictures.append(picture.quantize(palette=self._palette, dither=PillowImage.Dither.NONE))
+
+
+def _palette(picture: Any, colors: int) -> Any:
+    """A palette of a Pillow picture's colours, and of those that may come up later: agents, plan, alarm, text."""
+    from PIL import Image as PillowImage
+
+    known = [*palette.AGENT_COLORS.values(), *SIGNAL_COLORS, palette.PLAN, palette.TEXT, palette.ALARM, palette.WARNING]
+    found = picture.quantize(colors - len(known), method=PillowImage.Quantize.MEDIANCUT).getpalette()
+    result = PillowImage.new("P", (1, 1))
+    result.putpalette([*found[: 3 * (colors - len(known))], *(value for color in known for value in color)])
+    return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +172,7 @@ class Reel:
         return next((words for begun, words in self.alarms if 0 <= time_s - begun + 1e-6 < _ALARM_S), "")
 
 
-def bev_pictures(drive: RouteResult | Reel, city: CityMap, *, size: int = 560, every: int = 1) -> Iterator[Image]:
+def bev_pictures(drive: RouteResult | Reel, city: CityMap, *, size: int = 512, every: int = 1) -> Iterator[Image]:
     """Pictures of a drive from above, one for every `every`th traced state (10 Hz), and one for the last."""
     reel = drive if isinstance(drive, Reel) else Reel.of_result(drive)
     trace = reel.trace
@@ -168,14 +188,14 @@ def bev_pictures(drive: RouteResult | Reel, city: CityMap, *, size: int = 560, e
             plan,
             driven=driven[: row + 1],
             title=f"{reel.title}  {state.time_s:5.1f} s",
-            lines=[f"{3.6 * state.ego.speed:4.0f} km/h   {words}", *([reel.ending] if row == rows[-1] else [])],
+            lines=[f"{3.6 * state.ego.speed:.0f} km/h   {words}", *([reel.ending] if row == rows[-1] else [])],
             alarm=reel.alarm_at(state.time_s),
         )
 
 
-def bev_film(drive: RouteResult | Reel, city: CityMap, path: Path, *, size: int = 560, fps: float = 5.0) -> Path:
-    """Writes the film from above (.gif, .mp4 or .webm); `fps` up to 10, at the speed of the drive."""
-    _write(path, bev_pictures(drive, city, size=size, every=_every(fps)), 10.0 / _every(fps))
+def bev_film(drive: RouteResult | Reel, city: CityMap, path: Path, *, size: int = 512, fps: float = 5.0) -> Path:
+    """Writes the film from above (.gif or .mp4); `fps` up to 10, at the speed of the drive."""
+    _write(path, bev_pictures(drive, city, size=size, every=_every(fps)), 10.0 / _every(fps), _GIF_COLORS)
     return path
 
 
@@ -187,7 +207,7 @@ def camera_film(
     path: Path,
     *,
     cameras: Sequence[str] = NUSCENES_CAMERAS,
-    width: int = 960,
+    width: int = 840,
     fps: float = 5.0,
 ) -> Path:
     """Writes the film of the six cameras with the plan drawn over them, the view from above beside it.
@@ -197,7 +217,7 @@ def camera_film(
     Args:
         drive: a drive with a trace. city, route: where.
         renderer: of the cameras `cameras`, in this city and the drive's weather.
-        path: .gif, .mp4 or .webm. width: of the cameras' part, pixels. fps: up to 10.
+        path: .gif or .mp4. width: of the cameras' part, pixels. fps: up to 10.
     """
     _write(path, camera_pictures(drive, city, route, renderer, cameras=cameras, width=width, every=_every(fps)),
            10.0 / _every(fps))  # fmt: skip
@@ -211,27 +231,30 @@ def camera_pictures(
     renderer: SceneRenderer,
     *,
     cameras: Sequence[str] = NUSCENES_CAMERAS,
-    width: int = 960,
+    width: int = 840,
     every: int = 2,
 ) -> Iterator[Image]:
     """The pictures of `camera_film`, one for every `every`th traced state (10 Hz)."""
     reel = drive if isinstance(drive, Reel) else Reel.of_result(drive)
     trace = reel.trace
-    above = bev_pictures(reel, city, size=560, every=every)
-    for row, bev in zip(_rows(trace, every), above, strict=True):
+    above: Iterator[Image] | None = None
+    for row in _rows(trace, every):
         state, before = trace.states[row], trace.states[max(row - 1, 0)]
         frame = _frame(renderer, cameras, before, state, route)
         plan = trace.plan_at(state.time_s)
         mosaic = draw_mosaic(frame, scene=_content(plan, state), width=width)
-        scale = mosaic.shape[0] / bev.shape[0]
-        side = cv2.resize(bev, (round(bev.shape[1] * scale), mosaic.shape[0]), interpolation=cv2.INTER_AREA)
-        yield cv2.hconcat([mosaic, side])
+        if above is None:
+            above = bev_pictures(reel, city, size=mosaic.shape[0], every=every)
+        yield cv2.hconcat([mosaic, next(above)])
 
 
-def _write(path: Path, pictures: Iterable[Image], fps: float) -> None:
-    with FilmWriter(path, fps) as film:
+def _write(path: Path, pictures: Iterable[Image], fps: float, colors: int | None = None) -> None:
+    with FilmWriter(path, fps, colors=colors) as film:
         for picture in pictures:
             film.add(picture)
+            last = picture
+        for _ in range(round(_HOLD_S * fps)):
+            film.add(last)
 
 
 def _every(fps: float) -> int:

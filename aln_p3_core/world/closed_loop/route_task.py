@@ -21,7 +21,7 @@ from aln_p3_core.world.planners.planner import Planner
 #: Definitions of the measures, and the version of them: results compare only where this is equal.
 PROTOCOL = "aln_p3_closed_loop_v1"
 FILM_VIEWS = ("bev", "cameras")
-FILM_FORMATS = ("gif", "mp4", "webm")
+FILM_FORMATS = ("gif", "mp4")
 
 
 class RouteDriver(Protocol):
@@ -58,12 +58,13 @@ class Filming:
 
     Attributes:
         views: of `FILM_VIEWS`. format: one of `FILM_FORMATS`.
-        fps: pictures a second of the film from above; that of the cameras has half as many.
+        fps: pictures a second of the film from above. camera_fps: of the film of the cameras.
     """
 
     views: tuple[str, ...] = ()
     format: str = "gif"
     fps: float = 5.0
+    camera_fps: float = 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ def drive_route(task: RouteTask, via: RouteDriver | None = None) -> tuple[dict[s
         result = via(task.what, task.planner.name, settings)
     else:
         opened = open_drive(task.what)
-        result = _drive(task, opened, settings)
+        result = drive_opened(task, opened, settings)
     report = {**task.identity(), "repetition": task.repetition}
     report |= {key: value for key, value in result.to_json().items() if key in ("measures", "human")}
     task.folder.mkdir(parents=True, exist_ok=True)
@@ -176,13 +177,14 @@ def make_films(report: Mapping[str, Any], trace: Trace, opened: OpenDrive, task:
     from aln_p3_core.world.closed_loop.film import Reel, bev_film, camera_film
 
     reel = Reel.of_report(report, trace)
-    stage, settings, fps = opened.stage, task.settings, task.films.fps
-    if "bev" in task.films.views:
-        bev_film(reel, stage.city, task.film_path("bev"), fps=fps)
-    if "cameras" in task.films.views:
-        renderer = make_renderer(stage, opened.weather, settings)
+    stage, films = opened.stage, task.films
+    if "bev" in films.views:
+        bev_film(reel, stage.city, task.film_path("bev"), fps=films.fps)
+    if "cameras" in films.views:
+        renderer = make_renderer(stage, opened.weather, task.settings)
+        path = task.film_path("cameras")
         try:
-            camera_film(reel, stage.city, stage.route, renderer, task.film_path("cameras"), fps=fps / 2)
+            camera_film(reel, stage.city, stage.route, renderer, path, fps=films.camera_fps)
         finally:
             renderer.close()
 
@@ -211,7 +213,8 @@ def write_json(path: Path, value: object) -> None:
     temporary.replace(path)
 
 
-def _drive(task: RouteTask, opened: OpenDrive, settings: DriveSettings) -> RouteResult:
+def drive_opened(task: RouteTask, opened: OpenDrive, settings: DriveSettings) -> RouteResult:
+    """Drives a task on a stage that is set, in this process. Its traffic is closed afterwards."""
     if task.planner.name == HUMAN:
         return drive_human(opened.stage, settings, name_drive(task.what))
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -50,3 +51,8 @@ class DriveSettings:
         values = asdict(self)
         del values["trace"]
         return values | {"size": list(self.size)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> DriveSettings:
+        """What `to_json` gave, with a trace."""
+        return cls(**{**values, "size": tuple(values["size"])})

@@ -49,6 +49,7 @@ _SIGNALS: dict[int, Color] = {
     SignalColor.GREEN_YIELD: (150, 220, 90),
     SignalColor.OFF: (120, 120, 120),
 }
+SIGNAL_COLORS = tuple(_SIGNALS.values())
 #: The painted ground is at most so many pixels wide and high.
 _MAX_GROUND = 6000
 

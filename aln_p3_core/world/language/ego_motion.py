@@ -21,7 +21,7 @@ STANDING = 0.4
 #: A change of speed by less than this, m/s (or this share of the speed), is none.
 SPEED_CHANGE, SPEED_CHANGE_SHARE = 0.8, 0.1
 #: Below the first a steady drive is slow, from the second on fast, m/s.
-SLOW_BELOW, FAST_FROM = 4.0, 10.0
+SLOW_BELOW, FAST_FROM = 4.0, 11.5
 #: A path that turns by more than this in the horizon bends; by more than the second it is a turn anywhere, rad.
 BEND, TURN = 0.17, 0.9
 _CHANGE_MOVES_M = 0.7
@@ -150,9 +150,7 @@ def _speed_change(path: EgoPath) -> Maneuver:
     return Maneuver.ACCELERATE if changed[0] > now else Maneuver.DECELERATE
 
 
-def _turns_here(
-    path: EgoPath, frame: KeyFrame, route: Route, junction_turns: Sequence[bool], side: Side
-) -> bool:
+def _turns_here(path: EgoPath, frame: KeyFrame, route: Route, junction_turns: Sequence[bool], side: Side) -> bool:
     end = frame.route_s + path.length
     for (start, stop, command), at_junction in zip(route.turns, junction_turns, strict=True):
         overlaps = start < end and stop > frame.route_s
@@ -192,5 +190,3 @@ def bend_ahead(route: Route, route_s: float, reach_m: float = 40.0) -> tuple[Sid
     if abs(strongest) < 0.008:
         return Side.NONE, 0.0
     return (Side.LEFT if strongest > 0 else Side.RIGHT), strongest
-
-

@@ -250,9 +250,11 @@ def _places(
         elif not drivable[row]:
             # Half on the kerb, as parked cars are, or beyond any road.
             place = Place.ROADSIDE if lanes.lane[row] >= 0 else Place.OFF_ROAD
-        elif lanes.lane[row] < 0 or abs(lateral) > 0.5 * width + 0.3:
-            place = Place.ROADSIDE
-        elif flags[row] & ActorFlag.PARKED and abs(lateral) > 0.8:
+        elif (
+            lanes.lane[row] < 0
+            or abs(lateral) > 0.5 * width + 0.3
+            or (flags[row] & ActorFlag.PARKED and abs(lateral) > 0.8)
+        ):
             place = Place.ROADSIDE
         else:
             place = _lane_place(

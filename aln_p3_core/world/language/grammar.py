@@ -55,10 +55,8 @@ class Chooser:
 
     def pick(self, alternatives: Alternatives | Iterable[str], *key: object) -> str:
         """One of the alternatives of this split (or of a plain list)."""
-        if isinstance(alternatives, Alternatives):
-            choices = alternatives.by_split[self.split]
-        else:
-            choices = tuple(alternatives)
+        split = self.split
+        choices = alternatives.by_split[split] if isinstance(alternatives, Alternatives) else tuple(alternatives)
         return choices[int(self.number(*key) * len(choices))]
 
     def chance(self, probability: float, *key: object) -> bool:
@@ -75,7 +73,12 @@ class Reader(Generic[Key]):
     """
 
     def __init__(self, patterns: Iterable[tuple[Key, str]], slots: Mapping[str, str]) -> None:
-        self._patterns = [(key, re.compile(_expression(pattern, slots))) for key, pattern in patterns]
+        self._patterns = [(key, re.compile(expression(pattern, slots))) for key, pattern in patterns]
+
+    @classmethod
+    def of(cls, table: Mapping[Key, Alternatives], slots: Mapping[str, str]) -> Reader[Key]:
+        """For all alternatives of a table, of every split."""
+        return cls(((key, pattern) for key, alternatives in table.items() for pattern in alternatives), slots)
 
     def read(self, text: str) -> list[tuple[Key, dict[str, str]]]:
         """Every reading of a text: key and what stands in its named groups ("" for an empty one), without repeats."""
@@ -89,7 +92,8 @@ class Reader(Generic[Key]):
         return found
 
 
-def _expression(pattern: str, slots: Mapping[str, str]) -> str:
+def expression(pattern: str, slots: Mapping[str, str]) -> str:
+    """Regular expression of a pattern whose slots are given as regular expressions."""
     parts = re.split(r"(\{\w+\})", pattern)
     return "".join(slots[part[1:-1]] if part.startswith("{") else re.escape(part) for part in parts)
 

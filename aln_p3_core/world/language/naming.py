@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from aln_p3_core.world.actors import ActorFlag, ActorKind
 from aln_p3_core.world.language.facts import FrameFacts
 from aln_p3_core.world.language.stated import NamedObject, Side
@@ -10,6 +12,8 @@ from aln_p3_core.world.language.stated import NamedObject, Side
 _PAINTED = (ActorKind.CAR, ActorKind.VAN, ActorKind.TRUCK, ActorKind.BUS, ActorKind.MOTORCYCLE)
 #: Within this angle of straight ahead no side is said, rad.
 _AHEAD_RAD = 0.12
+#: Who is so far beside the ego's way, m, moves towards it so fast, m/s, and is turned from it by less, rad, enters it.
+_ENTERS_BESIDE_M, _ENTERS_WITHIN_M, _ENTERS_SPEED, _ENTERS_TURNED = 0.8, 5.0, 0.4, 0.5
 
 EGO_NOUNS = (
     "car", "van", "truck", "bus", "motorcycle", "motorcyclist", "bicycle", "cyclist", "pedestrian", "child",
@@ -32,6 +36,19 @@ def side_of(facts: FrameFacts, row: int) -> Side:
     if abs(bearing) < _AHEAD_RAD:
         return Side.NONE
     return Side.LEFT if bearing > 0 else Side.RIGHT
+
+
+def entering_from(facts: FrameFacts, row: int) -> Side:
+    """The side from which somebody moves into the ego's way; NONE for who does not."""
+    lateral = float(facts.route.lateral[row])
+    turned = float(facts.route.direction[row]) - facts.frame.state.ego.heading
+    ahead, left = facts.velocities[row]
+    sideways = float(left * np.cos(turned) - ahead * np.sin(turned))
+    if facts.route.off[row] > 0 or not _ENTERS_BESIDE_M < abs(lateral) < _ENTERS_WITHIN_M:
+        return Side.NONE
+    if sideways * np.sign(lateral) > -_ENTERS_SPEED or abs(float(facts.headings[row])) > _ENTERS_TURNED:
+        return Side.NONE
+    return Side.LEFT if lateral > 0 else Side.RIGHT
 
 
 def coming_from(facts: FrameFacts, row: int) -> Side:

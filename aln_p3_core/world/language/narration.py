@@ -7,7 +7,7 @@ from aln_p3_core.world.language.ego_motion import EgoMotion
 from aln_p3_core.world.language.facts import FrameFacts
 from aln_p3_core.world.language.grammar import Chooser
 from aln_p3_core.world.language.naming import named_object
-from aln_p3_core.world.language.stated import Narration, NamedObject, Place, Side, Where
+from aln_p3_core.world.language.stated import NamedObject, Narration, Place, Side, Where
 from aln_p3_core.world.planners.planner import LateralManeuver, Maneuver
 from aln_p3_core.world.route import Route, StopKind
 
@@ -18,7 +18,9 @@ _LEADER_M = 30.0
 _STANDING = (Maneuver.STOP, Maneuver.WAIT, Maneuver.START, Maneuver.DECELERATE)
 
 
-def narrate(motion: EgoMotion, facts: FrameFacts, route: Route, connector_ahead: bool, chooser: Chooser, key: object) -> Narration:
+def narrate(
+    motion: EgoMotion, facts: FrameFacts, route: Route, connector_ahead: bool, chooser: Chooser, key: object
+) -> Narration:
     """The statement for one key frame.
 
     Args:

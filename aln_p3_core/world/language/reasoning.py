@@ -14,7 +14,7 @@ from aln_p3_core.world.actors import ActorFlag, ActorKind
 from aln_p3_core.world.city.city_map import CityMap
 from aln_p3_core.world.language.ego_motion import EgoMotion, bend_ahead
 from aln_p3_core.world.language.facts import FrameFacts
-from aln_p3_core.world.language.naming import coming_from, named_object, side_of
+from aln_p3_core.world.language.naming import coming_from, entering_from, named_object, side_of
 from aln_p3_core.world.language.narration import leading
 from aln_p3_core.world.language.stated import Action, Motion, Place, Reason, Reasoning, Side
 from aln_p3_core.world.planners.planner import Cause, Decision, LateralManeuver, Maneuver
@@ -47,6 +47,10 @@ _LIGHT_SEEN_M = 80.0
 _LIGHT_NEAR_M = 30.0
 _CLEAR_ROAD_M = 12.0
 _PARKED_NEAR_M = 5.0
+#: Somebody ahead who is slower than this has just started, m/s.
+_STARTING_SPEED = 3.0
+#: A lower limit is told so far before it begins, beyond the ego's next seconds, m.
+_LIMIT_AHEAD_M = 30.0
 
 
 def reason_why(
@@ -89,8 +93,10 @@ def _speed_reason(
     if cause is Cause.CURVE:
         return _curve_reason(motion, facts, route)
     if cause is Cause.ROUTE_END:
-        slower = motion.speed in (Maneuver.STOP, Maneuver.WAIT, Maneuver.DECELERATE)
-        return Reason(cause) if slower else _free_reason(motion, facts, route, before)
+        if motion.speed in (Maneuver.STOP, Maneuver.WAIT):
+            return Reason(cause)
+        slower = motion.speed is Maneuver.DECELERATE
+        return Reason(cause, Action.AHEAD) if slower else _free_reason(motion, facts, route, before)
     if motion.speed in _FASTER:
         return _moving_off(facts, decision) or _free_reason(motion, facts, route, before)
     return actor_reason(facts, cause, facts.row(decision.actor_id))
@@ -109,6 +115,9 @@ def actor_reason(facts: FrameFacts, cause: Cause, row: int) -> Reason:
     motion, place, side = facts.motions[row], facts.places[row], side_of(facts, row)
     across = motion in (Motion.TO_LEFT, Motion.TO_RIGHT)
     action, said = Action.PRESENT, Side.NONE
+    entering = entering_from(facts, row)
+    if cause in (Cause.LEAD_VEHICLE, Cause.LEAD_BRAKING) and entering is not Side.NONE:
+        cause = Cause.CUT_IN
     if cause is Cause.PEDESTRIAN:
         action, said = _pedestrian_action(facts, row, across, place, side)
     elif cause is Cause.CYCLIST:
@@ -127,15 +136,13 @@ def actor_reason(facts: FrameFacts, cause: Cause, row: int) -> Reason:
     elif cause is Cause.LEAD_BRAKING and motion is Motion.STOPPED:
         cause, action = Cause.STOPPED_VEHICLE, Action.AHEAD
     elif cause in (Cause.CUT_IN, Cause.MERGING_TRAFFIC):
-        said = side
+        said = entering if entering is not Side.NONE else side
     elif cause is Cause.CROSS_TRAFFIC:
         said = coming_from(facts, row)
     return Reason(cause, action, named, said)
 
 
-def _pedestrian_action(
-    facts: FrameFacts, row: int, across: bool, place: Place, side: Side
-) -> tuple[Action, Side]:
+def _pedestrian_action(facts: FrameFacts, row: int, across: bool, place: Place, side: Side) -> tuple[Action, Side]:
     between_cars = place is not Place.CROSSING and _parked_beside(facts, row)
     if facts.motions[row] in (Motion.STANDING, Motion.SITTING):
         on_road = place in (Place.EGO_LANE, Place.LEFT_LANE, Place.RIGHT_LANE)
@@ -204,12 +211,17 @@ def _free_reason(motion: EgoMotion, facts: FrameFacts, route: Route, before: Seq
 
 def _limit_reason(motion: EgoMotion, facts: FrameFacts, route: Route, before: Sequence[Decision]) -> Reason:
     s, speed = facts.frame.route_s, facts.frame.state.ego.speed
-    here, later = (float(np.interp(at, route.s, route.speed_limits)) for at in (s, s + max(motion.path_length, 5.0)))
+    here = float(np.interp(s, route.s, route.speed_limits))
+    ahead = (route.s >= s) & (route.s <= s + motion.path_length + _LIMIT_AHEAD_M)
+    later = float(route.speed_limits[ahead].min(initial=here))
     if motion.speed is Maneuver.KEEP_SPEED:
         return Reason(Cause.SPEED_LIMIT, Action.REACHED) if speed > 0.8 * here else Reason(Cause.FREE_ROAD)
     if motion.speed is Maneuver.DECELERATE:
-        lower = later < here - 0.5 or speed > here + 0.3
-        return Reason(Cause.SPEED_LIMIT, Action.LOWER) if lower else _from_the_scene(motion, facts, route)
+        if later >= here - 0.5 and speed <= here + 0.3:
+            return _from_the_scene(motion, facts, route)
+        # The limit of a turn is the turn's: nothing else tells of it on the road.
+        turn = _turn_ahead(motion, facts, route, motion.path_length + _LIMIT_AHEAD_M)
+        return turn or Reason(Cause.SPEED_LIMIT, Action.LOWER)
     if motion.speed is Maneuver.ACCELERATE and not before:
         return Reason(Cause.SPEED_LIMIT, Action.BELOW)
     return _free_reason(motion, facts, route, before)
@@ -218,15 +230,23 @@ def _limit_reason(motion: EgoMotion, facts: FrameFacts, route: Route, before: Se
 def _curve_reason(motion: EgoMotion, facts: FrameFacts, route: Route) -> Reason:
     if motion.speed in _FASTER:
         return _free_reason(motion, facts, route, ())
+    reach = max(25.0, 4.0 * facts.frame.state.ego.speed)
+    turn = _turn_ahead(motion, facts, route, reach)
+    if turn is not None:
+        return turn
+    side, _ = bend_ahead(route, facts.frame.route_s, reach)
+    return Reason(Cause.CURVE, Action.BEND, side=side) if side is not Side.NONE else UNTOLD
+
+
+def _turn_ahead(motion: EgoMotion, facts: FrameFacts, route: Route, reach_m: float) -> Reason | None:
+    """The turn that the ego makes or that comes within some metres."""
     if motion.lateral in _TURNS:
         return Reason(Cause.CURVE, Action.TURN, side=_TURNS[motion.lateral])
     s = facts.frame.route_s
-    reach = max(25.0, 4.0 * facts.frame.state.ego.speed)
     for start, end, command in route.turns:
-        if s < end and start < s + reach:
+        if s < end and start < s + reach_m:
             return Reason(Cause.CURVE, Action.TURN, side=Side[command.name])
-    side, _ = bend_ahead(route, s, reach)
-    return Reason(Cause.CURVE, Action.BEND, side=side) if side is not Side.NONE else UNTOLD
+    return None
 
 
 def _moving_off(facts: FrameFacts, decision: Decision) -> Reason | None:
@@ -234,16 +254,22 @@ def _moving_off(facts: FrameFacts, decision: Decision) -> Reason | None:
     row = facts.row(decision.actor_id)
     if decision.cause not in (Cause.LEAD_VEHICLE, Cause.STOPPED_VEHICLE, Cause.LEAD_BRAKING, Cause.BUS_AT_STOP):
         return None
-    if row < 0 or facts.speeds[row] < 1.0 or facts.route.ahead[row] < 0:
-        return None
-    return Reason(Cause.LEAD_VEHICLE, Action.MOVING_OFF, named_object(facts, row))
+    return _gets_going(facts, row)
 
 
 def _moving_off_ahead(facts: FrameFacts) -> Reason:
-    row = leading(facts, 30.0)
-    if row >= 0 and facts.speeds[row] > 1.0:
+    return _gets_going(facts, leading(facts, 30.0)) or UNTOLD
+
+
+def _gets_going(facts: FrameFacts, row: int) -> Reason | None:
+    """Somebody ahead starts, or drives away from the ego."""
+    if row < 0 or facts.speeds[row] < 1.0 or facts.route.ahead[row] < 0:
+        return None
+    if facts.speeds[row] < _STARTING_SPEED:
         return Reason(Cause.LEAD_VEHICLE, Action.MOVING_OFF, named_object(facts, row))
-    return UNTOLD
+    if facts.speeds[row] < facts.frame.state.ego.speed:
+        return None
+    return Reason(Cause.LEAD_VEHICLE, Action.PULLING_AWAY, named_object(facts, row))
 
 
 def _road_is_clear(facts: FrameFacts) -> bool:
@@ -294,5 +320,3 @@ def _lateral_reason(motion: EgoMotion, facts: FrameFacts, decision: Decision | N
     if cause in (Cause.BUS_AT_STOP, Cause.CYCLIST, Cause.PEDESTRIAN):
         return Reason(cause, Action.PASS, named, side)
     return UNTOLD
-
-

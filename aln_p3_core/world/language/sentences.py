@@ -1,4 +1,4 @@
-"""Puts statements about the ego into words, and says what was really said: a slot that a wording lacks is not stated."""
+"""Puts statements about the ego into words, and tells what was said: a slot that a wording lacks is not stated."""
 
 from __future__ import annotations
 
@@ -49,9 +49,10 @@ def say_narration(narration: Narration, chooser: Chooser, key: object) -> tuple[
         parts.append(chooser.pick(alternatives, key, "lateral").format(side=side.value))
         if narration.pace is not None or narration.speed is Maneuver.KEEP_SPEED:
             narration = replace(narration, pace=None, speed=None)
-    if narration.pace is not None:
+    pace = narration.pace
+    if pace is not None:
         narration = replace(narration, speed=Maneuver.KEEP_SPEED)
-        parts.append(chooser.pick(PACE[narration.pace], key, "pace"))
+        parts.append(chooser.pick(PACE[pace], key, "pace"))
     elif narration.speed is not None:
         parts.append(chooser.pick(SPEED[narration.speed], key, "speed"))
     if len(parts) == 2 and chooser.chance(0.5, key, "order"):
@@ -66,7 +67,8 @@ def say_narration(narration: Narration, chooser: Chooser, key: object) -> tuple[
 
 def say_reasoning(reasoning: Reasoning, chooser: Chooser, key: object) -> tuple[str, Reasoning]:
     """The sentence, and the reasons as they were said."""
-    parts, said = [], []
+    parts: list[str] = []
+    said: list[Reason | None] = []
     for name, reason, table in (("why", reasoning.speed, REASONS), ("aside", reasoning.lateral, LATERAL_REASONS)):
         if reason is None:
             said.append(None)
@@ -109,5 +111,3 @@ def _fill(pattern: str, reason: Reason) -> str:
         bare=bare(named) if named else "",
         plural=plural(named.noun) if named else "",
     )
-
-

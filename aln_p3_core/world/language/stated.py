@@ -46,6 +46,7 @@ class Action(Enum):
     PRESENT = "present"
     AHEAD = "ahead"
     MOVING_OFF = "moving_off"
+    PULLING_AWAY = "pulling_away"
     STEPPING_OUT = "stepping_out"
     ON_CROSSING = "on_crossing"
     CROSSING = "crossing"

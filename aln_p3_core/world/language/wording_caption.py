@@ -6,14 +6,21 @@ from aln_p3_core.world.language.grammar import say
 from aln_p3_core.world.language.stated import Motion, Place
 
 #: How a noun gets along; it stands for {verb}. Shared by all splits, as nouns are.
-VERBS = {"pedestrian": "walking", "child": "walking", "bicycle": "rolling", "cyclist": "riding", "motorcyclist": "riding"}
+VERBS = {
+    "pedestrian": "walking",
+    "child": "walking",
+    "bicycle": "rolling",
+    "cyclist": "riding",
+    "motorcyclist": "riding",
+}
 DRIVING = "driving"
 
 #: A whole caption. Slots: {object} ("white truck") or {an_object} ("a white truck"), and the parts below.
 SENTENCE = say(
     "{object} {depth} {direction} is {motion} {place} | {object} {direction}, {depth}, is {motion} {place}",
     val="{object} is {motion} {place}, {depth} {direction} | {object} {direction} is {motion} {place}, {depth}",
-    heldout="{place}, {depth} {direction}, {an_object} is {motion} | {direction}, {depth}, {an_object} is {motion} {place}",
+    heldout="{place}, {depth} {direction}, {an_object} is {motion} | "
+    "{direction}, {depth}, {an_object} is {motion} {place}",
     mini="{depth} {direction}, {an_object} is {motion} {place}",
 )
 DEPTH = say(

@@ -59,7 +59,7 @@ PACE: dict[Pace, Alternatives] = {
     ),
     Pace.MODERATE: say(
         "drives on at a moderate speed | moves forward at a moderate speed | keeps a moderate speed",
-        val="continues at a medium speed | goes on at a middling pace",
+        val="continues at a medium speed | goes on at an average pace",
         heldout="travels on at a modest pace | cruises at town speed",
         mini="keeps moving at a moderate pace",
     ),
@@ -122,15 +122,17 @@ WHERE: dict[Where, Alternatives] = {
         mini="in the bend to the right",
     ),
     Where.BEHIND: say(
-        "behind {object} | following {object}",
+        "behind {object} | with {object} in front",
         val="in line after {object} | with {object} ahead",
         heldout="at the back of {object} | trailing {object}",
         mini="after {object}",
     ),
 }
 
+ReasonKey = tuple[Cause | None, Action]
+
 #: Reasons of the speed. Those that begin with "to " need no connector.
-REASONS: dict[tuple[Cause | None, Action], Alternatives] = {
+REASONS: dict[ReasonKey, Alternatives] = {
     (None, Action.PRESENT): say(
         "it is driving with caution | it is being careful here",
         val="it is keeping on the safe side",
@@ -186,15 +188,21 @@ REASONS: dict[tuple[Cause | None, Action], Alternatives] = {
         mini="{object} is before it",
     ),
     (Cause.LEAD_VEHICLE, Action.MOVING_OFF): say(
-        "{object} ahead is moving off | {object} ahead is pulling away",
+        "{object} ahead is moving off | {object} ahead has started moving",
         val="{object} in front is driving on",
         heldout="{object} before it has got going",
         mini="{object} ahead drives off",
     ),
+    (Cause.LEAD_VEHICLE, Action.PULLING_AWAY): say(
+        "{object} ahead is pulling away | {object} ahead is driving faster now",
+        val="{object} in front is gaining distance",
+        heldout="{object} before it leaves it more room",
+        mini="{object} ahead gets faster",
+    ),
     (Cause.LEAD_VEHICLE, Action.CLEARED): say(
-        "the queue ahead is moving again | the traffic ahead is moving on",
-        val="the line of cars in front is rolling again",
-        heldout="the jam in front dissolves",
+        "the traffic ahead is moving again | the lane ahead is no longer blocked",
+        val="the traffic in front is rolling again",
+        heldout="the hold-up in front dissolves",
         mini="the traffic in front moves",
     ),
     (Cause.LEAD_BRAKING, Action.PRESENT): say(
@@ -246,7 +254,8 @@ REASONS: dict[tuple[Cause | None, Action], Alternatives] = {
         mini="the light is green",
     ),
     (Cause.ONCOMING_TRAFFIC, Action.PRESENT): say(
-        "to give way to {object} coming towards it | {object} is coming towards it | to make way for an oncoming {bare}",
+        "to give way to {object} coming towards it | {object} is coming towards it | "
+        "to make way for an oncoming {bare}",
         val="{object} is approaching from the other direction",
         heldout="{object} on the other side has the right of way",
         mini="{object} comes the other way",
@@ -276,7 +285,8 @@ REASONS: dict[tuple[Cause | None, Action], Alternatives] = {
         mini="{object} merges{from_side}",
     ),
     (Cause.PEDESTRIAN, Action.STEPPING_OUT): say(
-        "{object} is stepping out from between parked cars{on_side} | {object} is walking out between parked cars{on_side}",
+        "{object} is stepping out from between parked cars{on_side} | "
+        "{object} is walking out between parked cars{on_side}",
         val="{object} comes out from behind a parked car{on_side}",
         heldout="{object} appears between the parked cars{on_side}",
         mini="{object} steps onto the road between parked cars{on_side}",
@@ -306,10 +316,10 @@ REASONS: dict[tuple[Cause | None, Action], Alternatives] = {
         mini="{object} is on the street{on_side}",
     ),
     (Cause.PEDESTRIAN, Action.CLEARED): say(
-        "the pedestrian has left the road | the pedestrian has crossed",
+        "the pedestrian has left its way | the pedestrian has passed",
         val="the pedestrian is out of the way",
-        heldout="the person on foot has reached the other side",
-        mini="the pedestrian is gone",
+        heldout="the person on foot has got clear of its path",
+        mini="no pedestrian is in its way now",
     ),
     (Cause.CYCLIST, Action.CROSSING): say(
         "{object} is crossing the street{from_side} on a bike | {object} is riding across its way{from_side}",
@@ -341,6 +351,12 @@ REASONS: dict[tuple[Cause | None, Action], Alternatives] = {
         heldout="{object} leaves no room to go on",
         mini="{object} is an obstacle",
     ),
+    (Cause.ROUTE_END, Action.AHEAD): say(
+        "its destination is near | it is close to the end of its route",
+        val="its trip ends soon",
+        heldout="where it was going comes into reach",
+        mini="it has nearly arrived",
+    ),
     (Cause.ROUTE_END, Action.PRESENT): say(
         "it has reached its destination | it is at the end of its route",
         val="its trip ends here",
@@ -350,7 +366,7 @@ REASONS: dict[tuple[Cause | None, Action], Alternatives] = {
 }
 
 #: Reasons for leaving the middle of the lane.
-LATERAL_REASONS: dict[tuple[Cause | None, Action], Alternatives] = {
+LATERAL_REASONS: dict[ReasonKey, Alternatives] = {
     (Cause.FREE_ROAD, Action.PRESENT): say(
         "to follow its route | to get into the lane of its route",
         val="to be in the right place for its route",

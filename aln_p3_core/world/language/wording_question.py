@@ -1,4 +1,7 @@
-"""Words of questions, by split. Slots: {thing} one thing, {things} many, {other} what they are compared with."""
+"""Words of questions, by split.
+
+Slots: {thing} one thing, {a_thing} with its article, {things} many, {other} what they are compared with ("the bus").
+"""
 
 from __future__ import annotations
 
@@ -33,15 +36,17 @@ QUESTION = {
         mini="How many other {things} are visible that share the status of {other}?",
     ),
     Form.OBJECT: say(
-        "What is the {thing}? | There is a {thing}; what is it?",
-        val="Which object is the {thing}? | You see a {thing}; which object is it?",
-        heldout="To what class does the {thing} belong? | This scene contains a {thing}; what would you call it?",
+        "What is the {thing}? | There is {a_thing}; what is it?",
+        val="Which object is the {thing}? | You see {a_thing}; which object is it?",
+        heldout="To what class does the {thing} belong? | This scene contains {a_thing}; what would you call it?",
         mini="The {thing} is what kind of object?",
     ),
     Form.STATUS: say(
-        "What is the status of the {thing}? | What status is the {thing} in? | There is a {thing}; what status is it in?",
-        val="In which status do you see the {thing}? | You see a {thing}; which status does it have?",
-        heldout="How would you describe the status of the {thing}? | This scene contains a {thing}; what is its status?",
+        "What is the status of the {thing}? | What status is the {thing} in? | "
+        "There is {a_thing}; what status is it in?",
+        val="In which status do you see the {thing}? | You see {a_thing}; which status does it have?",
+        heldout="How would you describe the status of the {thing}? | "
+        "This scene contains {a_thing}; what is its status?",
         mini="The {thing} has what status?",
     ),
     Form.COMPARISON: say(
@@ -59,3 +64,6 @@ FROM = say(
     heldout="towards the {sector} as seen from {place}",
     mini="at the {sector} of {place}",
 )
+
+#: These statuses follow the noun; the others go before it.
+AFTER_NOUN = ("with rider", "without rider")

@@ -81,11 +81,12 @@ def forecast(actors: Actors, match: LaneMatch, situation: Situation) -> Forecast
     yields: list[bool] = []
     kinds, speeds = kinds_of(actors), actors.speeds
     straight = _straight_on(actors, speeds)
+    lengths = sizes_of(actors)[:, 0]
     for row, kind in enumerate(kinds):
         ways: list[tuple[tuple[FloatArray, FloatArray, FloatArray], bool]] = []
         parked = bool(actors.flags[row] & ActorFlag.PARKED)
         if kind.is_vehicle and not parked and match.lane[row] >= 0:
-            ways = _along_lanes(actors, row, float(speeds[row]), match, situation, float(sizes_of(actors)[row, 0]))
+            ways = _along_lanes(actors, row, float(speeds[row]), match, situation, float(lengths[row]))
         if not ways:
             ways = [(tuple(part[row] for part in straight), False)]  # type: ignore[list-item]
         for track, gives_way in ways:
@@ -130,9 +131,14 @@ def _along_lanes(
     ways = []
     for chain in chains:
         stop, gives_way = _hold(chain, s0 + 0.5 * length, speed, situation)
-        motions = [_motion(speed, float(actors.accelerations[row]))]
-        if stop is None and _may_start(chain, s0, speed, situation, actors.ids[row]):
-            motions.append(_starting(speed, situation.city.lanes[lane].speed_limit))
+        acceleration = float(actors.accelerations[row])
+        motions = [_motion(speed, acceleration)]
+        if stop is None and _goes_first(chain, s0, situation):
+            if _may_start(speed, situation, actors.ids[row]):
+                motions.append(_starting(speed, situation.city.lanes[lane].speed_limit))
+            elif acceleration < -0.5:
+                # It brakes for a reason that may be gone at any time.
+                motions.append(_motion(speed, 0.0))
         for travelled, ahead in motions:
             moved, fast = travelled, ahead
             if stop is not None:
@@ -203,13 +209,16 @@ def _hold(chain: Chain, front_s: float, speed: float, situation: Situation) -> t
     return None, False
 
 
-def _may_start(chain: Chain, s0: float, speed: float, situation: Situation, name: str) -> bool:
-    """A slow vehicle before (or in) a junction, to which the ego must give way, may set off at any time."""
-    if speed > 5.0 or situation.standing_s.get(name, 0.0) > (1.5 if situation.ego_has_waited else 8.0):
-        return False
+def _may_start(speed: float, situation: Situation, name: str) -> bool:
+    """Slow, and not standing for so long that it seems to wait for the ego."""
+    return speed < 5.0 and situation.standing_s.get(name, 0.0) <= (1.5 if situation.ego_has_waited else 6.0)
+
+
+def _goes_first(chain: Chain, s0: float, situation: Situation) -> bool:
+    """Whether a vehicle is before (or in) a junction in which the ego must give way to it."""
     lanes = situation.city.lanes
     over = {c for mine in situation.ego_connectors for c in lanes[mine].yields_to}
     return any(
-        lane in over and start - s0 < 15.0 and start + lanes[lane].length > s0
+        lane in over and start - s0 < 25.0 and start + lanes[lane].length > s0
         for lane, start in zip(chain.lanes, chain.starts, strict=True)
     )

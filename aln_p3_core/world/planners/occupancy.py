@@ -70,6 +70,19 @@ def occupancy(path: DrivePath, forecasts: Forecasts, margins: FloatArray, length
         margins[row],
     )
     row, at, sample = row[hit], at[hit], sample[hit]
+    # Who stands beside the car already is not touched by driving on; only what really comes nearer counts.
+    beside = np.isin(row, row[(sample == 0) & ~forecasts.moving[row]])
+    if beside.any():
+        real = _touches(
+            forecasts.positions[row, at] - middles[sample],
+            direction[sample],
+            forecasts.headings[row, at],
+            forecasts.sizes[row] / 2,
+            np.zeros(len(row)),
+        )
+        really = np.isin(row, row[(sample == 0) & real])
+        kept = ~beside | (real & ~really)
+        row, at, sample = row[kept], at[kept], sample[kept]
     np.minimum.at(first, (row, at), s[sample] - 0.5 * _SAMPLE_M)
     np.maximum.at(last, (row, at), s[sample] + 0.5 * _SAMPLE_M)
     nose = np.stack([np.cos(forecasts.headings[row, at]), np.sin(forecasts.headings[row, at])], axis=-1)

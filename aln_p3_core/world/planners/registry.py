@@ -8,6 +8,7 @@ from typing import Any
 
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.world.planners.baselines import ConstantCurvature, ConstantVelocity, StandStill
+from aln_p3_core.world.planners.expert import Expert
 from aln_p3_core.world.planners.planner import Planner
 from aln_p3_core.world.planners.route_blind import RouteBlind
 
@@ -16,6 +17,7 @@ _BY_NAME: Mapping[str, Callable[[], Planner]] = {
     "constant_velocity": ConstantVelocity,
     "constant_curvature": ConstantCurvature,
     "route_blind": RouteBlind,
+    "expert": Expert,
 }
 
 #: Names that `make_planner` knows beside recipes and checkpoints.

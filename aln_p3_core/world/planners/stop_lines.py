@@ -11,7 +11,7 @@ from aln_p3_core.world.ego import EGO_CENTER_AHEAD_M, EGO_SIZE_LWH
 from aln_p3_core.world.planners.drive_path import DrivePath
 from aln_p3_core.world.planners.planner import Cause, Observation
 from aln_p3_core.world.planners.speed_profile import Restraint, needed_braking, standing_restraint
-from aln_p3_core.world.route import RouteStop, StopKind
+from aln_p3_core.world.route import Route, RouteStop, StopKind
 from aln_p3_core.world.state import SignalColor
 
 #: The front bumper ahead of the rear axle, and the rear bumper behind it, m.
@@ -28,6 +28,8 @@ _YELLOW_S = 2.6
 _HARD_BRAKING = 5.5
 #: Room that the car needs behind a junction or crossing to leave it free, m.
 _CLEAR_M = 0.8
+#: Before a light or a junction, within so many metres, whoever stands may be waiting for it.
+_QUEUE_M = 45.0
 
 
 @dataclass
@@ -93,9 +95,7 @@ def _reachable(place: float) -> float:
     return max(place, 0.0) if place > -LINE_GAP_M - PASSED_M else place
 
 
-def keep_clear_restraints(
-    observation: Observation, path: DrivePath, ahead: Sequence[Restraint]
-) -> list[Restraint]:
+def keep_clear_restraints(observation: Observation, path: DrivePath, ahead: Sequence[Restraint]) -> list[Restraint]:
     """Junctions and crossings behind which a queue stands: the car waits before the line until it fits behind.
 
     Args:
@@ -122,3 +122,12 @@ def end_restraint(observation: Observation, path: DrivePath) -> list[Restraint]:
     """The end of the route: the car comes to a stop a little beyond it."""
     place = path.s_of_route(observation.route.length) + 1.0
     return [standing_restraint(place, Cause.ROUTE_END)] if place < path.s[-1] else []
+
+
+def waits_at_junction(route: Route, begin_s: float, end_s: float) -> bool:
+    """Whether somebody who stands between two places of the route may be waiting for a light or a gap."""
+    return any(
+        stop.s - _QUEUE_M < end_s and begin_s < stop.end_s + 15.0
+        for stop in route.stops
+        if stop.kind is not StopKind.CROSSING
+    )

@@ -16,7 +16,7 @@ from aln_p3_core.world.city.city_map import CityMap
 from aln_p3_core.world.ego import EgoState
 from aln_p3_core.world.planners.forecast import Forecasts, Situation, forecast
 from aln_p3_core.world.planners.lane_graph import LaneMatch, lane_graph
-from aln_p3_core.world.planners.planner import Observation
+from aln_p3_core.world.planners.planner import Cause, Observation
 
 #: Whoever is farther away is not looked at, m.
 LOOK_M = 110.0
@@ -105,3 +105,17 @@ def on_road(city: CityMap, points: FloatArray, shrink_m: float = 0.0) -> NDArray
     shapely.prepare(area)
     inside: NDArray[np.bool_] = shapely.contains_xy(area, points[:, 0], points[:, 1])
     return inside
+
+
+def standing_cause(around: Surroundings, row: int) -> Cause:
+    """What somebody or something is that stands in the way."""
+    kind = around.kinds[row]
+    if kind.is_static:
+        return Cause.WORKS
+    if kind is ActorKind.PEDESTRIAN:
+        return Cause.PEDESTRIAN
+    if kind is ActorKind.BICYCLE and around.actors.flags[row] & ActorFlag.RIDER:
+        return Cause.CYCLIST
+    if kind is ActorKind.BUS and not around.parked[row]:
+        return Cause.BUS_AT_STOP
+    return Cause.STOPPED_VEHICLE

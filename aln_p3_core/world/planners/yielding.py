@@ -8,18 +8,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from aln_p3_core.geometry import FloatArray, wrap_angle
-from aln_p3_core.world.actors import ActorFlag, ActorKind
+from aln_p3_core.world.actors import ActorKind
 from aln_p3_core.world.planners.drive_path import DrivePath
 from aln_p3_core.world.planners.forecast import FORECAST_STEP_S, FORECAST_STEPS, TIMES_S
 from aln_p3_core.world.planners.occupancy import Occupancy, occupancy
 from aln_p3_core.world.planners.planner import Cause
 from aln_p3_core.world.planners.speed_profile import Restraint, SpeedProfile
-from aln_p3_core.world.planners.stop_lines import FRONT_M, LINE_GAP_M, is_ahead, line_place
-from aln_p3_core.world.planners.surroundings import STANDING, Surroundings
+from aln_p3_core.world.planners.stop_lines import FRONT_M, is_ahead, line_place, waits_at_junction
+from aln_p3_core.world.planners.surroundings import STANDING, Surroundings, standing_cause
 from aln_p3_core.world.route import Route, StopKind
 
-#: m between the front and what it stops behind; longer behind what it may have to go around.
+#: m between the front and what it stops behind in a queue; behind what stands for no visible reason; and behind
+#: what it wants to go around.
 STANDSTILL_GAP_M = 2.2
+FAR_GAP_M = 5.0
 PASSING_GAP_M = 7.0
 #: Seconds between the car and a leader.
 HEADWAY_S = 1.1
@@ -50,7 +52,7 @@ class YieldMemory:
     def keep(self, time_s: float, names: set[str], ahead: set[str]) -> None:
         """Takes over what was decided at an instant."""
         self.until = {name: end for name, end in self.until.items() if end > time_s}
-        self.until.update({name: time_s + 1.2 for name in names})
+        self.until.update(dict.fromkeys(sorted(names), time_s + 1.2))
         self.ahead_since = {name: self.ahead_since.get(name, time_s) for name in sorted(ahead)}
 
 
@@ -59,11 +61,12 @@ class Traffic:
     """Forecasts against one path. H = hypotheses.
 
     Attributes:
-        around: who is there. path: of the car. taken: which stretches of it they take, and when.
+        around: who is there. route, path: of the car. taken: which stretches of it they take, and when.
         ignored: [H] hypotheses that do not concern the car.
     """
 
     around: Surroundings
+    route: Route
     path: DrivePath
     taken: Occupancy
     ignored: FloatArray
@@ -73,12 +76,12 @@ class Traffic:
         return self.around.actors.ids[self.around.forecasts.actor[hypothesis]]
 
 
-def traffic_on(around: Surroundings, path: DrivePath) -> Traffic:
+def traffic_on(around: Surroundings, path: DrivePath, route: Route) -> Traffic:
     """Intersects everybody's forecast with a path."""
     margins = _margins(around)[around.forecasts.actor]
     taken = occupancy(path, around.forecasts, margins, float(path.s[-1]))
     followers = around.followers()[around.forecasts.actor]
-    return Traffic(around, path, taken, ~taken.any | followers)
+    return Traffic(around, route, path, taken, ~taken.any | followers)
 
 
 def leaders(traffic: Traffic, memory: YieldMemory, time_s: float) -> tuple[list[Restraint], list[int]]:
@@ -95,8 +98,10 @@ def leaders(traffic: Traffic, memory: YieldMemory, time_s: float) -> tuple[list[
         if not forecasts.moving[h]:
             found.append(_stander(traffic, int(h)))
         elif on_path[0] and _leads(traffic, int(h), 0):
-            places = first - STANDSTILL_GAP_M
             row = int(forecasts.actor[h])
+            slow = np.clip(1.0 - taken.along[h] / 4.0, 0.0, 1.0)
+            more = 0.0 if _may_queue(traffic, float(first[0])) else FAR_GAP_M - STANDSTILL_GAP_M
+            places = first - STANDSTILL_GAP_M - more * slow
             found.append(
                 Restraint(
                     places,
@@ -113,7 +118,6 @@ def leaders(traffic: Traffic, memory: YieldMemory, time_s: float) -> tuple[list[
 
 def conflicts(
     traffic: Traffic,
-    route: Route,
     candidates: Sequence[int],
     nominal: SpeedProfile,
     memory: YieldMemory,
@@ -129,7 +133,7 @@ def conflicts(
     """
     found, rest = [], []
     for h in candidates:
-        restraint = _conflict(traffic, route, h, nominal, memory)
+        restraint = _conflict(traffic, h, nominal, memory)
         if restraint is None:
             rest.append(h)
         else:
@@ -137,9 +141,7 @@ def conflicts(
     return found, rest
 
 
-def _conflict(
-    traffic: Traffic, route: Route, h: int, nominal: SpeedProfile, memory: YieldMemory
-) -> Restraint | None:
+def _conflict(traffic: Traffic, h: int, nominal: SpeedProfile, memory: YieldMemory) -> Restraint | None:
     around, taken = traffic.around, traffic.taken
     row = int(around.forecasts.actor[h])
     name, kind = traffic.name(h), around.kinds[row]
@@ -157,7 +159,7 @@ def _conflict(
     if near - 0.3 < speed**2 / (2 * 6.5) and not _meets(taken.first[h], taken.last[h], nominal.s, 0.2, 0.2):
         # Too late to stop, in time to be gone.
         return None
-    stop = _at_line(traffic, route, stop, near)
+    stop = _at_line(traffic, stop, near)
     end = float(TIMES_S[on_path[-1]]) + (0.2 if walks else 0.0)
     until = np.inf if on_path[-1] == _STEPS - 1 else end
     places = np.where(until + 1e-9 >= TIMES_S, max(stop, min(near - 0.4, 0.0)), np.inf)
@@ -222,31 +224,29 @@ def _leads(traffic: Traffic, h: int, step: int) -> bool:
 def _stander(traffic: Traffic, h: int) -> Restraint:
     row = int(traffic.around.forecasts.actor[h])
     kind = traffic.around.kinds[row]
-    gap = 1.5 if kind.is_static else STANDSTILL_GAP_M
-    place = float(traffic.taken.first[h, 0]) - gap
+    first = float(traffic.taken.first[h, 0])
+    if kind.is_static or traffic.around.parked[row]:
+        gap = 1.5
+    elif kind.is_vehicle and not _may_queue(traffic, first):
+        gap = FAR_GAP_M
+    else:
+        gap = STANDSTILL_GAP_M
+    place = first - gap
     last = float(traffic.taken.last[h, 0])
     if last < 0.0:
         place = np.inf
     return Restraint(np.full(_STEPS, place), np.zeros(_STEPS), standing_cause(traffic.around, row), traffic.name(h))
 
 
-def standing_cause(around: Surroundings, row: int) -> Cause:
-    """What somebody or something is that stands in the way."""
-    kind = around.kinds[row]
-    if kind.is_static:
-        return Cause.WORKS
-    if kind is ActorKind.PEDESTRIAN:
-        return Cause.PEDESTRIAN
-    if kind is ActorKind.BICYCLE and around.actors.flags[row] & ActorFlag.RIDER:
-        return Cause.CYCLIST
-    if kind is ActorKind.BUS and not around.parked[row]:
-        return Cause.BUS_AT_STOP
-    return Cause.STOPPED_VEHICLE
+def _may_queue(traffic: Traffic, place: float) -> bool:
+    """Whether who stands at a place of the path may be waiting at a light or a junction."""
+    at = float(traffic.path.route_s[0]) + place + FRONT_M
+    return waits_at_junction(traffic.route, at, at + 5.0)
 
 
 def _leader_cause(traffic: Traffic, row: int, memory: YieldMemory, time_s: float) -> Cause:
     around = traffic.around
-    kind, name = around.kinds[row], around.actors.ids[row]
+    kind = around.kinds[row]
     if kind is ActorKind.PEDESTRIAN:
         return Cause.PEDESTRIAN
     if kind is ActorKind.BICYCLE:
@@ -273,20 +273,20 @@ def _beside_route(traffic: Traffic, row: int) -> bool:
     return bool(abs(traffic.around.turned[row]) < 0.5 and abs(offset[1]) < 5.5)
 
 
-def _at_line(traffic: Traffic, route: Route, stop: float, near: float) -> float:
+def _at_line(traffic: Traffic, stop: float, near: float) -> float:
     """Where to wait: at the line before the conflict, if there is one that the car has not passed.
 
     A light that is green lets the car in up to the oncoming traffic's track; a crossing is kept free.
     """
     path = traffic.path
-    for line in route.stops:
+    for line in traffic.route.stops:
         begin = path.s_of_route(line.s)
         if begin > near + FRONT_M + 0.5:
             break
         inside = begin <= near + FRONT_M + 0.5 and near <= path.s_of_route(line.end_s) + 1.0
         if inside and is_ahead(path, line) and line.kind is not StopKind.SIGNAL:
             green_turn = line.kind is StopKind.YIELD and any(
-                other.kind is StopKind.SIGNAL and abs(other.s - line.s) < 2.0 for other in route.stops
+                other.kind is StopKind.SIGNAL and abs(other.s - line.s) < 2.0 for other in traffic.route.stops
             )
             if not green_turn:
                 stop = min(stop, line_place(path, line))
@@ -299,7 +299,7 @@ def _margins(around: Surroundings) -> FloatArray:
     for row, kind in enumerate(around.kinds):
         moving = around.actors.speeds[row] > STANDING
         if kind is ActorKind.PEDESTRIAN:
-            margins[row] = 0.9 if moving else 0.35
+            margins[row] = 0.5 if moving else 0.3
         elif kind is ActorKind.BICYCLE and moving:
             margins[row] = 0.6
         elif kind.is_static or around.parked[row]:
@@ -307,6 +307,3 @@ def _margins(around: Surroundings) -> FloatArray:
         elif moving:
             margins[row] = 0.35
     return margins
-
-
-__all__ = ["LINE_GAP_M", "Traffic", "YieldMemory", "conflicts", "leaders", "standing_cause", "traffic_on"]

@@ -20,19 +20,19 @@ from aln_p3_core.world.simulation import STEP_S
 PERTURBED_SHARE = 0.7
 #: Seconds of calm before a push, drawn evenly.
 CALM_S = (2.5, 6.0)
-#: A push across the way turns the car by about so much, rad, within so many seconds.
-TURN_RAD = (np.radians(1.5), np.radians(5.0))
-TURN_S = 0.4
+#: A push across the way would turn the car by so much, rad, within so many seconds, if nobody steered against it.
+TURN_RAD = (np.radians(4.0), np.radians(12.0))
+TURN_S = 0.5
 #: A push along the way asks for so much, m/s^2, for so many seconds.
 BRAKE = (0.8, 2.5)
 ACCELERATE = (0.4, 1.2)
 SPEED_S = (0.5, 1.2)
 #: Below this speed, m/s, nobody is pushed; above it the sideways acceleration of a push stays within the limit, m/s^2.
 MIN_SPEED = 2.5
-MAX_SIDEWAYS = 2.5
+MAX_SIDEWAYS = 4.0
 #: At the start the car stands up to so far beside its place, m and rad, and drives by up to so much slower.
-START_LATERAL_M = 0.35
-START_TURN_RAD = np.radians(2.5)
+START_LATERAL_M = 0.6
+START_TURN_RAD = np.radians(4.0)
 START_SLOWER = 0.25
 
 

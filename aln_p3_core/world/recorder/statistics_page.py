@@ -153,6 +153,7 @@ def _bars(axes: Axes, counts: Mapping[str, Mapping[str, int]], *, logarithmic: b
     axes.set_xlabel("share, %")
     if logarithmic and names:
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
     if not names:
         axes.text(0.5, 0.5, "none", ha="center", transform=axes.transAxes, color="#777")
     elif len(counts) > 1:
@@ -167,6 +168,7 @@ def _steps(axes: Axes, histograms: Mapping[str, Mapping[str, Any]], *, logarithm
     axes.set_ylabel("share, %")
     if logarithmic:
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
     if len(histograms) > 1:
         axes.legend(fontsize=8)
 

@@ -133,7 +133,7 @@ def actor_instances(
     walking = actors.speeds > _WALKING_SPEED
     data[:, 7] = np.where(walking, _SWING_RAD * np.sin(actors.phases), 0.0)
     data[:, 8:11] = actors.colors / 255.0
-    data[:, 11] = _lit(actors, time_s, lamps)
+    data[:, 11] = lit_bits(actors, time_s, lamps)
     data[:, 12] = np.arange(count)
     if reference is not None and len(reference) == count:
         data[:, 13:15] = (reference.positions - actors.positions)[:, :2]
@@ -167,8 +167,8 @@ def near_camera(instances: Instances, camera: PlacedCamera, reach_m: float) -> t
     return instances.select(seen), distance[seen]
 
 
-def _lit(actors: Actors, time_s: float, lamps: float) -> NDArray[np.float64]:
-    """[N] bits of what is lit or shown."""
+def lit_bits(actors: Actors, time_s: float, lamps: float) -> NDArray[np.int64]:
+    """[N] bits of what is lit or shown: `LIT_BRAKE` and so on."""
     flags = actors.flags
     bits = flags & ActorFlag.BRAKE.value
     if (time_s * _BLINKS_PER_S) % 1.0 < 0.5:
@@ -177,7 +177,7 @@ def _lit(actors: Actors, time_s: float, lamps: float) -> NDArray[np.float64]:
     if lamps > 0:
         bits = bits | np.where(driven, LIT_HEAD | LIT_TAIL, 0)
     shown = ~_CYCLE[actors.models] | ((flags & ActorFlag.RIDER.value) != 0)
-    return (bits | np.where(shown, SHOW_LIMBS, 0)).astype(np.float64)
+    return bits | np.where(shown, SHOW_LIMBS, 0)
 
 
 def _vertices(mesh: Mesh) -> NDArray[np.void]:

@@ -12,10 +12,14 @@ from aln_p3_core.world.actors import make_actors
 from aln_p3_core.world.assets.catalogue import MODELS
 from aln_p3_core.world.city.city_map import CityMap
 from aln_p3_core.world.city.scenery import Scenery
+from aln_p3_core.world.render import contact as contacts
 from aln_p3_core.world.render import shadows
+from aln_p3_core.world.render.buffers import GrowingBuffer, Indirect
 from aln_p3_core.world.render.buildings import building_chunks
 from aln_p3_core.world.render.camera import PlacedCamera
 from aln_p3_core.world.render.chunks import SURFACE_FORMAT, SURFACE_NAMES, Chunks
+from aln_p3_core.world.render.contact import contact_boxes
+from aln_p3_core.world.render.glow import Glow
 from aln_p3_core.world.render.graphics import UNITS, Graphics, block
 from aln_p3_core.world.render.ground import ground_base, ground_paint
 from aln_p3_core.world.render.lamplight import POOL_REACH_M, LampLight
@@ -74,6 +78,7 @@ class Passes:
         paint = graphics.program("surface", "ground", [*defines, "PAINTED"])
         facade = graphics.program("surface", "facade", defines)
         self._object_program = graphics.program("object", "object", defines)
+        self._leaf_program = graphics.program("object", "object", [*defines, "LEAVES"])
         self._caster_program = graphics.program("object", "nothing", ["SHADOW_PASS"])
         self._ground = _Surfaces(graphics, ground_base(city), ground)
         self._paint = _Surfaces(graphics, ground_paint(city), paint)
@@ -84,6 +89,8 @@ class Passes:
         sky, meadow = graphics.program("sky", "sky", defines), graphics.program("meadow", "ground", defines)
         self._sky = context.vertex_array(sky, [(square, "2f", "in_corner")])
         self._meadow = context.vertex_array(meadow, [(square, "2f", "in_corner")])
+        self._square = square
+        self._contact_program = graphics.program("contact", "contact")
 
         self._library, first_prop = world_meshes()
         self._mesh_buffers = (
@@ -91,6 +98,7 @@ class Passes:
             context.buffer(self._library.indices.tobytes()),
         )
         self._props = Props(self._library, first_prop, city, scenery, light.lamps)
+        self._glow = Glow(graphics, city, self._props.lamp_heads, light)
         self._lamplight = LampLight(graphics, self._props.lamp_heads, light) if light.lamps > 0 else None
 
         graphics.texture_array(ground_textures(scenery.seed)).use(UNITS["materials"])
@@ -104,7 +112,8 @@ class Passes:
         self._frame_buffer = context.buffer(reserve=len(self._frame(np.eye(4), np.zeros(2))))
         self._frame_buffer.bind_to_uniform_block(1)
         self._batches: list[_Batch] = []
-        self._caster_batch = _Batch(graphics, self._caster_program, self._mesh_buffers)
+        self._casters = _Objects(graphics, self._caster_program, self._mesh_buffers)
+        self._wall_draws = Indirect(context)
         self._used = 0
 
     def begin(self, reference: WorldState) -> None:
@@ -119,8 +128,10 @@ class Passes:
         if self._options.shadows:
             self._cast(reference)
 
-    def draw(self, camera: PlacedCamera, state: WorldState, reference: WorldState) -> None:
-        """One camera's picture, into the viewport of the frame buffer in use."""
+    def draw(
+        self, target: moderngl.Framebuffer, camera: PlacedCamera, state: WorldState, reference: WorldState
+    ) -> None:
+        """One camera's picture, into the viewport of `target`, which is in use."""
         context = self._context
         batch = self._next_batch()
         batch.set_camera(camera, state.time_s)
@@ -128,31 +139,63 @@ class Passes:
         actors = actor_instances(
             self._library, state.actors, state.time_s, lamps=self._light.lamps, reference=reference.actors
         )
-        things, distance = near_camera(
-            join_instances([actors, self._props.signals(state.signals), self._props.still]), camera, _OBJECT_REACH_M
-        )
-        big = things.radius > 0.5 * meters_per_pixel * distance
         context.enable_only(moderngl.DEPTH_TEST)
-        batch.draw(*self._library.draws(things.select(big), distance[big], meters_per_pixel))
+        things = join_instances([actors, self._props.signals(state.signals), self._props.still])
+        batch.objects.draw(*self._visible(things, camera, meters_per_pixel))
+        batch.leaves.draw(*self._visible(self._props.trees, camera, meters_per_pixel))
         context.enable_only(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
         context.front_face = "cw"  # the picture is upside down for OpenGL
         batch.draw_chunks(self._buildings, camera, _BUILDING_REACH_M, 0)
         context.enable_only(moderngl.DEPTH_TEST)
         batch.draw_chunks(self._ground, camera, _GROUND_REACH_M, 1)
         self._meadow.render(moderngl.TRIANGLE_STRIP)
-        context.enable_only(moderngl.DEPTH_TEST | moderngl.BLEND)
-        batch.draw_chunks(self._paint, camera, _PAINT_REACH_M, 2)
-        context.enable_only(moderngl.DEPTH_TEST)
         context.depth_func = "<="
         self._sky.render(moderngl.TRIANGLE_STRIP)
         context.depth_func = "<"
+        context.enable_only(moderngl.DEPTH_TEST | moderngl.BLEND)
+        batch.draw_chunks(self._paint, camera, _PAINT_REACH_M, 2)
+        target.depth_mask = False
+        boxes = contact_boxes(state.actors, camera)
+        if batch.contact.write(boxes):
+            batch.contact.array.render(moderngl.TRIANGLE_STRIP, vertices=4, instances=len(boxes))
+        halos = self._glow.halos(camera, state)
+        if batch.halos.write(halos):
+            context.enable(moderngl.PROGRAM_POINT_SIZE)
+            _write_labels(target, False)
+            self._glow.draw(batch.halos.array, len(halos), camera)
+            _write_labels(target, True)
+        target.depth_mask = True
+
+    def _visible(
+        self, things: Instances, camera: PlacedCamera, meters_per_pixel: float
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
+        """What to draw of `things`: those in view that are larger than a pixel."""
+        things, distance = near_camera(things, camera, _OBJECT_REACH_M)
+        big = things.radius > 0.5 * meters_per_pixel * distance
+        return self._library.draws(things.select(big), distance[big], meters_per_pixel)
 
     def _next_batch(self) -> _Batch:
         """The buffers of the next camera: its own, so that none waits for another's to be drawn."""
         if self._used == len(self._batches):
-            self._batches.append(_Batch(self._graphics, self._object_program, self._mesh_buffers))
+            self._batches.append(self._make_batch())
         self._used += 1
         return self._batches[self._used - 1]
+
+    def _make_batch(self) -> _Batch:
+        context, graphics = self._context, self._graphics
+
+        def contact(buffer: moderngl.Buffer) -> moderngl.VertexArray:
+            return context.vertex_array(
+                self._contact_program, [(self._square, "2f", "in_corner"), (buffer, contacts.FORMAT, *contacts.NAMES)]
+            )
+
+        return _Batch(
+            context,
+            objects=_Objects(graphics, self._object_program, self._mesh_buffers),
+            leaves=_Objects(graphics, self._leaf_program, self._mesh_buffers),
+            contact=GrowingBuffer(context, contact),
+            halos=GrowingBuffer(context, self._glow.array),
+        )
 
     def _cast(self, reference: WorldState) -> None:
         """Draws the shadow map."""
@@ -162,15 +205,13 @@ class Passes:
         context.enable_only(moderngl.DEPTH_TEST)
         context.polygon_offset = (1.5, 4.0)
         actors = actor_instances(self._library, reference.actors, reference.time_s, lamps=0.0)
-        things = join_instances([actors, self._props.still, self._ego(reference)])
+        things = join_instances([actors, self._props.still, self._props.trees, self._ego(reference)])
         reach = shadows.REACH_M * 1.5
         near = ((things.middle[:, :2] - xy) ** 2).sum(axis=1) < (reach + things.radius) ** 2
         things = things.select(near)
-        self._caster_batch.draw(*self._library.draws(things, np.full(len(things.mesh), _CASTER_LEVEL_M), 1.0))
+        self._casters.draw(*self._library.draws(things, np.full(len(things.mesh), _CASTER_LEVEL_M), 1.0))
         draws = self._buildings.chunks.commands_near(xy, reach + 40.0)
-        if len(draws):
-            self._caster_batch.indirect(0, draws)
-            self._casting_walls.render_indirect(self._caster_batch.commands[0], count=len(draws))
+        self._wall_draws.render(self._casting_walls, draws)
         context.polygon_offset = (0.0, 0.0)
 
     def _ego(self, state: WorldState) -> Instances:
@@ -199,66 +240,56 @@ class Passes:
         )
 
 
-class _Batch:
-    """The buffers that one camera's picture is drawn from; they grow as needed."""
+class _Objects:
+    """Draws instances of meshes with one program."""
 
     def __init__(
         self, graphics: Graphics, program: moderngl.Program, mesh: tuple[moderngl.Buffer, moderngl.Buffer]
     ) -> None:
-        self._graphics, self._program, self._mesh = graphics, program, mesh
-        context = graphics.context
-        self.camera = context.buffer(reserve=4 * 32)
-        self._instances = context.buffer(reserve=64 * 512)
-        self._array = self._make_array()
-        self.commands = [context.buffer(reserve=20 * 64) for _ in range(4)]
+        vertices, indices = mesh
+
+        def array(buffer: moderngl.Buffer) -> moderngl.VertexArray:
+            content = [(vertices, VERTEX_FORMAT, VERTEX_NAMES), (buffer, INSTANCE_FORMAT, INSTANCE_NAMES)]
+            return graphics.vertex_array(program, content, indices)
+
+        self._instances = GrowingBuffer(graphics.context, array)
+        self._draws = Indirect(graphics.context)
+
+    def draw(self, instances: NDArray[np.float32], draws: NDArray[np.uint32]) -> None:
+        """Draws meshes: what `MeshLibrary.draws` returns."""
+        if self._instances.write(instances):
+            self._draws.render(self._instances.array, draws)
+
+
+class _Batch:
+    """The buffers that one camera's picture is drawn from."""
+
+    def __init__(
+        self,
+        context: moderngl.Context,
+        *,
+        objects: _Objects,
+        leaves: _Objects,
+        contact: GrowingBuffer,
+        halos: GrowingBuffer,
+    ) -> None:
+        self.objects, self.leaves, self.contact, self.halos = objects, leaves, contact, halos
+        self._camera = context.buffer(reserve=4 * 32)
+        self._chunks = [Indirect(context) for _ in range(3)]
 
     def set_camera(self, camera: PlacedCamera, time_s: float) -> None:
         """Makes a camera the one that is drawn."""
         a, b, c = camera.rays
-        self.camera.write(
-            block(
-                {
-                    "T_clip_world": camera.T_clip_world,
-                    "eye": [*camera.eye, time_s],
-                    "ray_a": a,
-                    "ray_b": b,
-                    "ray_c": c,
-                }
-            )
-        )
-        self.camera.bind_to_uniform_block(0)
-
-    def draw(self, instances: NDArray[np.float32], draws: NDArray[np.uint32]) -> None:
-        """Draws meshes: what `MeshLibrary.draws` returns."""
-        if not len(draws):
-            return
-        if instances.nbytes > self._instances.size:
-            self._instances.release()
-            self._array.release()
-            self._instances = self._graphics.context.buffer(reserve=2 * instances.nbytes)
-            self._array = self._make_array()
-        self._instances.write(instances.tobytes())
-        self.indirect(3, draws)
-        self._array.render_indirect(self.commands[3], count=len(draws))
+        values = {"T_clip_world": camera.T_clip_world, "eye": [*camera.eye, time_s], "ray_a": a, "ray_b": b, "ray_c": c}
+        self._camera.write(block(values))
+        self._camera.bind_to_uniform_block(0)
 
     def draw_chunks(self, surfaces: _Surfaces, camera: PlacedCamera, reach_m: float, slot: int) -> None:
         """Draws the chunks that a camera may see."""
-        draws = surfaces.chunks.commands(camera, reach_m)
-        if len(draws):
-            self.indirect(slot, draws)
-            surfaces.array.render_indirect(self.commands[slot], count=len(draws))
+        self._chunks[slot].render(surfaces.array, surfaces.chunks.commands(camera, reach_m))
 
-    def indirect(self, slot: int, draws: NDArray[np.uint32]) -> None:
-        """Writes the draws [D, 5] of a pass."""
-        if draws.nbytes > self.commands[slot].size:
-            self.commands[slot].release()
-            self.commands[slot] = self._graphics.context.buffer(reserve=2 * draws.nbytes)
-        self.commands[slot].write(draws.tobytes())
 
-    def _make_array(self) -> moderngl.VertexArray:
-        vertices, indices = self._mesh
-        content = [
-            (vertices, VERTEX_FORMAT, VERTEX_NAMES),
-            (self._instances, INSTANCE_FORMAT, INSTANCE_NAMES),
-        ]
-        return self._graphics.vertex_array(self._program, content, indices)
+def _write_labels(target: moderngl.Framebuffer, on: bool) -> None:
+    """Whether what is drawn changes the labels, where the target has them."""
+    if len(target.color_attachments) > 1:
+        target.color_mask = (True,) * 4, (on,) * 4

@@ -126,7 +126,7 @@ class WorldRenderer:
             target.viewport = self._areas[shot.camera]
             calibration = self.rig[shot.camera]
             camera = PlacedCamera(calibration, shot.state.ego.T_world_ego @ calibration.T_ego_cam)
-            self._passes.draw(camera, shot.state, reference)
+            self._passes.draw(target, camera, shot.state, reference)
 
     def _develop(self, shots: list[Shot]) -> NDArray[np.uint8]:
         """The tall picture as the sensor gives it."""

@@ -92,7 +92,7 @@ def _asphalt(rng: np.random.Generator, size: int) -> FloatArray:
     cracks = _cracks(rng, size, 5)
     shade *= 1 - 0.45 * cracks
     dry = 0.5 + 0.35 * noise(rng, size, 1, 6) - 0.3 * cracks
-    return _rgba((0.415, 0.415, 0.425), shade, dry)
+    return _rgba((0.385, 0.385, 0.39), shade, dry)
 
 
 def _cracks(rng: np.random.Generator, size: int, count: int) -> FloatArray:
@@ -120,8 +120,8 @@ def _pavement(rng: np.random.Generator, size: int) -> FloatArray:
 
 def _grass(rng: np.random.Generator, size: int) -> FloatArray:
     fine, coarse = noise(rng, size, 50, 256), noise(rng, size, 2, 12)
-    image = _rgba((0.36, 0.45, 0.22), 1 + 0.16 * fine + 0.10 * coarse, 0.9)
-    image[..., 0] += 0.045 * noise(rng, size, 2, 8)
+    image = _rgba((0.40, 0.46, 0.25), 1 + 0.15 * fine + 0.05 * coarse, 0.9)
+    image[..., 0] += 0.014 * noise(rng, size, 2, 8)
     return image
 
 
@@ -150,7 +150,7 @@ def _upper_floors(rng: np.random.Generator, style: int) -> FloatArray:
     glass_front = style >= FACADE_STYLES - 2
     width = 0.90 if glass_front else rng.uniform(0.36, 0.62)
     bottom, top = (0.06, 0.94) if glass_front else (rng.uniform(0.22, 0.32), rng.uniform(0.74, 0.86))
-    image = _rgba((0.5, 0.5, 0.5), 1 + 0.05 * noise(rng, size, 12, 128), 0.0)
+    image = _rgba((0.5, 0.5, 0.5), 1 + 0.035 * noise(rng, size, 24, 128), 0.0)
     if style % 3 == 1 and not glass_front:  # courses of brick
         image[np.arange(size) % 8 < 1, :, :3] *= 0.86
     if style % 3 == 2 and not glass_front:  # a ledge at every floor
@@ -179,22 +179,27 @@ def _window(image: FloatArray, rng: np.random.Generator, x0: int, x1: int, y0: i
     image[y0 - 3 : y0, x0 - 2 : x1 + 2, :3] *= 1.25
 
 
+def _muted(rng: np.random.Generator) -> FloatArray:
+    """A colour [3] of doors and signs: one that is not loud."""
+    return rng.uniform(0.22, 0.5) * (1 + rng.uniform(-0.28, 0.28, 3))
+
+
 def _street_floor(rng: np.random.Generator, style: int) -> FloatArray:
     """The lowest floor: shop windows and doors (even styles), or a plinth with small windows (odd ones)."""
     size = FACADE_SIZE
     bay = size // FACADE_BAYS
-    image = _rgba((0.46, 0.46, 0.46), 1 + 0.05 * noise(rng, size, 12, 128), 0.0)
+    image = _rgba((0.46, 0.46, 0.46), 1 + 0.03 * noise(rng, size, 24, 128), 0.0)
     image[: size // 12, :, :3] *= 0.7
     for b in range(FACADE_BAYS):
         left, right = b * bay + bay // 12, (b + 1) * bay - bay // 12
         if (b + style) % FACADE_BAYS == 2:  # a door
             middle = (left + right) // 2
-            door = rng.uniform(0.15, 0.45, 3)
+            door = _muted(rng)
             image[: int(0.66 * size), middle - bay // 6 : middle + bay // 6, :3] = door
             image[int(0.40 * size) : int(0.6 * size), middle - bay // 9 : middle + bay // 9, 3] = 1.0
             continue
         y0, y1 = (size // 10, int(0.70 * size)) if style % 2 == 0 else (int(0.34 * size), int(0.74 * size))
         _window(image, rng, left, right, y0, y1, frame=4)
     if style % 2 == 0:  # awning or shop sign over the windows
-        image[int(0.76 * size) : int(0.92 * size), :, :3] = rng.uniform(0.15, 0.75, 3)
+        image[int(0.78 * size) : int(0.90 * size), :, :3] = _muted(rng)
     return image

@@ -97,6 +97,11 @@ def move_walker(body: Body, x: float, y: float, speed: float, direction: float) 
     """Moves somebody on foot on by a step: SUMO has him at (x, y), walking with `speed` in `direction` (rad)."""
     jump_x = x - body.front_x - speed * TRAFFIC_STEP_S * cos(direction)
     jump_y = y - body.front_y - speed * TRAFFIC_STEP_S * sin(direction)
+    if hypot(jump_x, jump_y) > _PUT_M:
+        # Put somewhere else altogether: nobody walks there through streets and cars.
+        body.front_x, body.front_y, body.off_x, body.off_y = x, y, 0.0, 0.0
+        body.x, body.y, body.vx, body.vy, body.speed, body.acceleration = x, y, 0.0, 0.0, 0.0, 0.0
+        return
     if hypot(jump_x, jump_y) > _SET_OVER_M:
         body.off_x -= jump_x
         body.off_y -= jump_y

@@ -28,6 +28,7 @@ from aln_p3_core.world.traffic.body_tracker import (
     place_body,
     sumo_angle,
 )
+from aln_p3_core.world.traffic.light_script import LightActor, LightScript
 from aln_p3_core.world.traffic.looks import crc, paint_of, phase_after
 from aln_p3_core.world.traffic.script import Script, ScriptedActor, ego_front_s
 from aln_p3_core.world.traffic.source import TRAFFIC_STEP_S
@@ -37,7 +38,8 @@ from aln_p3_core.world.traffic.walkers import WalkerManners
 
 #: Actors farther from the ego than this are not told, m.
 SEEN_M = 150.0
-_FRONT_M = EGO_CENTER_AHEAD_M + EGO_SIZE_LWH[0] / 2
+#: The ego's front bumper ahead of its place, m.
+FRONT_AHEAD_M = EGO_CENTER_AHEAD_M + EGO_SIZE_LWH[0] / 2
 #: Bodies are followed for so many steps before time 0, so that they have headings and velocities then.
 _FOLLOWED_STEPS = 30
 _DEPART_STEPS = 40
@@ -45,6 +47,7 @@ _PROLONG_STEPS = 30
 #: At time 0 the ego's lane is free of others so far behind it and, at least, so far ahead, m; and so many seconds.
 _FREE_BEHIND_M, _FREE_AHEAD_M, _FREE_AHEAD_S = 12.0, 14.0, 2.5
 _BRAKE_BIT, _RIGHT_BIT, _LEFT_BIT = 8, 1, 2
+_STREAM = "stream-"
 _RIDDEN = (ActorKind.MOTORCYCLE, ActorKind.BICYCLE)
 
 # libsumo's constants: traci.constants VAR_POSITION, VAR_ANGLE, VAR_SPEED, VAR_SIGNALS.
@@ -60,8 +63,9 @@ class StageTraffic:
         things: static actors, such as cones, and parked cars.
         clear_edges: SUMO edges without traffic at time 0 (a drive goes on with what comes later).
         clear_circles: [F, 3] x, y, radius, m: nobody in there at time 0.
-        streams: vehicles that are sent along edges, as (SUMO edges, seconds after time 0, model).
-        light: called before every step with (libsumo, ego's front bumper along the route, ego): may switch lights.
+        streams: vehicles that are sent along edges, in the order of time: (SUMO edges, seconds after time 0 (negative
+            during the warm-up), model).
+        lights: traffic lights that turn when the scenario needs it.
     """
 
     scripts: tuple[Script, ...] = ()
@@ -69,7 +73,7 @@ class StageTraffic:
     clear_edges: tuple[str, ...] = ()
     clear_circles: FloatArray = field(default_factory=lambda: np.zeros((0, 3)))
     streams: tuple[tuple[tuple[str, ...], float, int], ...] = ()
-    light: Callable[[ModuleType, float, EgoState], None] | None = None
+    lights: tuple[LightScript, ...] = ()
 
 
 class SumoTraffic:
@@ -112,14 +116,14 @@ class SumoTraffic:
         """
         self.close()
         self._session = SumoSession(self._town.file, crc("sumo", self._seed))
-        self._steps = self._ticks = 0
+        self._steps = self._ticks = self._warm_up = 0
         self._bodies: dict[str, Body] = {}
         self._signals_of: dict[str, int] = {}
         self._people: set[str] = set()
         self._held: set[str] = set()
         self._shadows: set[str] = set()
         self._front_s = ego_front_s(self._route, ego, None)
-        self._scripted = [ScriptedActor.begin(script) for script in self._setting.scripts]
+        self._scripted: list[ScriptedActor] = []
         self._sent = 0
         rng = np.random.default_rng([self._seed, crc("demand")])
         around = self._route.points[:: max(1, len(self._route.points) // 30)]
@@ -127,8 +131,11 @@ class SumoTraffic:
         self._traffic.populate()
         self._manners = WalkerManners(self.city, self._zebras())
         warm_up = max(round(self._demand.warm_up_s / TRAFFIC_STEP_S), _FOLLOWED_STEPS + 1)
+        self._warm_up = warm_up
         for step in range(warm_up - 1):
             self._tick(followed=step >= warm_up - _FOLLOWED_STEPS)
+        self._light_actors = [LightActor(script, self._sumo) for script in self._setting.lights]
+        self._scripted = [ScriptedActor.begin(script) for script in self._setting.scripts]
         self._make_room(ego)
         self._place_ego(ego, ahead_s=0.0)
         self._place_scripted()
@@ -143,15 +150,14 @@ class SumoTraffic:
             ConfigError: when another simulation was opened in this process meanwhile.
         """
         self._running.require_open()
-        self._front_s = ego_front_s(self._route, ego, self._front_s - _FRONT_M)
-        if self._setting.light is not None:
-            self._setting.light(self._sumo, self._front_s, ego)
+        self._front_s = ego_front_s(self._route, ego, self._front_s - FRONT_AHEAD_M)
+        for light in self._light_actors:
+            light.step(ego, self._front_s)
         self._place_ego(ego, ahead_s=TRAFFIC_STEP_S)
         for actor in self._scripted:
             if not actor.free:
                 actor.step(ego, self._front_s, self._actors)
         self._place_scripted()
-        self._send_streams()
         self._mind_the_ego(ego)
         self._tick(followed=True)
         self._steps += 1
@@ -174,10 +180,12 @@ class SumoTraffic:
     def _tick(self, *, followed: bool) -> None:
         """One step of SUMO, and of the bodies of all who are in it."""
         sumo = self._sumo
+        self._send_streams()
         sumo.simulationStep()
         self._ticks += 1
         for name in sumo.simulation.getDepartedIDList():
-            sumo.vehicle.subscribe(name, [_POSITION, _ANGLE, _SPEED, _SIGNALS])
+            if name != EGO and name not in self._shadows:
+                sumo.vehicle.subscribe(name, [_POSITION, _ANGLE, _SPEED, _SIGNALS])
         for name in sumo.simulation.getDepartedPersonIDList():
             sumo.person.subscribe(name, [_POSITION, _ANGLE, _SPEED])
             self._people.add(name)
@@ -191,7 +199,7 @@ class SumoTraffic:
     def _follow(self) -> None:
         """Moves every body to where SUMO has it."""
         sumo = self._sumo
-        scripted = {actor.script.id: actor for actor in self._scripted if self._ticks and not actor.free}
+        scripted = {actor.script.id: actor for actor in self._scripted if not actor.free}
         bodies: dict[str, Body] = {}
         for name, values in sorted(sumo.vehicle.getAllSubscriptionResults().items()):
             if name == EGO or name in scripted or name in self._shadows:
@@ -283,7 +291,7 @@ class SumoTraffic:
         y = ego.y + ego.speed * ahead_s * np.sin(ego.heading + ego.yaw_rate * ahead_s / 2)
         if EGO not in self._sumo.vehicle.getIDList():
             self._enter(EGO, EGO, self._route_edges())
-        self._put(EGO, x + _FRONT_M * np.cos(heading), y + _FRONT_M * np.sin(heading), heading, max(ego.speed, 0.0))
+        self._put(EGO, x + FRONT_AHEAD_M * np.cos(heading), y + FRONT_AHEAD_M * np.sin(heading), heading, max(ego.speed, 0.0))
 
     def _place_scripted(self) -> None:
         vehicles = set(self._sumo.vehicle.getIDList())
@@ -300,8 +308,8 @@ class SumoTraffic:
                 self._shadows.discard(name)
                 continue
             if name not in vehicles:
-                on_foot_or_free = vehicle_type(model) if actor.script.edges else shadow_type(model)
-                self._enter(name, on_foot_or_free, actor.script.edges or self._nearest_edge(actor))
+                type_id = vehicle_type(model) if actor.script.edges else shadow_type(model)
+                self._enter(name, type_id, self._edges_of(actor))
                 self._shadows.add(name)
             half = MODELS[model].size_lwh[0] / 2
             x, y = actor.x + half * np.cos(actor.heading), actor.y + half * np.sin(actor.heading)
@@ -340,7 +348,9 @@ class SumoTraffic:
                 edges.append(lane.road)
         return self._traffic.drive_on(edges)
 
-    def _nearest_edge(self, actor: ScriptedActor) -> list[str]:
+    def _edges_of(self, actor: ScriptedActor) -> list[str]:
+        if actor.script.edges:
+            return self._traffic.drive_on(list(actor.script.edges))
         for radius in (5.0, 20.0, 80.0):
             for index in self.city.lanes_near(np.array([actor.x, actor.y]), radius):
                 if not self.city.lanes[index].is_connector:
@@ -361,11 +371,12 @@ class SumoTraffic:
         for name, body in sorted(self._bodies.items()):
             here = np.array([body.x, body.y])
             s, aside = self._route.project(here, self._front_s)
-            on_way = abs(aside) < 2.5 and -_FREE_BEHIND_M < s - self._front_s - body.length / 2 + _FRONT_M < ahead
+            on_way = abs(aside) < 2.5 and -_FREE_BEHIND_M < s - self._front_s - body.length / 2 + FRONT_AHEAD_M < ahead
             in_circle = bool((np.hypot(*(circles[:, :2] - here).T) < circles[:, 2] + body.length / 2).any())
             on_foot = name in self._people
             road = "" if on_foot else sumo.vehicle.getRoadID(name)
-            if not (on_way or in_circle or road in cleared):
+            # Streams are sent on purpose.
+            if not (on_way or in_circle or (road in cleared and not name.startswith(_STREAM))):
                 continue
             domain = sumo.person if on_foot else sumo.vehicle
             domain.unsubscribe(name)
@@ -375,9 +386,9 @@ class SumoTraffic:
     def _send_streams(self) -> None:
         """Lets the vehicles of the streams depart when it is their time."""
         streams = self._setting.streams
-        while self._sent < len(streams) and streams[self._sent][1] <= (self._steps + 1) * TRAFFIC_STEP_S:
+        while self._sent < len(streams) and streams[self._sent][1] <= (self._ticks - self._warm_up) * TRAFFIC_STEP_S:
             edges, _, model = streams[self._sent]
-            name = f"stream-{self._sent}"
+            name = f"{_STREAM}{self._sent}"
             self._sumo.route.add(f"route-{name}", self._traffic.drive_on(list(edges)))
             self._sumo.vehicle.add(
                 name, f"route-{name}", typeID=vehicle_type(model), departLane="best", departSpeed="max"

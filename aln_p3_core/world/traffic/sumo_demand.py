@@ -44,8 +44,8 @@ class Demand:
         mix: shares of the kinds of vehicles.
     """
 
-    vehicles_per_km: float = 9.0
-    walkers_per_km: float = 14.0
+    vehicles_per_km: float = 12.0
+    walkers_per_km: float = 20.0
     parked: float = 0.6
     radius_m: float = 260.0
     warm_up_s: float = 40.0

@@ -64,6 +64,9 @@ vec4 filmed(vec3 color, float distance) {
     float clear = 1.0 / (1.0 + distance * fog.w);
     clear *= clear;
     vec3 seen = mix(fog.rgb, color, clear) * film.rgb;
-    return vec4(sqrt(seen * 1.7 / (seen + 0.7)), 1.0);
+    vec3 shown = sqrt(seen * 1.6 / (seen + 0.6));
+    // More contrast in the middle, as cameras have it.
+    shown = mix(shown, shown * shown * (3.0 - 2.0 * shown), 0.6);
+    return vec4(shown, 1.0);
 }
 #endif

@@ -15,10 +15,12 @@ void main() {
     vec3 wall = v_tint.rgb * texel.rgb * texel.rgb * 4.0;
     vec3 albedo = mix(wall, texel.rgb * texel.rgb, texel.a);
     vec3 color = albedo * diffuse(v_normal, sunlight(v_world + v_normal * 0.1), lamplight(v_world + v_normal));
-    // Glass mirrors the sky above the street.
+    color *= 0.72 + 0.28 * min(v_world.z * 0.4, 1.0);
+    // Glass mirrors the sky above the street, and the street's other side below it.
     float facing = clamp(1.0 + dot(view, v_normal), 0.0, 1.0);
     vec3 mirrored = reflect(view, v_normal);
-    color = mix(color, 0.8 * sky(max(mirrored.z, 0.0)), texel.a * (0.18 + 0.6 * facing * facing));
+    vec3 seen = mix(0.5 * ground_light.rgb + 0.08 * sky_light.rgb, 0.85 * sky(mirrored.z), smoothstep(0.05, 0.35, mirrored.z));
+    color = mix(color, seen, texel.a * (0.18 + 0.6 * facing * facing));
     // Some windows are lit: by lot of the window's place and its building.
     ivec2 window = ivec2(floor(v_uvl.xy * 4.0));
     int hash = (window.x * 7919 + window.y * 104729 + int(v_tint.a * 255.0 + 0.5) * 1299709) & 0xffff;

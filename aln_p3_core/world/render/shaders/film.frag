@@ -19,11 +19,11 @@ float streaks(vec2 place, float count, float shift) {
     place.x += 0.12 * place.y + shift;
     float column = floor(place.x * count);
     float start = chance(vec2(column, shift));
-    float along = place.y * 2.5 + start * 7.0 + lot * 13.0;
+    float along = place.y * 4.0 + start * 7.0 + lot * 13.0;
     float here = chance(vec2(column, floor(along)));
     float across = abs(fract(place.x * count) - 0.5);
     float within = fract(along);
-    return step(0.72, here) * smoothstep(0.5, 0.1, across) * smoothstep(0.0, 0.3, within) * smoothstep(1.0, 0.6, within);
+    return step(0.80, here) * smoothstep(0.5, 0.1, across) * smoothstep(0.0, 0.3, within) * smoothstep(1.0, 0.6, within);
 }
 #endif
 
@@ -45,7 +45,7 @@ void main() {
         color = mix(color, through * 1.04, drop.b * 0.9);
     }
     float streak = streaks(place, 60.0, lot) + 0.6 * streaks(place, 110.0, lot + 0.37);
-    color += rain * 0.07 * streak * (0.4 + color.g);
+    color += rain * 0.045 * streak * (0.4 + color.g);
 #endif
     color *= 1.0 - 0.07 * dot(v_corner, v_corner);
 #ifdef GRAIN

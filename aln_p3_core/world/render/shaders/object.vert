@@ -50,6 +50,9 @@ void main() {
     v_albedo = color * color;
     v_shine = vec4(0.0, 0.0, 0.0, in_extra.w * in_color.a * 0.35);
     if (part == 9) v_shine.a = 1.0;
+#ifdef LEAVES
+    v_shine.a = in_color.a;
+#endif
     if (part == 5) v_shine.rgb = (bits & BRAKE) != 0 ? vec3(1.6, 0.05, 0.03) : (bits & TAIL) != 0 ? vec3(0.45, 0.012, 0.01) : vec3(0.0);
     if (part == 6 && (bits & LEFT) != 0 || part == 7 && (bits & RIGHT) != 0) v_shine.rgb = vec3(1.6, 0.55, 0.02);
     if (part == 8 && (bits & HEAD) != 0) v_shine.rgb = vec3(2.4, 2.3, 2.0);

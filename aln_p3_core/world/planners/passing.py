@@ -1,0 +1,221 @@
+"""Going around what stands in the way: how far to the side, from where to where, and whether it is worth it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+
+from aln_p3_core.geometry import FloatArray
+from aln_p3_core.world.actors import ActorKind
+from aln_p3_core.world.city.city_map import CityMap
+from aln_p3_core.world.ego import EGO_SIZE_LWH
+from aln_p3_core.world.planners.drive_path import PATH_STEP_M
+from aln_p3_core.world.planners.planner import Cause
+from aln_p3_core.world.planners.stop_lines import FRONT_M, REAR_M, waits_at_junction
+from aln_p3_core.world.planners.surroundings import STANDING, Surroundings, standing_cause
+from aln_p3_core.world.route import Route
+
+#: m between the car's side and what it passes: wanted, and at least.
+SIDE_GAP_M = 0.55
+LEAST_SIDE_GAP_M = 0.3
+#: Obstacles nearer to each other along the route than this are passed in one go, m.
+_TOGETHER_M = 16.0
+_LOOK_M = 60.0
+#: Seconds that a driven vehicle must have been standing before it is gone around; a bus at its stop.
+_PATIENCE_S = 5.0
+_BUS_PATIENCE_S = 6.0
+#: 1/m: sharpest bend of a swerve at walking pace. m/s^2 across the car at speed.
+_SHARPEST = 0.16
+_SWERVE_ACCELERATION = 1.1
+_HALF_WIDTH_M = EGO_SIZE_LWH[1] / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Something that stands, in the route's coordinates: from where to where along and beside it, m."""
+
+    row: int
+    begin_s: float
+    end_s: float
+    right: float
+    left: float
+
+
+@dataclass(frozen=True, slots=True)
+class Swerve:
+    """A way around: `offset` m left of the route between two places, with ramps before and behind.
+
+    Attributes:
+        offset: m. start_s: where the first ramp begins. full_s: where it is over. end_s: where the second begins.
+        done_s: where the car is back. actor_id, cause: what it goes around.
+    """
+
+    offset: float
+    start_s: float
+    full_s: float
+    end_s: float
+    done_s: float
+    actor_id: str
+    cause: Cause
+
+    def lateral(self, s: FloatArray) -> FloatArray:
+        """m left of the route at arc lengths."""
+        into = _smooth((s - self.start_s) / max(self.full_s - self.start_s, 1e-6))
+        out = _smooth((s - self.end_s) / max(self.done_s - self.end_s, 1e-6))
+        lateral: FloatArray = self.offset * (into - out)
+        return lateral
+
+
+def wanted_lateral(swerves: Sequence[Swerve], route_s: float, length_m: float) -> FloatArray | None:
+    """[K] m left of the route as `drive_path` wants it; None on the route."""
+    if not swerves:
+        return None
+    s = route_s + PATH_STEP_M * np.arange(int(length_m / PATH_STEP_M) + 1)
+    each = np.stack([swerve.lateral(s) for swerve in swerves])
+    return np.asarray(each[np.abs(each).argmax(axis=0), np.arange(len(s))])
+
+
+def obstacles(around: Surroundings, route: Route, route_s: float) -> list[Obstacle]:
+    """Everything that stands within a few metres of the route ahead, in order."""
+    still = np.array([_stands(around, row) for row in range(len(around.kinds))], bool)
+    rows = np.flatnonzero(still & (around.offsets[:, 0] > -12.0) & (around.offsets[:, 0] < _LOOK_M + 15.0))
+    if not len(rows):
+        return []
+    window = (route.s > route_s - 15.0) & (route.s < route_s + _LOOK_M + 20.0)
+    points, s, headings = route.points[window], route.s[window], route.headings[window]
+    heading = around.actors.headings[rows]
+    nose = np.stack([np.cos(heading), np.sin(heading)], axis=1)
+    side = np.stack([-nose[:, 1], nose[:, 0]], axis=1)
+    half = around.sizes[rows] / 2
+    signs = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1], [1, 0], [-1, 0], [0, 1], [0, -1]], float)
+    corners = (
+        around.actors.positions[rows, None, :2]
+        + signs[None, :, :1] * half[:, None, :1] * nose[:, None]
+        + signs[None, :, 1:] * half[:, None, 1:] * side[:, None]
+    )
+    nearest = ((corners[:, :, None] - points) ** 2).sum(axis=-1).argmin(axis=-1)
+    delta = corners - points[nearest]
+    cos, sin = np.cos(headings[nearest]), np.sin(headings[nearest])
+    along = s[nearest] + delta[..., 0] * cos + delta[..., 1] * sin
+    across = delta[..., 1] * cos - delta[..., 0] * sin
+    found = [
+        Obstacle(int(row), float(a.min()), float(a.max()), float(c.min()), float(c.max()))
+        for row, a, c in zip(rows, along, across, strict=True)
+        if c.min() < 8.0 and c.max() > -8.0
+    ]
+    return sorted(found, key=lambda o: o.begin_s)
+
+
+def blocking(found: Sequence[Obstacle], around: Surroundings, route: Route, route_s: float) -> list[Obstacle]:
+    """The first group of obstacles that stand in the way and may be gone around."""
+    reach = _HALF_WIDTH_M + LEAST_SIDE_GAP_M
+    group: list[Obstacle] = []
+    for obstacle in found:
+        if obstacle.left < -reach or obstacle.right > reach:
+            continue
+        if obstacle.end_s < route_s - REAR_M or obstacle.begin_s > route_s + _LOOK_M:
+            continue
+        if group and obstacle.begin_s > max(o.end_s for o in group) + _TOGETHER_M:
+            break
+        if not _may_be_passed(obstacle, around, route):
+            break
+        group.append(obstacle)
+    return group
+
+
+def ways_around(
+    group: Sequence[Obstacle],
+    found: Sequence[Obstacle],
+    around: Surroundings,
+    route: Route,
+    route_s: float,
+    lateral_now: float,
+    speed: float,
+    city: CityMap,
+) -> list[Swerve]:
+    """Swerves past a group, the smaller first, that stay on the road and clear of everything that stands."""
+    begin, end = min(o.begin_s for o in group), max(o.end_s for o in group)
+    row = min(group, key=lambda o: o.begin_s).row
+    name, cause = around.actors.ids[row], standing_cause(around, row)
+    if cause is Cause.STOPPED_VEHICLE and around.kinds[row] is ActorKind.PEDESTRIAN:
+        cause = Cause.PEDESTRIAN
+    options = []
+    for gap in (SIDE_GAP_M, LEAST_SIDE_GAP_M):
+        left = max(o.left for o in group) + _HALF_WIDTH_M + gap
+        right = min(o.right for o in group) - _HALF_WIDTH_M - gap
+        options += [(abs(offset) + (0.0 if gap == SIDE_GAP_M else 3.0), offset) for offset in (left, right)]
+    ways = []
+    for _, offset in sorted(options):
+        full = begin - FRONT_M - 0.5
+        length = _ramp(abs(offset - lateral_now), speed)
+        start = max(min(full - length, full), route_s) if full - length < route_s else full - length
+        full = max(full, start + _ramp(abs(offset - lateral_now), min(speed, 2.0)) * 0.75)
+        back = end + REAR_M + 0.5
+        swerve = Swerve(offset, start, full, max(back, full), max(back, full) + _ramp(abs(offset), speed), name, cause)
+        if _has_room(swerve, route, found, city):
+            ways.append(swerve)
+    return ways
+
+
+def _has_room(swerve: Swerve, route: Route, found: Sequence[Obstacle], city: CityMap) -> bool:
+    """On the road with the whole body, and past everything that stands."""
+    s = np.arange(swerve.full_s, swerve.end_s + FRONT_M, 1.0)
+    for side in (-_HALF_WIDTH_M + 0.15, _HALF_WIDTH_M - 0.15):
+        places, _ = route.pose_at(s, swerve.offset + side)
+        if not shapely.contains_xy(city.drivable, places[:, 0], places[:, 1]).all():
+            return False
+    reach = _HALF_WIDTH_M + LEAST_SIDE_GAP_M - 0.05
+    return not any(
+        o.end_s > swerve.full_s
+        and o.begin_s < swerve.end_s + FRONT_M
+        and o.left > swerve.offset - reach
+        and o.right < swerve.offset + reach
+        for o in found
+    )
+
+
+def _ramp(offset: float, speed: float) -> float:
+    """m along the route within which the car moves aside by `offset`."""
+    bend = min(_SHARPEST, _SWERVE_ACCELERATION / max(speed, 0.5) ** 2)
+    return float(max(np.sqrt(6.0 * offset / bend), 4.0))
+
+
+def _smooth(u: FloatArray) -> FloatArray:
+    t = np.clip(u, 0.0, 1.0)
+    smooth: FloatArray = t * t * (3 - 2 * t)
+    return smooth
+
+
+def _stands(around: Surroundings, row: int) -> bool:
+    return bool(around.kinds[row].is_static or around.parked[row] or around.actors.speeds[row] < STANDING)
+
+
+def _may_be_passed(obstacle: Obstacle, around: Surroundings, route: Route) -> bool:
+    """Parked cars and works at once; who may drive on any moment only after a while, and never in a queue."""
+    row = obstacle.row
+    kind = around.kinds[row]
+    if kind.is_static or around.parked[row]:
+        return True
+    if kind is ActorKind.PEDESTRIAN:
+        return around.standing_s.get(around.actors.ids[row], 0.0) > 4.0
+    patience = _BUS_PATIENCE_S if kind is ActorKind.BUS else _PATIENCE_S
+    if around.standing_s.get(around.actors.ids[row], 0.0) < patience:
+        return False
+    if waits_at_junction(route, obstacle.begin_s, obstacle.end_s) and kind is not ActorKind.BUS:
+        return False
+    return not _queues(around, row)
+
+
+def _queues(around: Surroundings, row: int) -> bool:
+    """Whether somebody stands closely ahead of a vehicle in its lane."""
+    actors = around.actors
+    delta = actors.positions[:, :2] - actors.positions[row, :2]
+    cos, sin = np.cos(actors.headings[row]), np.sin(actors.headings[row])
+    ahead = delta[:, 0] * cos + delta[:, 1] * sin
+    beside = np.abs(delta[:, 1] * cos - delta[:, 0] * sin)
+    driven = np.array([kind.is_vehicle for kind in around.kinds]) & ~around.parked
+    near = (ahead > 1.0) & (ahead < 0.5 * around.sizes[row, 0] + 12.0) & (beside < 1.5) & driven
+    return bool(near.any())

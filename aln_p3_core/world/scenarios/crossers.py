@@ -1,0 +1,153 @@
+"""Who may come from the side: a pedestrian from between parked cars, a cyclist over a crossing."""
+
+from __future__ import annotations
+
+import numpy as np
+import shapely
+
+from aln_p3_core.geometry import FloatArray
+from aln_p3_core.world.actors import ActorFlag, ActorKind, make_actors
+from aln_p3_core.world.assets.catalogue import MODELS
+from aln_p3_core.world.city.city_map import CityMap, Lane
+from aln_p3_core.world.route import Route, RouteStop, StopKind
+from aln_p3_core.world.scenarios.leaders import QUIET
+from aln_p3_core.world.scenarios.scenario import Ground, Play, Scenario, start_on
+from aln_p3_core.world.scenarios.sites import no_place, pick_model, route_from, straight_lanes
+from aln_p3_core.world.traffic.looks import paint_of
+from aln_p3_core.world.traffic.script import Phase, Script, Trigger, straight_path
+from aln_p3_core.world.traffic.sumo import StageTraffic
+from aln_p3_core.world.traffic.sumo_demand import Demand
+
+#: Parking places beside a lane: so far to its right, m.
+_BESIDE_M = (1.9, 4.5)
+#: Between two neighbouring places, m.
+_APART_M = (5.5, 9.0)
+#: Who steps out comes into view half a metre behind the cars' side.
+_HIDDEN_M = 0.4
+#: The ego can stop before whoever comes: seconds to react, and braking in m/s^2.
+_REACTION_S = (0.85, 1.15)
+_BRAKING = 4.0
+
+
+def build_pedestrian_steps_out(ground: Ground) -> Play:
+    """Somebody steps out from between parked cars right before the ego, which has just room to stop."""
+    rng, city = ground.rng, ground.city
+    for lane in straight_lanes(city, rng, 95.0):
+        places = _places_beside(city.lanes[lane], ground.scenery.parking)
+        if len(places):
+            break
+    else:
+        raise no_place(city, "parking places beside a straight lane")
+    behind, before = places[int(rng.integers(len(places)))]
+    here = city.lanes[lane]
+    gap = 0.5 * (behind[:2] + before[:2])
+    along = _along(here, gap)[0]
+    start_s = max(2.0, along - float(rng.uniform(55.0, 75.0)))
+    route = route_from(city, lane, start_s, max(along - start_s + 60.0, 150.0))
+    place_s, aside = route.project(gap)
+    model = pick_model(ActorKind.PEDESTRIAN, rng)
+    cars = _parked_beside(rng, (behind, before))
+    side_m = -aside - 0.5 * MODELS[cars.models[0]].size_lwh[1] + _HIDDEN_M
+    kerb_m = _to_kerb(city, route, place_s, 1.0)
+    path = _across(route, place_s, -side_m, kerb_m + 1.2)
+    trigger = Trigger(ego_stops_at=(place_s - 0.8, float(rng.uniform(*_REACTION_S)), _BRAKING))
+    phases = (Phase(speed=0.0, until=trigger), Phase(meets_at=(side_m, place_s), heedless=True))
+    person = Script("pedestrian", model, path, phases)
+    over, _ = route.pose_at(place_s, kerb_m)
+    circles = np.array([[*behind[:2], 3.0], [*before[:2], 3.0], [*over, 3.5]])
+    setting = StageTraffic(scripts=(person,), things=cars, clear_edges=(here.road,))
+    speed = float(rng.uniform(0.7, 0.95)) * here.speed_limit
+    return Play(route, start_on(route, speed), Demand(**QUIET, parked=0.8), setting, circles)
+
+
+def build_crossing_cyclist(ground: Ground) -> Play:
+    """A cyclist rides over a crossing right before the ego, which has just room to stop."""
+    rng, city = ground.rng, ground.city
+    for lane in straight_lanes(city, rng, 60.0):
+        start_s = max(2.0, city.lanes[lane].length - float(rng.uniform(75.0, 100.0)))
+        route = route_from(city, lane, start_s, city.lanes[lane].length - start_s + 90.0)
+        stop = _crossing_of(route, 45.0, 125.0)
+        if stop is not None:
+            break
+    else:
+        raise no_place(city, "a crossing without a light after a straight lane")
+    place_s = 0.5 * (stop.s + stop.end_s)
+    side = float(rng.choice([-1.0, 1.0]))
+    near, far = _to_kerb(city, route, place_s, side), _to_kerb(city, route, place_s, -side)
+    path = _across(route, place_s, side * (near + 1.4), -side * (far + 1.6))
+    phases = (
+        Phase(
+            speed=0.0,
+            until=Trigger(
+                ego_stops_at=(place_s - 1.2, float(rng.uniform(*_REACTION_S)) + 0.3, _BRAKING), ego_stands_s=1.5
+            ),
+        ),
+        Phase(meets_at=(near + 1.4, place_s), acceleration=4.0, heedless=True),
+    )
+    cyclist = Script("cyclist", pick_model(ActorKind.BICYCLE, rng), path, phases, flags=ActorFlag.RIDER)
+    setting = StageTraffic(scripts=(cyclist,), clear_edges=(city.lanes[lane].road,))
+    speed = float(rng.uniform(0.7, 0.9)) * city.lanes[lane].speed_limit
+    return Play(route, start_on(route, speed), Demand(**QUIET), setting)
+
+
+def _crossing_of(route: Route, from_s: float, to_s: float) -> RouteStop | None:
+    """The first crossing of a route that is no part of a junction with a light."""
+    lights = [stop.s for stop in route.stops if stop.kind is StopKind.SIGNAL]
+    for stop in route.stops:
+        guarded = any(abs(stop.s - s) < 40.0 or s < stop.s for s in lights)
+        if stop.kind is StopKind.CROSSING and from_s < stop.s < to_s and not guarded:
+            return stop
+    return None
+
+
+def _along(lane: Lane, xy: FloatArray) -> FloatArray:
+    """m along a straight lane, and to the left of it, of places [..., 2]: [2, ...]."""
+    ahead = lane.centerline[-1] - lane.centerline[0]
+    ahead = ahead / np.linalg.norm(ahead)
+    offset = np.asarray(xy) - lane.centerline[0]
+    return np.array([offset @ ahead, offset @ np.array([-ahead[1], ahead[0]])])
+
+
+def _places_beside(lane: Lane, parking: FloatArray) -> list[tuple[FloatArray, FloatArray]]:
+    """Pairs of neighbouring parking places to the right of a lane, far enough along it: the first is passed first."""
+    s, aside = _along(lane, parking[:, :2])
+    ahead = lane.centerline[-1] - lane.centerline[0]
+    aligned = np.cos(parking[:, 2] - np.arctan2(ahead[1], ahead[0])) > 0.95
+    fits = aligned & (s > 55.0) & (s < lane.length - 12.0) & (aside < -_BESIDE_M[0]) & (aside > -_BESIDE_M[1])
+    rows = np.flatnonzero(fits)
+    rows = rows[np.argsort(s[rows])]
+    return [
+        (parking[a], parking[b])
+        for a, b in zip(rows[:-1], rows[1:], strict=True)
+        if _APART_M[0] < s[b] - s[a] < _APART_M[1]
+    ]
+
+
+def _parked_beside(rng: np.random.Generator, places: tuple[FloatArray, FloatArray]):
+    """Two parked cars, one of them high enough to hide somebody."""
+    names = ["parked-behind", "parked-before"]
+    models = [pick_model(ActorKind.CAR, rng) for _ in names]
+    colors = [paint_of(ActorKind.CAR, f"{name}-{rng.integers(1000)}") for name in names]
+    rows = np.array(places)
+    return make_actors(names, models, rows[:, :2], rows[:, 2], colors=colors, flags=[int(ActorFlag.PARKED)] * 2)
+
+
+def _to_kerb(city: CityMap, route: Route, s: float, side: float) -> float:
+    """How far the edge of the road is to the left (side 1) or right (-1) of a route, m."""
+    distances = np.arange(0.5, 30.0, 0.25)
+    places, _ = route.pose_at(np.full_like(distances, s), side * distances)
+    outside = ~shapely.contains_xy(city.drivable, places[:, 0], places[:, 1])
+    return float(distances[int(np.argmax(outside))]) if outside.any() else float(distances[-1])
+
+
+def _across(route: Route, s: float, from_lateral: float, to_lateral: float) -> Route:
+    ends, _ = route.pose_at(np.array([s, s]), np.array([from_lateral, to_lateral]))
+    return straight_path(ends)
+
+
+PEDESTRIAN_STEPS_OUT = Scenario(
+    "pedestrian_steps_out", "somebody steps out from between parked cars", 60.0, build_pedestrian_steps_out
+)
+CROSSING_CYCLIST = Scenario(
+    "crossing_cyclist", "a cyclist rides over a crossing right before the ego", 60.0, build_crossing_cyclist
+)
