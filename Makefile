@@ -1,4 +1,5 @@
-# make help lists the targets. Options: TORCH=cpu|cuda, PYTHON=python3.12, TORCH_INDEX=<URL>, DATA=<nuScenes root>.
+# make help lists the targets. Options: TORCH=cpu|cuda, PYTHON=python3.12, TORCH_INDEX=<URL>, DRIVER=expert,
+# DATA=<nuScenes root>.
 
 SHELL := /bin/bash
 VENV := .venv
@@ -23,12 +24,13 @@ ROS_LOCAL = ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ROS_DOMAIN_ID=$$(( $$$$ % 10
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 	@echo "  options: TORCH=cpu|cuda  PYTHON=python3.12  TORCH_INDEX=<URL of a package index>  DATA=<nuScenes root>"
+	@echo "  of the demo: DRIVER=expert (a planner), nano|tiny|base (untrained), or the file of a checkpoint"
 
 setup: ## environment, dependencies, messages; does nothing when all is there
 	@$(START_PYTHON) scripts/setup.py
 
-demo: setup ## real images through ROS 2 into the driver; leaves bag, pictures and a latency table in out/demo
-	@$(ROS_LOCAL) $(BIN)/aln-p3 demo --out out/demo $(if $(DATA),--data "$(DATA)")
+demo: setup ## drives a minute in the embedded world through ROS 2; leaves films, pictures, bag, tables in out/demo
+	@$(ROS_LOCAL) $(BIN)/aln-p3 demo --out out/demo $(if $(DRIVER),--driver "$(DRIVER)") $(if $(DATA),--data "$(DATA)")
 
 test: setup lint format-check typecheck pytest ## everything that has to pass before a change goes in
 

@@ -54,6 +54,8 @@ def bake(recipe: Recipe, archives: Path) -> Mesh:
     # Windows and small things are few triangles already; simplified they would go first.
     _, kind, counts = np.unique(skin.materials, return_inverse=True, return_counts=True)
     fine = (counts[kind] < _FEW) | np.isin(skin.materials, recipe.glass)
+    if recipe.simplified:
+        fine |= ~np.isin(skin.materials, recipe.simplified)
     rest = baking.simplify(skin.select(~fine), recipe.triangles - int(fine.sum()), step=0.002)
     simple = baking.join([skin.select(fine), rest])
     corners = _dressed(recipe, simple)

@@ -51,6 +51,7 @@ class Recipe:
         triangles: about so many.
         painted, glass: materials of the body, and of windows. dropped: materials that are left out.
         detailed: textured materials whose picture matters.
+        simplified: the only materials that may be simplified; all when there are none.
         recolored: colours in place of the materials' own. parts: materials that are lamps.
         lamps: added on the body.
     """
@@ -67,6 +68,7 @@ class Recipe:
     glass: tuple[str, ...] = ("glass",)
     dropped: tuple[str, ...] = ()
     detailed: tuple[str, ...] = ()
+    simplified: tuple[str, ...] = ()
     recolored: dict[str, Color] = field(default_factory=dict)
     parts: dict[str, Part] = field(default_factory=dict)
     lamps: tuple[Lamp, ...] = ()
@@ -139,8 +141,8 @@ RECIPES: tuple[Recipe, ...] = (
     ),
     _scopia(
         "truck", "truck", "Truck",
-        triangles=6000,
-        painted=("red-cabin",), detailed=("textured",),
+        triangles=6200,
+        painted=("red-cabin",), simplified=("grey-metal-wheels", "grey-metal", "black-metal"),
         recolored={"white-container": (226, 226, 222), "orange-lights": _INDICATOR, _MIRROR: (120, 124, 128)},
         lamps=_rear_and_front((0.72, 0.2), (0.66, 0.2), (0.24, 0.14)) + _indicators((0.5, 0.2), (0.86, 0.2), (0.12, 0.14)),
     ),

@@ -1,4 +1,4 @@
-"""The demonstration: a recorded clip through ROS 2 into the driver, recorded, drawn and summed up."""
+"""The demonstration's common part: where its files go, the recorder beside the graph, and the replay of a clip."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,10 @@ from aln_p3_ros.bringup.up import RunningGraph, describe_exit
 # A scene shorter than this is slowed down, so that every frame of it reaches the driver and the viewer.
 _SHORT_SCENE_S = 2.0
 _SHORT_SCENE_RATE = 0.2
-_RECORDER = "recorder"
+#: Name of the node that records.
+RECORDER = "recorder"
+#: What is said of a driver without a checkpoint.
+UNTRAINED_NOTE = "untrained heads: the plan means nothing yet"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -30,8 +33,8 @@ class DemoFiles:
     """Where the demonstration leaves what.
 
     Attributes:
-        bag: MCAP bag with all topics.
-        pictures: every mosaic and bird's-eye view that the view node drew.
+        bag: MCAP bag of the topics.
+        pictures: mosaics and bird's-eye views that the view node drew.
         log: output of all nodes.
         rate: recorded seconds per second that was replayed with.
     """
@@ -39,34 +42,18 @@ class DemoFiles:
     bag: Path
     pictures: Path
     log: Path
-    rate: float
+    rate: float = 1.0
+
+    @classmethod
+    def below(cls, out: Path, rate: float = 1.0) -> DemoFiles:
+        """The files of a demonstration in a folder; what an earlier one left is removed."""
+        files = cls(out / "bag", out / "pictures", out / "nodes.log", rate)
+        shutil.rmtree(files.pictures, ignore_errors=True)
+        files.pictures.mkdir(parents=True)
+        return files
 
 
-def find_data(given: Path | None, out: Path, say: Callable[[str], None]) -> Path:
-    """The root to replay: the given one, else the recorded clip beside the repository, else a painted track.
-
-    Raises:
-        DataError: when the given folder does not exist.
-    """
-    if given is not None:
-        if not given.is_dir():
-            raise DataError(f"there is no folder {given}; DATA= names a nuScenes-schema root")
-        return given
-    repository = Path(__file__).resolve().parents[2]
-    shared = Path(os.environ.get("ALN_P3_SHARED", repository.parent / "shared"))
-    clip = shared / "data" / "surround_clip"
-    if clip.is_dir():
-        return clip
-    from aln_p3_core.synthetic.root import write_root
-
-    painted = out / "track"
-    say(f"no recorded clip at {clip} and no DATA= given: painting a test track into {painted}")
-    shutil.rmtree(painted, ignore_errors=True)
-    write_root(painted, seconds=4.0, progress=True)
-    return painted
-
-
-def run_demo(
+def run_replay_demo(
     root: Path,
     out: Path,
     *,
@@ -76,7 +63,7 @@ def run_demo(
     driver_arguments: dict[str, str],
     say: Callable[[str], None],
 ) -> DemoFiles:
-    """Runs replay, driver, view and recorder for a while.
+    """Runs replay, driver, view and recorder for a while: the recorded images do not answer to the plan.
 
     Args:
         root: nuScenes-schema root.
@@ -88,19 +75,20 @@ def run_demo(
         say: takes progress lines.
 
     Raises:
+        DataError: when there is no such root.
         AlnP3Error: when a node ended, or when nothing was drawn in time; the log's path is in the message.
     """
+    if not root.is_dir():
+        raise DataError(f"there is no folder {root}; DATA= names a nuScenes-schema root")
     dataset = NuScenesDataset(root)
     scene = dataset.scenes[0]
     records = dataset.sensor_records(scene)
     length_s = (records[-1].stamp_ns - records[0].stamp_ns) * 1e-9
     rate = rate or (_SHORT_SCENE_RATE if length_s < _SHORT_SCENE_S else 1.0)
-    files = DemoFiles(out / "bag", out / "pictures", out / "nodes.log", rate)
-    shutil.rmtree(files.pictures, ignore_errors=True)
-    files.pictures.mkdir(parents=True)
+    files = DemoFiles.below(out, rate)
     say(f"replaying {root}, scene {scene} ({length_s:.1f} s, {len(records)} messages) at {rate:g} x, over and over")
-    plan = _graph_plan(root, scene, files, driver_arguments)
-    with files.log.open("w") as log, _recorder(files.bag, plan, log.fileno()):
+    plan = _replay_plan(root, scene, files, driver_arguments)
+    with files.log.open("w") as log, recording(files.bag, plan, log.fileno()):
         running = RunningGraph(plan, show=lambda line: print(line, file=log, flush=True))
         try:
             say("loading the model")
@@ -120,7 +108,35 @@ def run_demo(
     return files
 
 
-def _graph_plan(root: Path, scene: str, files: DemoFiles, driver_arguments: dict[str, str]) -> GraphPlan:
+def with_parameters(plan: GraphPlan, extra: dict[str, dict[str, Any]]) -> GraphPlan:
+    """The plan with more parameters, by node name."""
+    nodes = tuple(
+        dataclasses.replace(spec, parameters={**spec.parameters, **extra.get(spec.name, {})}) for spec in plan.nodes
+    )
+    return dataclasses.replace(plan, nodes=nodes)
+
+
+@contextmanager
+def recording(bag: Path, plan: GraphPlan, log: int, topics: Sequence[str] = ()) -> Iterator[None]:
+    """Records topics (all, when none is named) while the block runs."""
+    command = [sys.executable, "-m", "aln_p3_ros", "record", "--out", str(bag), "--force"]
+    for topic in topics:
+        command += ["--topics", topic]
+    child = subprocess.Popen(
+        command, stdout=log, stderr=log, env={**os.environ, **plan.environment}, start_new_session=True
+    )
+    try:
+        yield
+    finally:
+        child.send_signal(signal.SIGINT)
+        try:
+            child.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _replay_plan(root: Path, scene: str, files: DemoFiles, driver_arguments: dict[str, str]) -> GraphPlan:
     texts = {
         "root": str(root),
         "scene": scene,
@@ -131,34 +147,16 @@ def _graph_plan(root: Path, scene: str, files: DemoFiles, driver_arguments: dict
         "view": "true",
         **driver_arguments,
     }
-    extra: dict[str, dict[str, Any]] = {
-        "replay_node": {"wait_for_nodes": ["driver_node", "view_node", _RECORDER]},
-        "view_node": {
-            "folder": str(files.pictures.absolute()),
-            "note": "" if "checkpoint" in driver_arguments else "untrained heads: the plan means nothing yet",
+    return with_parameters(
+        graph("replay").plan(texts),
+        {
+            "replay_node": {"wait_for_nodes": ["driver_node", "view_node", RECORDER]},
+            "view_node": {
+                "folder": str(files.pictures.absolute()),
+                "note": "" if "checkpoint" in driver_arguments else UNTRAINED_NOTE,
+            },
         },
-    }
-    plan = graph("replay").plan(texts)
-    nodes = tuple(
-        dataclasses.replace(spec, parameters={**spec.parameters, **extra.get(spec.name, {})}) for spec in plan.nodes
     )
-    return dataclasses.replace(plan, nodes=nodes)
-
-
-@contextmanager
-def _recorder(bag: Path, plan: GraphPlan, log: int) -> Iterator[None]:
-    """Records all topics while the block runs."""
-    command = [sys.executable, "-m", "aln_p3_ros", "record", "--out", str(bag), "--force"]
-    child = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **plan.environment})
-    try:
-        yield
-    finally:
-        child.send_signal(signal.SIGINT)
-        try:
-            child.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
 
 
 def _any_picture(folder: Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,13 @@ class RunSummary:
         trajectories: number of published plans.
         degraded: reasons with their counts.
         stamps_kept: plans whose stamp is that of an image on a camera topic.
-        ages_ms: wall-clock age of every plan at publication (newest image to plan), ms.
+        ages_ms: wall-clock age of every plan (newest image to plan), ms: when it was published, and in lock-step,
+            where the clock stands meanwhile, when the recorder had it.
         stages_ms: text per stage, as the driver's diagnostics told last.
         weights: the driver's description of its weights.
         images: images per camera topic.
         memory_resets: how often the temporal memory was dropped (a clip that starts over does that).
+        lockstep: the world waited for every plan.
     """
 
     trajectories: int = 0
@@ -40,6 +42,7 @@ class RunSummary:
     weights: str = ""
     images: Counter[str] = field(default_factory=Counter)
     memory_resets: int = 0
+    lockstep: bool = False
 
     def markdown(self) -> str:
         """Tables for people."""
@@ -49,10 +52,12 @@ class RunSummary:
         if self.ages_ms:
             p50, p90 = np.percentile(self.ages_ms, [50, 90])
             text = f"{p50:.0f} ms, {p90:.0f} ms, {max(self.ages_ms):.0f} ms"
-            lines.append(f"| age of a plan when published: median, p90, max | {text} |")
+            where = "recorded (wall clock)" if self.lockstep else "published"
+            lines.append(f"| age of a plan when {where}: median, p90, max | {text} |")
         lines.append(f"| stamps equal to a camera image's | {self.stamps_kept} of {self.trajectories} |")
         lines.append(f"| images recorded | {sum(self.images.values())} on {len(self.images)} topics |")
-        lines.append(f"| memory resets (each time that the clip starts over) | {self.memory_resets} |")
+        when = "" if self.lockstep else " (each time that the clip starts over)"
+        lines.append(f"| memory resets{when} | {self.memory_resets} |")
         if self.degraded:
             lines += [f"| degraded: {reason} | {count} plans |" for reason, count in self.degraded.most_common(5)]
         else:
@@ -60,29 +65,33 @@ class RunSummary:
         return "\n".join(lines) + "\n"
 
 
-def summarise_run(bag: Path, rate: float = 1.0) -> RunSummary:
+def summarise_run(bag: Path, rate: float = 1.0, *, lockstep: bool = False) -> RunSummary:
     """Reads a bag of the running graph.
 
     Args:
         bag: as `aln-p3 record` writes it.
         rate: recorded seconds per second; ages are stamped in recorded time.
+        lockstep: the world waited for every plan, so that ages are those of arrival at the recorder.
 
     Raises:
         DataError: when there is no plan in it.
     """
-    summary = RunSummary()
-    image_stamps: set[int] = set()
+    summary = RunSummary(lockstep=lockstep)
+    image_stamps: dict[int, int] = {}  # and when the recorder had the last image of it
     plan_stamps: list[int] = []
     store: Any = typestore()
     with open_bag(bag) as (reader, _):
-        for connection, _, raw in reader.messages():
+        for connection, arrived_ns, raw in reader.messages():
             if connection.msgtype in _IMAGE_TYPES and "/view/" not in connection.topic:
-                image_stamps.add(_nanoseconds(store.deserialize_cdr(raw, connection.msgtype).header.stamp))
+                image_stamps[_nanoseconds(store.deserialize_cdr(raw, connection.msgtype).header.stamp)] = arrived_ns
                 summary.images[connection.topic] += 1
             elif connection.msgtype == "aln_p3/msg/PlannedTrajectory":
                 message: Any = store.deserialize_cdr(raw, connection.msgtype)
                 plan_stamps.append(_nanoseconds(message.header.stamp))
-                summary.ages_ms.append(_nanoseconds(message.age) * 1e-6 / rate)
+                if not lockstep:
+                    summary.ages_ms.append(_nanoseconds(message.age) * 1e-6 / rate)
+                elif plan_stamps[-1] in image_stamps:
+                    summary.ages_ms.append((arrived_ns - image_stamps[plan_stamps[-1]]) * 1e-6)
                 summary.degraded.update(message.degraded_reasons)
             elif connection.msgtype == "diagnostic_msgs/msg/DiagnosticArray":
                 _read_diagnostics(summary, store.deserialize_cdr(raw, connection.msgtype).status)
@@ -93,12 +102,39 @@ def summarise_run(bag: Path, rate: float = 1.0) -> RunSummary:
     return summary
 
 
+def drive_table(report: Mapping[str, Any], wall_s: float) -> str:
+    """How a drive in the world went, as a table for people.
+
+    Args:
+        report: of the drive (`RouteResult.to_json`).
+        wall_s: how long it took.
+    """
+    episode, measures = report["episode"], report["measures"]
+    happened = [f"{name.replace('_', ' ')} {count}" for name, count in measures["counts"].items() if count]
+    rate = measures["duration_s"] / wall_s if wall_s else 0.0
+    rows = (
+        ("drive", f"{episode['scenario'].replace('_', ' ')}, {episode['city']}, {episode['condition']}"),
+        ("end", measures["status"].replace("_", " ")),
+        ("driving score", f"{measures['driving_score']:.1f}"),
+        ("route completed", f"{measures['route_completion']:.0f} %"),
+        ("outside the road", f"{100 * measures['outside_share']:.0f} % of the way"),
+        ("collisions (own fault)", f"{sum(measures['collisions'].values())} ({measures['own_fault_collisions']})"),
+        ("what happened", ", ".join(happened) or "nothing"),
+        ("distance, mean speed", f"{measures['distance_m']:.0f} m, {3.6 * measures['mean_speed']:.0f} km/h"),
+        ("comfort", f"{100 * measures['comfort']:.0f} %"),
+        ("time", f"{measures['duration_s']:.1f} s simulated in {wall_s:.0f} s: {rate:.2f} x real time"),
+    )
+    return "\n".join(["| closed loop | |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows)]) + "\n"
+
+
 def _read_diagnostics(summary: RunSummary, statuses: Sequence[Any]) -> None:
     for status in statuses:
         part = status.name.rpartition(": ")[2]
         if part == "latency":
             stages = {v.key.removesuffix("_ms"): v.value for v in status.values if v.key.endswith("_ms")}
             stages.pop("age", None)  # in recorded time; the plans themselves tell the wall-clock age below
+            if summary.lockstep:
+                stages.pop("arrival", None)  # the clock stands meanwhile
             summary.stages_ms = stages or summary.stages_ms
         elif part == "model" and ": " in status.message:
             summary.weights = status.message.partition(": ")[2]

@@ -1,51 +1,99 @@
-"""`aln-p3 demo`: the whole road on a recorded clip."""
+"""`aln-p3 demo`: the whole road, driven in the embedded world or on recorded images."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from aln_p3_ros.bringup.demo import DemoFiles
 
 
 @click.command("demo")
 @click.option(
-    "--data", type=click.Path(path_type=Path), help="nuScenes-schema root [default: a recorded clip, else painted]."
+    "--driver",
+    default="nano",
+    show_default=True,
+    help="Who drives: expert (or another planner), a recipe (untrained heads), or a checkpoint's file.",
 )
+@click.option("--data", type=click.Path(path_type=Path), help="Replay this nuScenes-schema root instead of driving.")
 @click.option("--out", default="out/demo", show_default=True, type=click.Path(path_type=Path))
-@click.option("--recipe", default="nano", show_default=True)
-@click.option("--checkpoint", type=click.Path(exists=True, dir_okay=False), help="Weights; else untrained heads.")
-@click.option("--rate", type=float, help="Recorded seconds per second [default: 1, slower for a very short clip].")
-@click.option("--seconds", default=20.0, show_default=True, help="How long to drive.")
-@click.option("--timeout", "timeout_s", default=240.0, show_default=True, help="Longest wait for the first picture, s.")
+@click.option("--rate", type=float, help="Of a replay: recorded seconds per second [default: 1, slower if very short].")
+@click.option("--seconds", type=float, help="How long: simulated seconds of a drive [60], seconds of a replay [20].")
+@click.option("--timeout", "timeout_s", default=900.0, show_default=True, help="Longest wait for the result, s.")
 def command(
-    data: Path | None,
-    out: Path,
-    recipe: str,
-    checkpoint: str | None,
-    rate: float | None,
-    seconds: float,
-    timeout_s: float,
+    driver: str, data: Path | None, out: Path, rate: float | None, seconds: float | None, timeout_s: float
 ) -> None:
-    """Replays a clip through ROS 2 into the driver; leaves an MCAP bag, pictures and a table of latencies."""
-    from aln_p3_ros.bringup.demo import find_data, run_demo
+    """Drives a minute in the embedded world through ROS 2; leaves films, pictures, an MCAP bag and tables.
+
+    Where the world's cameras cannot be rendered, and with --data, recorded images are replayed to the driver instead.
+    """
+    from aln_p3_core.world.render.available import rendering_problem
+    from aln_p3_ros.bringup.demo_drive import demo_driver
+
+    who = demo_driver(driver)
+    out.mkdir(parents=True, exist_ok=True)
+    problem = None if data is not None else rendering_problem()
+    if data is None and problem is None:
+        _drive(driver, out, 60.0 if seconds is None else seconds, timeout_s)
+        return
+    if problem is not None:
+        click.echo(f"The world's cameras cannot be rendered on this machine: {problem}")
+        click.echo("Until then a recorded clip of the world is replayed, whose images do not answer to the plan.")
+    if who.is_autopilot:
+        raise click.UsageError(f"a replay needs a driver that looks at images, not the planner {driver!r}")
+    length_s = 20.0 if seconds is None else seconds
+    _replay(data, who.arguments.get("checkpoint", ""), driver, out, rate, length_s, timeout_s)
+
+
+def _drive(driver: str, out: Path, seconds: float, timeout_s: float) -> None:
+    from aln_p3_ros.bringup.demo_drive import demo_driver, run_drive_demo
+    from aln_p3_ros.bringup.demo_films import make_demo_films
+    from aln_p3_ros.bringup.demo_summary import drive_table, summarise_run
+
+    who = demo_driver(driver)
+    click.echo(f"who drives: {who.said}")
+    demo = run_drive_demo(who, out, seconds=seconds, timeout_s=timeout_s, say=click.echo)
+    parts = [f"who drives: {who.said}\n", drive_table(demo.report, demo.wall_s)]
+    if not who.is_autopilot:
+        parts.append(summarise_run(demo.files.bag, lockstep=True).markdown())
+    click.echo("making the films")
+    films = make_demo_films(demo, out)
+    _finish(demo.files, out, "\n".join(parts), say=click.echo)
+    for film in films:
+        click.echo(f"film      {film}")
+    click.echo(f"drive     {demo.trace.parent}/   (result and trace)")
+
+
+def _replay(
+    data: Path | None, checkpoint: str, recipe: str, out: Path, rate: float | None, seconds: float, timeout_s: float
+) -> None:
+    from aln_p3_core.world.clip import unpack_clip
+
+    from aln_p3_ros.bringup.demo import run_replay_demo
     from aln_p3_ros.bringup.demo_summary import summarise_run
 
-    out.mkdir(parents=True, exist_ok=True)
-    root = find_data(data, out, click.echo)
+    root = data if data is not None else unpack_clip(out / "clip")
     arguments = {"checkpoint": checkpoint} if checkpoint else {"recipe": recipe}
-    files = run_demo(
+    files = run_replay_demo(
         root, out, rate=rate, seconds=seconds, timeout_s=timeout_s, driver_arguments=arguments, say=click.echo
     )
-    summary = summarise_run(files.bag, files.rate)
-    (out / "summary.md").write_text(summary.markdown())
-    click.echo("\n" + summary.markdown())
+    _finish(files, out, summarise_run(files.bag, files.rate).markdown(), say=click.echo)
+
+
+def _finish(files: DemoFiles, out: Path, summary: str, say: Callable[[str], None]) -> None:
+    (out / "summary.md").write_text(summary)
+    say("\n" + summary)
     for name in ("mosaic", "bev"):
         newest = max(files.pictures.glob(f"*{name}*.png"), default=None)
         if newest is not None:
             shutil.copy(newest, out / f"{name}.png")
-            click.echo(f"picture   {out / name}.png")
-    click.echo(f"all       {files.pictures}/")
-    click.echo(f"bag       {files.bag}/   (aln-p3 bag info {files.bag})")
-    click.echo(f"table     {out / 'summary.md'}")
-    click.echo(f"log       {files.log}")
+            say(f"picture   {out / name}.png")
+    say(f"all       {files.pictures}/")
+    say(f"bag       {files.bag}/   (aln-p3 bag info {files.bag})")
+    say(f"table     {out / 'summary.md'}")
+    say(f"log       {files.log}")

@@ -18,15 +18,19 @@ from aln_p3_ros.messages.trajectory import TrajectoryArrays
 from aln_p3_ros.topics import BASE_FRAME
 
 
-def plan_from_message(message: PlannedTrajectory, stamp_s: float) -> EgoPlan:
-    """The plan of a message. `stamp_s` is the episode's time of its stamp.
+def plan_from_message(message: PlannedTrajectory, stamp_s: float, base_frame: str = BASE_FRAME) -> EgoPlan:
+    """The plan of a message.
+
+    Args:
+        message: our trajectory. stamp_s: the time of its stamp, in seconds of the drive.
+        base_frame: frame of the vehicle that it must be in.
 
     Raises:
         InvalidFrameError: for a plan without points, in another frame, or with times that do not rise.
     """
-    if message.header.frame_id.lstrip("/") != BASE_FRAME:
+    if message.header.frame_id.lstrip("/") != base_frame:
         raise InvalidFrameError(
-            f"the trajectory is in frame {message.header.frame_id!r}; the simulator tracks {BASE_FRAME} at its stamp"
+            f"the trajectory is in frame {message.header.frame_id!r}, not in {base_frame} as it stood at its stamp"
         )
     times = np.array([to_ns(point.time_from_start) / 1e9 for point in message.points])
     places = np.array([[p.pose.position.x, p.pose.position.y] for p in message.points]).reshape(-1, 2)

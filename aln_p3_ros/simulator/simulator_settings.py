@@ -37,6 +37,9 @@ class SimulatorSettings:
     duration_s: float = setting(
         0.0, "A drive ends after this long, s. 0: as its scenario or recording says.", minimum=0.0, maximum=3600.0
     )
+    blocked_after_s: float = setting(
+        30.0, "A drive without progress ends after so long, s.", minimum=1.0, maximum=3600.0
+    )
     at_end: str = setting(
         "exit",
         "After the last drive: end the node, start over, or stand and wait for ~/reset.",
@@ -96,4 +99,10 @@ class SimulatorSettings:
     def drive_settings(self) -> DriveSettings:
         """How drives are run and measured. Raises ConfigError for a rate that does not fit."""
         limit = self.duration_s or None
-        return DriveSettings(rate_hz=self.camera_rate_hz, size=self.image_size, images=True, time_limit_s=limit)
+        return DriveSettings(
+            rate_hz=self.camera_rate_hz,
+            size=self.image_size,
+            images=True,
+            time_limit_s=limit,
+            blocked_after_s=self.blocked_after_s,
+        )

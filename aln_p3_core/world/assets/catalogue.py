@@ -34,10 +34,10 @@ class Model:
 
 # Models may be appended, and sizes follow the meshes; the order stays, because recordings name models by index.
 MODELS: tuple[Model, ...] = (
-    Model("car_compact", ActorKind.CAR, (3.40, 1.68, 1.50)),
+    Model("car_compact", ActorKind.CAR, (2.90, 1.70, 1.55)),
     Model("car_sedan", ActorKind.CAR, (4.70, 1.90, 1.48)),
-    Model("van", ActorKind.VAN, (5.90, 2.30, 2.55)),
-    Model("truck", ActorKind.TRUCK, (7.20, 2.60, 3.40)),
+    Model("van", ActorKind.VAN, (5.90, 2.35, 2.55)),
+    Model("truck", ActorKind.TRUCK, (6.60, 2.65, 3.40)),
     Model("bus", ActorKind.BUS, (12.00, 2.80, 3.05)),
     Model("motorcycle", ActorKind.MOTORCYCLE, (2.10, 0.80, 1.62)),
     Model("bicycle", ActorKind.BICYCLE, (1.75, 0.60, 1.75)),
@@ -46,14 +46,14 @@ MODELS: tuple[Model, ...] = (
     Model("cone", ActorKind.CONE, (0.40, 0.40, 0.75)),
     Model("barrier", ActorKind.BARRIER, (0.50, 2.00, 1.00)),
     Model("car_hatchback", ActorKind.CAR, (4.30, 1.90, 1.52)),
-    Model("car_estate", ActorKind.CAR, (4.45, 1.95, 1.62)),
-    Model("car_suv", ActorKind.CAR, (4.65, 2.00, 1.68)),
-    Model("car_coupe", ActorKind.CAR, (4.45, 1.95, 1.35)),
+    Model("car_estate", ActorKind.CAR, (4.30, 2.00, 1.62)),
+    Model("car_suv", ActorKind.CAR, (4.65, 2.05, 1.66)),
+    Model("car_coupe", ActorKind.CAR, (4.45, 2.00, 1.27)),
     Model("car_taxi", ActorKind.CAR, (4.70, 1.90, 1.62)),
     Model("van_small", ActorKind.VAN, (4.60, 1.95, 1.90)),
     Model("pickup", ActorKind.TRUCK, (5.35, 2.00, 1.80)),  # nuScenes counts pickups as trucks.
     Model("truck_large", ActorKind.TRUCK, (9.60, 2.70, 3.70)),
-    Model("bus_coach", ActorKind.BUS, (12.40, 2.80, 3.45)),
+    Model("bus_coach", ActorKind.BUS, (12.80, 2.80, 3.55)),
     Model("scooter", ActorKind.MOTORCYCLE, (1.80, 0.75, 1.70)),
     Model("bicycle_sport", ActorKind.BICYCLE, (1.75, 0.55, 1.65)),
     Model("pedestrian_b", ActorKind.PEDESTRIAN, (0.40, 0.55, 1.76)),

@@ -13,7 +13,7 @@ from aln_p3_core.geometry import FloatArray
 from aln_p3_core.world.city.city_map import Lane
 
 #: Gaps narrower than twice this, m, between lanes and junctions are closed.
-_CLOSE_M = 0.4
+_CLOSE_M = 0.5
 #: Islands smaller than this, m^2, are road.
 _SMALLEST_ISLAND_M2 = 6.0
 #: Areas smaller than this, m^2, that touch no road are specks.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import shapely
 from shapely.geometry.base import BaseGeometry
 
 from aln_p3_core.errors import DataError
@@ -15,13 +16,20 @@ from aln_p3_core.world.city.city_map import CityMap, Divider, Lane, Turn
 from aln_p3_core.world.city.lines import heading_at, offset_line, without_repeats
 from aln_p3_core.world.city.shapes import cleaned_union, outlines, polygon_of, strip
 from aln_p3_core.world.city.signals import Approach, SignalLinks, place_signals
-from aln_p3_core.world.city.sumo_xml import SumoXml, parse_sumo_xml
+from aln_p3_core.world.city.sumo_xml import SumoLane, SumoXml, parse_sumo_xml
 
 #: A connector that changes the heading by more is a turn; by more than the last a U-turn. Where there is no choice
 #: of roads, it takes more to be a turn than a bend.
 _TURN_RAD = np.radians(35.0)
 _BEND_RAD = np.radians(60.0)
 _U_TURN_RAD = np.radians(150.0)
+#: Width of what a car sweeps in a junction, m.
+_SWEPT_M = 2.6
+#: A crossing's outline and the band along its middle have this share in common, or else the outline is wrong.
+_OUTLINE_SHARE = 0.6
+
+#: Parts of a junction that are narrower than this, m, between its pavements are pavement.
+_TONGUE_M = 1.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,11 +80,12 @@ def read_sumo_net(file: Path, name: str) -> SumoCity:
     lane_of = {lane: index for index, lane in enumerate(roads)}
     for offset, link in enumerate(links):
         lane_of.update((part, len(roads) + offset) for part in link.parts)
-    drivable = _drivable(net)
+    ways = _ways(net)
+    drivable = _drivable(net, ways)
     approaches = _approaches(net, links, lane_of)
     signals, signal_links = place_signals(approaches, drivable)
     signal_of = {c: index for index, approach in enumerate(approaches) for c in approach.connectors}
-    crossings = [lane for lane in net.lanes.values() if net.function[lane.edge] == "crossing"]
+    crossings = [lane for lane in net.lanes.values() if net.function[lane.edge] == "crossing" and _has_length(lane)]
     city = CityMap(
         name=name,
         lanes=(*_road_lanes(net, roads, links, lane_of), *_connectors(net, links, lane_of, signal_of)),
@@ -85,7 +94,7 @@ def read_sumo_net(file: Path, name: str) -> SumoCity:
         dividers=_dividers(net),
         signals=signals,
         crossings=tuple(_crossing_outline(c.shape, c.width, c.outline) for c in crossings),
-        walkways=_walkways(net),
+        walkways=_walkways(net, ways),
         parking_lanes=_parking_lanes(net),
     )
     return SumoCity(city, signal_links, lane_of, tuple(c.edge for c in crossings), file)
@@ -232,8 +241,20 @@ def _reach(net: SumoXml, links: list[_Link], link: _Link) -> float:
     return float(max((np.array(ends) - stop) @ [np.cos(heading), np.sin(heading)]))
 
 
-def _drivable(net: SumoXml) -> BaseGeometry:
-    roads, walks = [], []
+def _ways(net: SumoXml) -> BaseGeometry:
+    """What cars sweep in junctions. (At a few odd ones netconvert lays pavement over it.)"""
+    inner = [lane for lane in net.lanes.values() if net.function[lane.edge] == "internal" and lane.drives]
+    lines = [without_repeats(lane.shape) for lane in inner]
+    return shapely.union_all([strip(line, _SWEPT_M) for line in lines if len(line) >= 2])
+
+
+def _has_length(lane: SumoLane) -> bool:
+    """netconvert makes crossings of no length where the ends of a road touch."""
+    return bool(np.ptp(lane.shape, axis=0).max() > 0.5)
+
+
+def _drivable(net: SumoXml, ways: BaseGeometry) -> BaseGeometry:
+    roads, walks = [ways], []
     for lane in net.lanes.values():
         function = net.function[lane.edge]
         # Ways through a junction are road also where SUMO lets its walking areas reach over them (at sharp bends).
@@ -244,17 +265,22 @@ def _drivable(net: SumoXml) -> BaseGeometry:
     junctions = [polygon_of(j.shape) for j in net.junctions.values() if len(j.shape) >= 3]
     pavement = cleaned_union(walks, 0.0).buffer(0.01) if walks else None
     inner = cleaned_union(junctions, 0.0)
-    return cleaned_union([*roads, inner.difference(pavement) if pavement is not None else inner])
+    if pavement is not None:
+        # Without the thin tongues that remain where a junction reaches a little beyond its walking areas.
+        inner = inner.difference(pavement).buffer(-_TONGUE_M / 2, join_style="mitre")
+        inner = inner.buffer(_TONGUE_M / 2, join_style="mitre")
+    return cleaned_union([*roads, inner])
 
 
-def _walkways(net: SumoXml) -> tuple[FloatArray, ...]:
+def _walkways(net: SumoXml, ways: BaseGeometry) -> tuple[FloatArray, ...]:
     walkways: list[FloatArray] = []
     for lane in net.lanes.values():
         function = net.function[lane.edge]
         if function == "normal" and lane.walks and not lane.drives:
             walkways += outlines(strip(lane.shape, lane.width))
         elif function == "walkingarea" and len(lane.shape) >= 3:
-            walkways += outlines(polygon_of(lane.shape))
+            area = polygon_of(lane.shape).difference(ways)
+            walkways += [ring for part in getattr(area, "geoms", [area]) if part.area > 0.5 for ring in outlines(part)]
     return tuple(walkways)
 
 
@@ -265,7 +291,13 @@ def _parking_lanes(net: SumoXml) -> tuple[FloatArray, ...]:
 
 
 def _crossing_outline(shape: FloatArray, width: float, outline: FloatArray | None) -> FloatArray:
-    return outline if outline is not None else outlines(strip(shape, width))[0]
+    """The file's outline where it lies on the crossing: at some junctions it lies beside the road."""
+    band = strip(shape, width)
+    if outline is not None:
+        area = polygon_of(outline)
+        if area.intersection(band).area >= _OUTLINE_SHARE * max(area.area, band.area):
+            return outline
+    return outlines(band)[0]
 
 
 def _dividers(net: SumoXml) -> tuple[Divider, ...]:

@@ -59,7 +59,7 @@ class CampaignOutcome:
     Attributes:
         reports: of every route that was driven, now or earlier, in the campaign's order.
         timing: "planner/route" -> wall-clock seconds by part, as far as known.
-        errors: "planner/route" -> what went wrong (the traceback).
+        errors: "planner/route" -> what went wrong (with the traceback where it is no error of ours).
         reused: how many routes were there already.
     """
 
@@ -241,7 +241,7 @@ def _attempt(task: RouteTask, via: RouteDriver | None = None) -> RouteOutcome:
     try:
         report, timing = drive_route(task, via)
     except AlnP3Error as error:
-        return RouteOutcome(error=f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}")
+        return RouteOutcome(error=f"{type(error).__name__}: {error}")
     except Exception:
         return RouteOutcome(error=traceback.format_exc())
     return RouteOutcome(report, timing)

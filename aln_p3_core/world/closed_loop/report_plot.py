@@ -38,10 +38,12 @@ def write_plot(path: Path, groups: Sequence[GroupSummary]) -> Path:
                 x = place + (row - (len(planners) - 1) / 2) * width
                 axes.bar(x, statistic.value, 0.9 * width, color=color)
                 # A bar of nothing is a value too: a dash on the axis tells it from a scenario that was not driven.
-                axes.plot([x - 0.45 * width, x + 0.45 * width], [statistic.value] * 2, color=color, linewidth=2)
+                cap = [x - 0.45 * width, x + 0.45 * width]
+                axes.plot(cap, [statistic.value] * 2, color=color, linewidth=2, solid_capstyle="butt")
                 if statistic.high > statistic.low:
                     axes.plot([x, x], [statistic.low, statistic.high], color="#222222", linewidth=1)
         axes.set_ylim(0, 104)
+        axes.margins(x=0.01)
         axes.set_ylabel(title)
         axes.grid(axis="y", color="#dddddd", linewidth=0.6)
         axes.set_axisbelow(True)

@@ -27,13 +27,14 @@ FILM_FORMATS = ("gif", "mp4")
 class RouteDriver(Protocol):
     """Drives one route in another way than in this process, such as through ROS topics, to the same result."""
 
-    def __call__(self, what: Drive, planner: str, settings: DriveSettings) -> RouteResult:
+    def __call__(self, what: Drive, planner: str, settings: DriveSettings, threads: int = 1) -> RouteResult:
         """Drives it from its start to its end, in lock-step.
 
         Args:
             what: an `Episode`, or a `LogDrive` (path and mode).
             planner: name or checkpoint, as `planners.registry.make_planner` takes it.
             settings: how; with `settings.trace` the result holds a trace.
+            threads: CPU threads of a network.
         """
 
 
@@ -147,7 +148,7 @@ def drive_route(task: RouteTask, via: RouteDriver | None = None) -> tuple[dict[s
     opened: OpenDrive | None = None
     settings = replace(task.settings, trace=film_or_trace)
     if via is not None and task.planner.name != HUMAN:
-        result = via(task.what, task.planner.name, settings)
+        result = via(task.what, task.planner.name, settings, task.threads)
     else:
         opened = open_drive(task.what)
         result = drive_opened(task, opened, settings)

@@ -102,7 +102,7 @@ def measure_speed(
 def speed_table(results: Sequence[SpeedResult]) -> str:
     """The results in Markdown."""
     lines = [
-        "| cameras | plans a second | times real time (slowest to fastest) | rendering | simulation | measures | ms a tick |",
+        "| cameras | plans a second | times real time (range) | rendering, ms a tick | simulation | measures | all |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
     for r in results:

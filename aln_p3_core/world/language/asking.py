@@ -19,7 +19,7 @@ from aln_p3_core.world.language.question import MAX_COUNT, THING, Form, Question
 
 #: Form, hops and number of questions that are asked of a key frame, where it allows them.
 PORTIONS = (
-    (Form.EXIST, 0, 2),
+    (Form.EXIST, 0, 3),
     (Form.EXIST, 1, 1),
     (Form.EXIST_SAME, 1, 1),
     (Form.COUNT, 0, 2),
@@ -29,8 +29,8 @@ PORTIONS = (
     (Form.OBJECT, 1, 1),
     (Form.STATUS, 0, 2),
     (Form.STATUS, 1, 1),
-    (Form.COMPARISON, 0, 1),
-    (Form.COMPARISON, 1, 1),
+    (Form.COMPARISON, 0, 2),
+    (Form.COMPARISON, 1, 2),
 )
 _ANCHORS, _PAIRS = 4, 8
 _NOUNS = (*CLASSES, THING)
@@ -93,12 +93,10 @@ class Interviewer:
         lowest = np.inf
         for candidate in candidates:
             told, question = candidate
-            words, where = (self._used[form, hop, part] for part in _betraying(question))
-            if told in ("yes", "no"):
-                other = "no" if told == "yes" else "yes"
-                if any(used[told] > used[other] for used in (overall, words, where)):
-                    continue
-            score = overall[told] + 2 * words[told] + where[told] + 0.5 * words.total()
+            parts = [self._used[form, hop, part] for part in _betraying(question)]
+            if any(_leads(told, used) for used in (overall, *parts)):
+                continue
+            score = overall[told] + sum(used[told] for used in parts) + 0.5 * parts[0].total()
             if score < lowest:
                 best, lowest = [], score
             if score == lowest:
@@ -111,10 +109,20 @@ class Interviewer:
         return chosen
 
 
-def _betraying(question: Question) -> tuple[object, object]:
-    """What of a question's words could betray the answer: what it asks for, and where."""
+def _betraying(question: Question) -> list[object]:
+    """What of a question's words could betray the answer: what it asks for, where, and what it compares with."""
     things, other = question.things, question.other
-    return (things.noun, things.status, other.noun if other is not None else ""), things.sector
+    parts: list[object] = [("what", things.noun, things.status)]
+    if other is not None:
+        parts += [("with", other.noun), ("both", *sorted((things.noun, other.noun)))]
+    elif question.form is Form.EXIST:
+        parts.append(("where", things.sector))
+    return parts
+
+
+def _leads(told: str, used: Counter[str]) -> bool:
+    """Whether an answer has been given more often than every other."""
+    return used[told] > max((count for other, count in used.items() if other != told), default=0)
 
 
 def _occurring(scene: Sequence[FrameFacts]) -> NDArray[np.int64]:

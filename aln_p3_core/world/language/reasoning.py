@@ -10,18 +10,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aln_p3_core.world.actors import ActorFlag, ActorKind
+from aln_p3_core.world.actors import ActorFlag
 from aln_p3_core.world.city.city_map import CityMap
+from aln_p3_core.world.language.actor_reasons import UNTOLD, actor_reason
 from aln_p3_core.world.language.ego_motion import EgoMotion, bend_ahead
 from aln_p3_core.world.language.facts import FrameFacts
-from aln_p3_core.world.language.naming import coming_from, entering_from, named_object, side_of
+from aln_p3_core.world.language.naming import named_object, side_of
 from aln_p3_core.world.language.narration import leading
-from aln_p3_core.world.language.stated import Action, Motion, Place, Reason, Reasoning, Side
+from aln_p3_core.world.language.stated import Action, Motion, Reason, Reasoning, Side
 from aln_p3_core.world.planners.planner import Cause, Decision, LateralManeuver, Maneuver
 from aln_p3_core.world.route import Route
 from aln_p3_core.world.state import SignalColor
 
-UNTOLD = Reason(None)
 _FASTER = (Maneuver.ACCELERATE, Maneuver.START)
 _SIDEWAYS = (
     LateralManeuver.CHANGE_LEFT, LateralManeuver.CHANGE_RIGHT, LateralManeuver.NUDGE_LEFT, LateralManeuver.NUDGE_RIGHT,
@@ -46,7 +46,6 @@ _LIGHTS = {
 _LIGHT_SEEN_M = 80.0
 _LIGHT_NEAR_M = 30.0
 _CLEAR_ROAD_M = 12.0
-_PARKED_NEAR_M = 5.0
 #: Somebody ahead who is slower than this has just started, m/s.
 _STARTING_SPEED = 3.0
 #: A lower limit is told so far before it begins, beyond the ego's next seconds, m.
@@ -68,7 +67,8 @@ def reason_why(
     speed = _speed_reason(motion, facts, route, city, decision, before)
     if lateral is not None and (speed.cause in (Cause.FREE_ROAD, None) or motion.speed is Maneuver.KEEP_SPEED):
         return Reasoning(None, lateral)
-    if motion.lateral in _TURNS and motion.speed is Maneuver.KEEP_SPEED and speed.cause in (Cause.FREE_ROAD, None):
+    keeps = motion.lateral in _TURNS and motion.speed is Maneuver.KEEP_SPEED
+    if keeps and speed.cause in (Cause.FREE_ROAD, Cause.CURVE, None):
         return Reasoning(Reason(Cause.FREE_ROAD, Action.TURN, side=_TURNS[motion.lateral]))
     return Reasoning(speed, lateral)
 
@@ -91,79 +91,35 @@ def _speed_reason(
     if cause is Cause.SPEED_LIMIT:
         return _limit_reason(motion, facts, route, before)
     if cause is Cause.CURVE:
-        return _curve_reason(motion, facts, route)
+        if motion.speed in _FASTER:
+            return _free_reason(motion, facts, route, ())
+        return _curve_ahead(motion, facts, route, max(25.0, 4.0 * facts.frame.state.ego.speed))
     if cause is Cause.ROUTE_END:
         if motion.speed in (Maneuver.STOP, Maneuver.WAIT):
             return Reason(cause)
         slower = motion.speed is Maneuver.DECELERATE
         return Reason(cause, Action.AHEAD) if slower else _free_reason(motion, facts, route, before)
     if motion.speed in _FASTER:
-        return _moving_off(facts, decision) or _free_reason(motion, facts, route, before)
-    return actor_reason(facts, cause, facts.row(decision.actor_id))
+        # Faster in spite of somebody: not because nothing is in its way, nor because it has cleared.
+        going = _moving_off(facts, decision)
+        if going is not None or cause in _CLEARED:
+            return going or _moving_off_ahead(facts)
+        return _free_reason(motion, facts, route, before)
+    reason = actor_reason(facts, cause, facts.row(decision.actor_id))
+    if motion.speed is Maneuver.KEEP_SPEED:
+        return _steady_reason(motion, reason)
+    if reason is UNTOLD and motion.speed in (Maneuver.DECELERATE, Maneuver.STOP):
+        return _turn_ahead(motion, facts, route, motion.path_length + _LIMIT_AHEAD_M) or UNTOLD
+    return reason
 
 
-def actor_reason(facts: FrameFacts, cause: Cause, row: int) -> Reason:
-    """A cause that is somebody else: who, where, doing what. Untold when no camera sees it."""
-    if cause is Cause.WORKS:
-        if row < 0:
-            return UNTOLD
-        cone = facts.kinds[row] in (ActorKind.CONE, ActorKind.BARRIER)
-        return Reason(cause, object=named_object(facts, row) if cone else None)
-    if row < 0:
-        return UNTOLD
-    named = named_object(facts, row)
-    motion, place, side = facts.motions[row], facts.places[row], side_of(facts, row)
-    across = motion in (Motion.TO_LEFT, Motion.TO_RIGHT)
-    action, said = Action.PRESENT, Side.NONE
-    entering = entering_from(facts, row)
-    if cause in (Cause.LEAD_VEHICLE, Cause.LEAD_BRAKING) and entering is not Side.NONE:
-        cause = Cause.CUT_IN
-    if cause is Cause.PEDESTRIAN:
-        action, said = _pedestrian_action(facts, row, across, place, side)
-    elif cause is Cause.CYCLIST:
-        action = Action.CROSSING if across else Action.AHEAD
-        said = coming_from(facts, row) if across else side
-    elif cause is Cause.LEAD_VEHICLE:
-        action = Action.AHEAD
-        if motion is Motion.STOPPED:
-            cause = Cause.STOPPED_VEHICLE
-        elif motion is Motion.PARKED:
-            cause, action = Cause.STOPPED_VEHICLE, Action.PARKED
-    elif cause is Cause.STOPPED_VEHICLE:
-        action = Action.PARKED if motion is Motion.PARKED else Action.AHEAD
-        if motion not in (Motion.PARKED, Motion.STOPPED):
-            cause = Cause.LEAD_VEHICLE
-    elif cause is Cause.LEAD_BRAKING and motion is Motion.STOPPED:
-        cause, action = Cause.STOPPED_VEHICLE, Action.AHEAD
-    elif cause in (Cause.CUT_IN, Cause.MERGING_TRAFFIC):
-        said = entering if entering is not Side.NONE else side
-    elif cause is Cause.CROSS_TRAFFIC:
-        said = coming_from(facts, row)
-    return Reason(cause, action, named, said)
-
-
-def _pedestrian_action(facts: FrameFacts, row: int, across: bool, place: Place, side: Side) -> tuple[Action, Side]:
-    between_cars = place is not Place.CROSSING and _parked_beside(facts, row)
-    if facts.motions[row] in (Motion.STANDING, Motion.SITTING):
-        on_road = place in (Place.EGO_LANE, Place.LEFT_LANE, Place.RIGHT_LANE)
-        return (Action.ON_ROAD if on_road else Action.WAITING), side
-    if place is Place.CROSSING:
-        return Action.ON_CROSSING, side
-    if across and between_cars:
-        return Action.STEPPING_OUT, side
-    if across:
-        return Action.CROSSING, coming_from(facts, row)
-    if place is Place.PAVEMENT:
-        return Action.WAITING, side
-    return Action.ON_ROAD, side
-
-
-def _parked_beside(facts: FrameFacts, row: int) -> bool:
-    """Whether somebody comes from a row of parked cars: one is near, and not beyond the middle of the ego's way."""
-    parked = np.array([motion is Motion.PARKED for motion in facts.motions], dtype=bool)
-    delta = np.abs(facts.offsets - facts.offsets[row])
-    same_side = np.sign(facts.route.lateral) == np.sign(facts.route.lateral[row])
-    return bool((parked & same_side & (delta[:, 0] < _PARKED_NEAR_M) & (delta[:, 1] < 3.0)).any())
+def _steady_reason(motion: EgoMotion, reason: Reason) -> Reason:
+    """A reason for driving on at the same speed: who is ahead, or for a slow ego whatever it is slow for."""
+    if reason.cause is Cause.LEAD_BRAKING:
+        return Reason(Cause.LEAD_VEHICLE, Action.AHEAD, reason.object)
+    follows = reason.cause in (Cause.LEAD_VEHICLE, Cause.CUT_IN, Cause.MERGING_TRAFFIC)
+    follows = follows or (reason.cause, reason.action) == (Cause.CYCLIST, Action.AHEAD)
+    return reason if follows or motion.pace is Pace.SLOW else UNTOLD
 
 
 def _light_reason(motion: EgoMotion, facts: FrameFacts, city: CityMap, decision: Decision) -> Reason:
@@ -217,24 +173,24 @@ def _limit_reason(motion: EgoMotion, facts: FrameFacts, route: Route, before: Se
     if motion.speed is Maneuver.KEEP_SPEED:
         return Reason(Cause.SPEED_LIMIT, Action.REACHED) if speed > 0.8 * here else Reason(Cause.FREE_ROAD)
     if motion.speed is Maneuver.DECELERATE:
-        if later >= here - 0.5 and speed <= here + 0.3:
-            return _from_the_scene(motion, facts, route)
-        # The limit of a turn is the turn's: nothing else tells of it on the road.
-        turn = _turn_ahead(motion, facts, route, motion.path_length + _LIMIT_AHEAD_M)
-        return turn or Reason(Cause.SPEED_LIMIT, Action.LOWER)
+        reach = motion.path_length + _LIMIT_AHEAD_M
+        if later < here - 0.5 or speed > here + 0.3:
+            # The limit of a turn is the turn's: nothing else tells of it on the road.
+            return _turn_ahead(motion, facts, route, reach) or Reason(Cause.SPEED_LIMIT, Action.LOWER)
+        curve = _curve_ahead(motion, facts, route, reach)
+        return _from_the_scene(motion, facts, route) if curve is UNTOLD else curve
     if motion.speed is Maneuver.ACCELERATE and not before:
         return Reason(Cause.SPEED_LIMIT, Action.BELOW)
     return _free_reason(motion, facts, route, before)
 
 
-def _curve_reason(motion: EgoMotion, facts: FrameFacts, route: Route) -> Reason:
-    if motion.speed in _FASTER:
-        return _free_reason(motion, facts, route, ())
-    reach = max(25.0, 4.0 * facts.frame.state.ego.speed)
-    turn = _turn_ahead(motion, facts, route, reach)
+def _curve_ahead(motion: EgoMotion, facts: FrameFacts, route: Route, reach_m: float) -> Reason:
+    turn = _turn_ahead(motion, facts, route, reach_m)
     if turn is not None:
         return turn
-    side, _ = bend_ahead(route, facts.frame.route_s, reach)
+    side = motion.bend
+    if side is Side.NONE:
+        side, _ = bend_ahead(route, facts.frame.route_s, reach_m)
     return Reason(Cause.CURVE, Action.BEND, side=side) if side is not Side.NONE else UNTOLD
 
 
@@ -245,7 +201,7 @@ def _turn_ahead(motion: EgoMotion, facts: FrameFacts, route: Route, reach_m: flo
     s = facts.frame.route_s
     for start, end, command in route.turns:
         if s < end and start < s + reach_m:
-            return Reason(Cause.CURVE, Action.TURN, side=Side[command.name])
+            return Reason(Cause.CURVE, Action.TURN_AHEAD, side=Side[command.name])
     return None
 
 

@@ -52,6 +52,7 @@ class Action(Enum):
     CROSSING = "crossing"
     WAITING = "waiting"
     ON_ROAD = "on_road"
+    NEAR = "near"
     CLEARED = "cleared"
     PARKED = "parked"
     REACHED = "reached"
@@ -59,6 +60,7 @@ class Action(Enum):
     BELOW = "below"
     BEND = "bend"
     TURN = "turn"
+    TURN_AHEAD = "turn_ahead"
     PASS = "pass"
 
 

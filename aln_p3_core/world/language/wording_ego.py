@@ -60,7 +60,7 @@ PACE: dict[Pace, Alternatives] = {
     Pace.MODERATE: say(
         "drives on at a moderate speed | moves forward at a moderate speed | keeps a moderate speed",
         val="continues at a medium speed | goes on at an average pace",
-        heldout="travels on at a modest pace | cruises at town speed",
+        heldout="travels on at a modest pace | cruises at an ordinary speed",
         mini="keeps moving at a moderate pace",
     ),
     Pace.FAST: say(
@@ -176,10 +176,16 @@ REASONS: dict[ReasonKey, Alternatives] = {
         mini="a bend to the {side} comes",
     ),
     (Cause.CURVE, Action.TURN): say(
-        "it is going to turn {side} | it is turning {side} at the intersection | to take the turn to the {side} safely",
+        "it has to be slow in the turn to the {side} | to take the turn to the {side} safely",
+        val="its turn to the {side} is tight",
+        heldout="the corner on the {side} asks for a low speed",
+        mini="turning {side} is done slowly",
+    ),
+    (Cause.CURVE, Action.TURN_AHEAD): say(
+        "it is going to turn {side} | its turn to the {side} is near",
         val="a tight turn to the {side} comes next",
         heldout="it is about to round a corner on the {side}",
-        mini="it takes a turn to the {side}",
+        mini="it will turn {side} soon",
     ),
     (Cause.LEAD_VEHICLE, Action.AHEAD): say(
         "it is following {object} | {object} is driving ahead | to keep its distance to {object} ahead",
@@ -224,9 +230,9 @@ REASONS: dict[ReasonKey, Alternatives] = {
         mini="{object} parked ahead is in the way",
     ),
     (Cause.BUS_AT_STOP, Action.PRESENT): say(
-        "{object} is standing at a bus stop ahead | {object} ahead is letting passengers in and out",
-        val="{object} has stopped for passengers ahead",
-        heldout="passengers are boarding {object} in front",
+        "{object} is standing at a bus stop ahead | {object} ahead is waiting at its stop",
+        val="{object} has pulled in at a bus stop ahead",
+        heldout="{object} in front holds at a stop of its line",
         mini="{object} is at its stop",
     ),
     (Cause.CUT_IN, Action.PRESENT): say(
@@ -315,6 +321,12 @@ REASONS: dict[ReasonKey, Alternatives] = {
         heldout="{object} is in the roadway{on_side}",
         mini="{object} is on the street{on_side}",
     ),
+    (Cause.PEDESTRIAN, Action.NEAR): say(
+        "{object} is walking close to the road{on_side} | {object} might step onto the road{on_side}",
+        val="{object} walks along the kerb{on_side}",
+        heldout="{object} comes near the carriageway{on_side}",
+        mini="{object} is close to its lane{on_side}",
+    ),
     (Cause.PEDESTRIAN, Action.CLEARED): say(
         "the pedestrian has left its way | the pedestrian has passed",
         val="the pedestrian is out of the way",
@@ -387,8 +399,8 @@ LATERAL_REASONS: dict[ReasonKey, Alternatives] = {
     ),
     (Cause.BUS_AT_STOP, Action.PASS): say(
         "to pass {object} at the bus stop{on_side} | to get past {object} at its stop{on_side}",
-        val="to go around {object} that takes in passengers{on_side}",
-        heldout="to clear {object} while passengers board{on_side}",
+        val="to go around {object} that waits at its stop{on_side}",
+        heldout="to clear {object} that holds at a stop of its line{on_side}",
         mini="to pass {object} at its stop{on_side}",
     ),
     (Cause.WORKS, Action.PASS): say(

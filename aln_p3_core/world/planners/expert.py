@@ -7,7 +7,7 @@ it the car keeps to limits and curves, and stays behind leaders, lights, and who
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -153,7 +153,4 @@ def _names(group: Sequence[object], around: Surroundings) -> frozenset[str]:
 
 def _with_room(restraint: Restraint) -> Restraint:
     """The same, from so far back that the car can swing out."""
-    return Restraint(
-        restraint.places - PASSING_GAP_M, restraint.speeds, restraint.cause, restraint.actor_id, restraint.signal,
-        restraint.headway_s,
-    )  # fmt: skip
+    return replace(restraint, places=restraint.places - PASSING_GAP_M, slack_m=restraint.slack_m + PASSING_GAP_M)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from aln_p3_core.geometry import FloatArray
 from aln_p3_core.world.actors import ActorFlag, ActorKind, Actors
 from aln_p3_core.world.assets.catalogue import kinds_of, sizes_of
-from aln_p3_core.world.city.city_map import CityMap, Turn
+from aln_p3_core.world.city.city_map import CityMap, Lane, Turn
 from aln_p3_core.world.planners.lane_graph import Chain, LaneMatch, lane_graph
 from aln_p3_core.world.state import SignalColor
 
@@ -26,6 +26,9 @@ _TRUSTED_BRAKING = 3.5
 #: A vehicle that moves faster across its lane than this, m/s, is changing it.
 CHANGING_SPEED = 0.3
 _STARTING_ACCELERATION = 2.0
+#: Seconds that an indicated change of lane is expected to take. Nearer to a lane's end, m, an indicator means a turn.
+_CHANGE_S = 3.0
+_TURN_INDICATED_M = 30.0
 _LANE_WIDTH_M = 3.4
 #: Seconds for which a person is believed to keep walking as now.
 _PEDESTRIAN_BELIEF_S = 3.5
@@ -126,8 +129,9 @@ def _along_lanes(
     across = float(
         actors.velocities[row] @ [-np.sin(match.heading[row]), np.cos(match.heading[row])] if speed > 1.0 else 0.0
     )
-    lateral = _lateral(float(match.lateral[row]), across)
     s0 = float(match.s[row])
+    lateral = _lateral(float(match.lateral[row]), across)
+    changed = _indicated(situation.city.lanes[lane], s0, float(match.lateral[row]), int(actors.flags[row]), across)
     ways = []
     for chain in chains:
         stop, gives_way = _hold(chain, s0 + 0.5 * length, speed, situation)
@@ -147,6 +151,9 @@ def _along_lanes(
                 moved = np.minimum(moved, room)
             positions, headings = chain.at(s0 + moved, lateral)
             ways.append(((positions, headings, fast), gives_way))
+            if changed is not None:
+                positions, headings = chain.at(s0 + moved, changed)
+                ways.append(((positions, headings, fast), gives_way))
     return ways
 
 
@@ -170,6 +177,19 @@ def _lateral(lateral: float, across: float) -> FloatArray:
     goal = np.copysign(_LANE_WIDTH_M, across) if lateral * across > 0 and abs(lateral) > 0.4 else 0.0
     moved = lateral + across * TIMES_S
     return np.minimum(moved, max(goal, lateral)) if across > 0 else np.maximum(moved, min(goal, lateral))
+
+
+def _indicated(lane: Lane, s: float, lateral: float, flags: int, across: float) -> FloatArray | None:
+    """[T] m left of the lane's middle if a vehicle changes to the lane that it indicates; None where it does not."""
+    if lane.is_connector or abs(across) >= CHANGING_SPEED or lane.length - s < _TURN_INDICATED_M:
+        return None
+    if flags & ActorFlag.LEFT and not flags & ActorFlag.RIGHT and lane.left >= 0:
+        goal = _LANE_WIDTH_M
+    elif flags & ActorFlag.RIGHT and not flags & ActorFlag.LEFT and lane.right >= 0:
+        goal = -_LANE_WIDTH_M
+    else:
+        return None
+    return lateral + (goal - lateral) * np.clip(TIMES_S / _CHANGE_S, 0.0, 1.0)
 
 
 def _motion(speed: float, acceleration: float) -> tuple[FloatArray, FloatArray]:

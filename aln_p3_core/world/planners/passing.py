@@ -190,7 +190,7 @@ def _smooth(u: FloatArray) -> FloatArray:
 
 
 def _stands(around: Surroundings, row: int) -> bool:
-    return bool(around.kinds[row].is_static or around.parked[row] or around.actors.speeds[row] < STANDING)
+    return bool(around.kinds[row].is_static or around.parked[row] or around.speeds[row] < STANDING)
 
 
 def _may_be_passed(obstacle: Obstacle, around: Surroundings, route: Route) -> bool:

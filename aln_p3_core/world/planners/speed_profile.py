@@ -16,12 +16,13 @@ from aln_p3_core.world.planners.planner import Cause
 #: m/s^2: the start of a comfortable car; braking with which it meets a restraint that it sees in time.
 ACCELERATION = 1.7
 BRAKING = 1.8
-#: m/s^2: beyond this it brakes in need, without regard to comfort; and the most that it can do.
-NEED_BRAKING = 3.5
+#: m/s^2: beyond this the brakes come on the faster the harder they are needed; and the most that they can do.
+_NEED_BRAKING = 2.2
 MAX_BRAKING = 8.0
-#: m/s^3: how fast the acceleration rises, and falls while nothing is urgent.
-_RISING_JERK = 2.0
-_FALLING_JERK = 3.2
+#: m/s^3: how fast the acceleration rises, and falls while nothing is urgent; more of it for each m/s^2 of need.
+_RISING_JERK = 1.8
+_FALLING_JERK = 2.2
+_JERK_OF_NEED = 10.0
 #: Seconds within which the car takes over a wanted speed.
 _RESPONSE_S = 0.5
 #: Slower than this the car is held, m/s.
@@ -37,6 +38,7 @@ class Restraint:
         speeds: [T] m/s of what is there, along the path.
         cause: what it is. actor_id: who, "" for none. signal: index of a light, or -1.
         headway_s: seconds that the car stays behind it.
+        slack_m: so much farther than the place the car may come in need.
     """
 
     places: FloatArray
@@ -45,6 +47,7 @@ class Restraint:
     actor_id: str = ""
     signal: int = -1
     headway_s: float = 0.4
+    slack_m: float = 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +80,7 @@ def roll_out(speed: float, acceleration: float, path: DrivePath, restraints: Seq
     at `BRAKING`, after its headway. A car that is faster brakes as hard as that takes, and not harder.
     """
     count = FORECAST_STEPS + 1
-    places, others, headway = _stacked(restraints)
+    places, others, headway, slack = _stacked(restraints)
     envelope = speed_envelope(path.limits, path.s)
     s, v = np.zeros(count), np.zeros(count)
     a, holding = np.zeros(count), np.full(count, -2, np.int64)
@@ -90,11 +93,11 @@ def roll_out(speed: float, acceleration: float, path: DrivePath, restraints: Seq
         if limit - now < 0.5:
             holding[k] = -1
         if len(restraints):
-            against = _against(now, places[:, k] - s[k - 1], others[:, k], headway)
+            against = _against(now, places[:, k] - s[k - 1], others[:, k], headway, slack)
             strictest = int(against.argmin())
             if against[strictest] < wanted:
                 wanted, holding[k] = float(against[strictest]), strictest
-        rate = _FALLING_JERK if wanted > -NEED_BRAKING else 60.0
+        rate = _FALLING_JERK + _JERK_OF_NEED * max(-wanted - _NEED_BRAKING, 0.0)
         asked = min(max(wanted, before - rate * FORECAST_STEP_S), before + _RISING_JERK * FORECAST_STEP_S)
         if before < 0.0 < wanted and now < 2.0:
             # Off from a stop without waiting for the brakes to be let go.
@@ -114,24 +117,25 @@ def needed_braking(speed: float, gap_m: float, other_speed: float = 0.0) -> floa
     return float((speed**2 - other_speed**2) / (2 * gap_m)) if gap_m > 0.05 else np.inf
 
 
-def _stacked(restraints: Sequence[Restraint]) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _stacked(restraints: Sequence[Restraint]) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     if not restraints:
         none = np.zeros((0, FORECAST_STEPS + 1))
-        return none, none, np.zeros(0)
+        return none, none, np.zeros(0), np.zeros(0)
     return (
         np.stack([r.places for r in restraints]),
         np.stack([r.speeds for r in restraints]),
         np.array([r.headway_s for r in restraints]),
+        np.array([r.slack_m for r in restraints]),
     )
 
 
-def _against(speed: float, gaps: FloatArray, others: FloatArray, headway: FloatArray) -> FloatArray:
+def _against(speed: float, gaps: FloatArray, others: FloatArray, headway: FloatArray, slack: FloatArray) -> FloatArray:
     """[C] m/s^2 that each restraint allows."""
     reserve = BRAKING * headway
     others = np.maximum(others, 0.0)
     safe = np.sqrt(reserve**2 + others**2 + 2 * BRAKING * np.clip(gaps, 0.0, 1e6)) - reserve
     safe = np.where(gaps < 0.0, np.maximum(others + 0.6 * gaps, 0.0), safe)
-    need = np.maximum(speed**2 - others**2, 0.0) / (2 * np.maximum(gaps, 0.1))
+    need = np.maximum(speed**2 - others**2, 0.0) / (2 * np.maximum(gaps + slack, 0.1))
     braking = np.minimum((speed - safe) / _RESPONSE_S, np.maximum(1.2 * need, 1.2))
     allowed: FloatArray = np.where(speed > safe, -braking, (safe - speed) / FORECAST_STEP_S)
     return allowed

@@ -17,8 +17,9 @@ from aln_p3_core.world.state import SignalColor
 #: The front bumper ahead of the rear axle, and the rear bumper behind it, m.
 FRONT_M = EGO_CENTER_AHEAD_M + EGO_SIZE_LWH[0] / 2
 REAR_M = EGO_SIZE_LWH[0] / 2 - EGO_CENTER_AHEAD_M
-#: The front stops so far before a line, m.
+#: The front stops so far before a line, and before the stripes of a crossing, m.
 LINE_GAP_M = 0.9
+CROSSING_GAP_M = 0.4
 #: A line is passed once the front is so far over it, m.
 PASSED_M = 0.5
 #: m/s^2: a light that turns yellow is stopped at when this is enough to do so.
@@ -42,7 +43,8 @@ class LightMemory:
 
 def line_place(path: DrivePath, stop: RouteStop) -> float:
     """m along the path where the rear axle stands when the car waits at a line; negative when that is behind."""
-    return path.s_of_route(stop.s) - FRONT_M - LINE_GAP_M
+    gap = CROSSING_GAP_M if stop.kind is StopKind.CROSSING else LINE_GAP_M
+    return path.s_of_route(stop.s) - FRONT_M - gap
 
 
 def is_ahead(path: DrivePath, stop: RouteStop) -> bool:
@@ -53,11 +55,9 @@ def is_ahead(path: DrivePath, stop: RouteStop) -> bool:
 def light_restraints(observation: Observation, path: DrivePath, memory: LightMemory) -> list[Restraint]:
     """Red lights, and yellow ones that can be stopped at."""
     state = observation.state
-    for index, color in enumerate(state.signals):
-        if color != SignalColor.YELLOW:
-            memory.yellow_since.pop(index, None)
-        if color not in (SignalColor.YELLOW, SignalColor.RED):
-            memory.passing.discard(index)
+    for index in [i for i in memory.yellow_since if state.signals[i] != SignalColor.YELLOW]:
+        del memory.yellow_since[index]
+    memory.passing -= {i for i in memory.passing if state.signals[i] not in (SignalColor.YELLOW, SignalColor.RED)}
     found = []
     for stop in observation.route.stops:
         if stop.kind is not StopKind.SIGNAL or not is_ahead(path, stop) or not 0 <= stop.index < len(state.signals):

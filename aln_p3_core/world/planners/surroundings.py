@@ -44,7 +44,7 @@ class Surroundings:
     """Everybody near the car. N = actors.
 
     Attributes:
-        actors: who. kinds: of each. sizes: [N, 2] length, width, m.
+        actors: who. kinds: of each. sizes: [N, 2] length, width, m. speeds: [N] m/s.
         parked: [N] vehicles without a driver.
         offsets: [N, 2] m, of their middles from the ego's middle: x ahead, y left.
         turned: [N] rad, their heading relative to the ego's.
@@ -56,6 +56,7 @@ class Surroundings:
     actors: Actors
     kinds: tuple[ActorKind, ...]
     sizes: FloatArray
+    speeds: FloatArray
     parked: NDArray[np.bool_]
     offsets: FloatArray
     turned: FloatArray
@@ -89,6 +90,7 @@ def look_around(observation: Observation, memory: StandingMemory) -> Surrounding
         actors=actors,
         kinds=kinds,
         sizes=sizes_of(actors)[:, :2],
+        speeds=actors.speeds,
         parked=(actors.flags & ActorFlag.PARKED) > 0,
         offsets=np.stack([delta[:, 0] * cos + delta[:, 1] * sin, delta[:, 1] * cos - delta[:, 0] * sin], axis=1),
         turned=wrap_angle(actors.headings - ego.heading),

@@ -38,6 +38,8 @@ _MERGE_AHEAD_S = 2.5
 #: Cosine of the angle up to which somebody on the path leads rather than crosses.
 _LEADING_COSINE = 0.7
 _BRAKING_LEADER = -1.2
+#: m/s^2 that a place to stop at may cost while there is a choice.
+_EASY_BRAKING = 2.0
 
 _STEPS = FORECAST_STEPS + 1
 
@@ -109,6 +111,7 @@ def leaders(traffic: Traffic, memory: YieldMemory, time_s: float) -> tuple[list[
                     _leader_cause(traffic, row, memory, time_s),
                     traffic.name(int(h)),
                     headway_s=HEADWAY_S,
+                    slack_m=1.2,
                 )
             )
         else:
@@ -151,7 +154,7 @@ def _conflict(traffic: Traffic, h: int, nominal: SpeedProfile, memory: YieldMemo
         return _merging(traffic, h, begin, nominal)
     walks = kind is ActorKind.PEDESTRIAN
     gap_s = (WALKING_GAP_S if walks else CROSSING_GAP_S) + (_KEPT_GAP_S if name in memory.until else 0.0)
-    if not _meets(taken.first[h], taken.last[h], nominal.s, gap_s, 0.6):
+    if not _meets(taken.first[h], taken.last[h], nominal.s, gap_s, 0.4):
         return None
     near = float(taken.first[h][on_path].min())
     stop = near - (_BEFORE_WALKER_M if walks else _BEFORE_TRACK_M)
@@ -162,8 +165,10 @@ def _conflict(traffic: Traffic, h: int, nominal: SpeedProfile, memory: YieldMemo
     stop = _at_line(traffic, stop, near)
     end = float(TIMES_S[on_path[-1]]) + (0.2 if walks else 0.0)
     until = np.inf if on_path[-1] == _STEPS - 1 else end
-    places = np.where(until + 1e-9 >= TIMES_S, max(stop, min(near - 0.4, 0.0)), np.inf)
-    return Restraint(places, np.zeros(_STEPS), _crossing_cause(traffic, row), name)
+    # Rather a little nearer than to brake hard.
+    stop = max(stop, min(near - 0.4, speed**2 / (2 * _EASY_BRAKING)))
+    places = np.where(until + 1e-9 >= TIMES_S, stop, np.inf)
+    return Restraint(places, np.zeros(_STEPS), _crossing_cause(traffic, row), name, slack_m=max(near - 0.4 - stop, 0.1))
 
 
 def _meets(first: FloatArray, last: FloatArray, s: FloatArray, gap_s: float, gap_m: float) -> bool:
@@ -201,7 +206,7 @@ def _merging(traffic: Traffic, h: int, begin: int, nominal: SpeedProfile) -> Res
     cause = Cause.CUT_IN if same_road else Cause.MERGING_TRAFFIC
     if around.kinds[row] is ActorKind.BICYCLE:
         cause = Cause.CYCLIST
-    return Restraint(places, speeds, cause, traffic.name(h), headway_s=0.8)
+    return Restraint(places, speeds, cause, traffic.name(h), headway_s=0.8, slack_m=1.0)
 
 
 def _gives_room(traffic: Traffic, h: int, begin: int) -> bool:
@@ -235,7 +240,8 @@ def _stander(traffic: Traffic, h: int) -> Restraint:
     last = float(traffic.taken.last[h, 0])
     if last < 0.0:
         place = np.inf
-    return Restraint(np.full(_STEPS, place), np.zeros(_STEPS), standing_cause(traffic.around, row), traffic.name(h))
+    cause = standing_cause(traffic.around, row)
+    return Restraint(np.full(_STEPS, place), np.zeros(_STEPS), cause, traffic.name(h), slack_m=gap - 0.9)
 
 
 def _may_queue(traffic: Traffic, place: float) -> bool:
@@ -251,7 +257,7 @@ def _leader_cause(traffic: Traffic, row: int, memory: YieldMemory, time_s: float
         return Cause.PEDESTRIAN
     if kind is ActorKind.BICYCLE:
         return Cause.CYCLIST
-    if around.actors.speeds[row] < STANDING:
+    if around.speeds[row] < STANDING:
         return standing_cause(around, row)
     if around.actors.accelerations[row] < _BRAKING_LEADER:
         return Cause.LEAD_BRAKING
@@ -297,7 +303,7 @@ def _margins(around: Surroundings) -> FloatArray:
     """[N] m added to the car's half width: as near as it may come to each."""
     margins = np.full(len(around.kinds), 0.3)
     for row, kind in enumerate(around.kinds):
-        moving = around.actors.speeds[row] > STANDING
+        moving = around.speeds[row] > STANDING
         if kind is ActorKind.PEDESTRIAN:
             margins[row] = 0.5 if moving else 0.3
         elif kind is ActorKind.BICYCLE and moving:

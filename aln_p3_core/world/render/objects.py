@@ -28,8 +28,9 @@ INSTANCE_NAMES = ("in_place", "in_shape", "in_paint", "in_extra")
 LIT_BRAKE, LIT_LEFT, LIT_RIGHT, LIT_HEAD, LIT_TAIL, SHOW_LIMBS = 1, 2, 4, 8, 16, 32
 LIT_RED, LIT_YELLOW, LIT_GREEN, LIT_STREET = 64, 128, 256, 512
 
-#: Cell sizes of the coarser meshes, m. One is used where its cells are no larger than about a pixel.
-_CELLS_M = (0.0, 0.07, 0.18, 0.36)
+#: Cell sizes of the coarser meshes, m. One is used where its cells are no larger than so many pixels.
+_CELLS_M = (0.0, 0.09, 0.18, 0.36)
+_PIXELS = 2.0
 _SWING_RAD = 0.5
 _WALKING_SPEED = 0.2
 _BLINKS_PER_S = 1.5
@@ -93,7 +94,9 @@ class MeshLibrary:
             distance: [N] m from the eye.
             meters_per_pixel: size of a pixel at a distance of 1 m.
         """
-        level = np.searchsorted(np.array(_CELLS_M[1:]), distance * meters_per_pixel * 1.2, side="right")
+        # Meshes of 1 m that are scaled up (trees) may be coarser than others.
+        pixel = distance * meters_per_pixel / np.sqrt(np.maximum(instances.data[:, 6], 1e-3))
+        level = np.searchsorted(np.array(_CELLS_M[1:]), pixel * _PIXELS, side="right")
         key = instances.mesh * len(_CELLS_M) + level
         order = np.lexsort((distance, key))
         starts = np.flatnonzero(np.diff(key[order], prepend=-1))

@@ -8,6 +8,7 @@ import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
+from aln_p3_core.geometry import FloatArray
 from aln_p3_core.world.actors import make_actors
 from aln_p3_core.world.assets.catalogue import MODELS
 from aln_p3_core.world.city.city_map import CityMap
@@ -43,8 +44,8 @@ if TYPE_CHECKING:
 
 #: How far surfaces, buildings, and objects (by their size in pixels too) are drawn, m.
 _GROUND_REACH_M, _PAINT_REACH_M, _BUILDING_REACH_M, _OBJECT_REACH_M = 320.0, 130.0, 450.0, 260.0
-#: Distance that chooses the level of detail of what casts shadows: cells of about a texel of the shadow map.
-_CASTER_LEVEL_M = 0.08
+#: Whatever is this near to the middle of the shadow map may throw its shadow into it, m.
+_CASTER_REACH_M = 1.5 * shadows.REACH_M
 _EGO_MODEL = next(row for row, model in enumerate(MODELS) if model.name == "car_hatchback")
 
 
@@ -107,26 +108,32 @@ class Passes:
         self._shadow_map = context.depth_texture((size, size))
         self._shadow_map.compare_func = "<="
         self._shadow_map.repeat_x = self._shadow_map.repeat_y = False
-        self._shadow_target = context.framebuffer(depth_attachment=self._shadow_map)
+        # Depth is copied from one frame buffer to another only where they have colour too; it is not used.
+        self._shadow_target, self._still_shadows = (
+            context.framebuffer([context.texture((size, size), 1)], depth)
+            for depth in (self._shadow_map, context.depth_texture((size, size)))
+        )
+        self._still_middle: tuple[float, ...] = ()
         self._shadow_map.use(UNITS["shadow_map"])
         self._frame_buffer = context.buffer(reserve=len(self._frame(np.eye(4), np.zeros(2))))
         self._frame_buffer.bind_to_uniform_block(1)
         self._batches: list[_Batch] = []
         self._casters = _Objects(graphics, self._caster_program, self._mesh_buffers)
+        self._moving_casters = _Objects(graphics, self._caster_program, self._mesh_buffers)
         self._wall_draws = Indirect(context)
         self._used = 0
 
     def begin(self, reference: WorldState) -> None:
         """Sets the light of an instant: shadow map, light of lamps."""
         self._used = 0
-        xy = reference.ego.center
-        T_shadow_world = shadows.shadow_transform(self._light.sun_direction, xy, self._options.shadow_size)
-        pool_middle = xy.round()
+        middle = shadows.map_middle(reference.ego.center)
+        T_shadow_world = shadows.shadow_transform(self._light.sun_direction, middle, self._options.shadow_size)
+        pool_middle = reference.ego.center.round()
         self._frame_buffer.write(self._frame(T_shadow_world, pool_middle))
         if self._lamplight is not None:
             self._lamplight.draw(reference, pool_middle)
         if self._options.shadows:
-            self._cast(reference)
+            self._cast(reference, middle)
 
     def draw(
         self, target: moderngl.Framebuffer, camera: PlacedCamera, state: WorldState, reference: WorldState
@@ -139,14 +146,14 @@ class Passes:
         actors = actor_instances(
             self._library, state.actors, state.time_s, lamps=self._light.lamps, reference=reference.actors
         )
-        context.enable_only(moderngl.DEPTH_TEST)
-        things = join_instances([actors, self._props.signals(state.signals), self._props.still])
-        batch.objects.draw(*self._visible(things, camera, meters_per_pixel))
-        batch.leaves.draw(*self._visible(self._props.trees, camera, meters_per_pixel))
+        # Walls come first: they hide most of what stands behind them.
         context.enable_only(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
         context.front_face = "cw"  # the picture is upside down for OpenGL
         batch.draw_chunks(self._buildings, camera, _BUILDING_REACH_M, 0)
         context.enable_only(moderngl.DEPTH_TEST)
+        things = join_instances([actors, self._props.signals(state.signals), self._props.still])
+        batch.objects.draw(*self._visible(things, camera, meters_per_pixel))
+        batch.leaves.draw(*self._visible(self._props.trees, camera, meters_per_pixel))
         batch.draw_chunks(self._ground, camera, _GROUND_REACH_M, 1)
         self._meadow.render(moderngl.TRIANGLE_STRIP)
         context.depth_func = "<="
@@ -197,29 +204,36 @@ class Passes:
             halos=GrowingBuffer(context, self._glow.array),
         )
 
-    def _cast(self, reference: WorldState) -> None:
-        """Draws the shadow map."""
-        context, target, xy = self._context, self._shadow_target, reference.ego.center
-        target.use()
-        target.clear(depth=1.0)
+    def _cast(self, reference: WorldState, middle: FloatArray) -> None:
+        """Draws the shadow map around `middle`; what stands still is drawn only when that has changed."""
+        context = self._context
         context.enable_only(moderngl.DEPTH_TEST)
         context.polygon_offset = (1.5, 4.0)
+        if self._still_middle != tuple(middle):
+            self._still_middle = tuple(middle)
+            self._still_shadows.use()
+            self._still_shadows.clear(depth=1.0)
+            self._cast_objects(self._casters, join_instances([self._props.still, self._props.trees]), middle, 0.05)
+            draws = self._buildings.chunks.commands_near(middle, _CASTER_REACH_M)
+            self._wall_draws.render(self._casting_walls, draws)
+        context.copy_framebuffer(self._shadow_target, self._still_shadows)
+        self._shadow_target.use()
         actors = actor_instances(self._library, reference.actors, reference.time_s, lamps=0.0)
-        things = join_instances([actors, self._props.still, self._props.trees, self._ego(reference)])
-        reach = shadows.REACH_M * 1.5
-        near = ((things.middle[:, :2] - xy) ** 2).sum(axis=1) < (reach + things.radius) ** 2
-        things = things.select(near)
-        self._casters.draw(*self._library.draws(things, np.full(len(things.mesh), _CASTER_LEVEL_M), 1.0))
-        draws = self._buildings.chunks.commands_near(xy, reach + 40.0)
-        self._wall_draws.render(self._casting_walls, draws)
+        self._cast_objects(self._moving_casters, join_instances([actors, self._ego(reference)]), middle, 0.16)
         context.polygon_offset = (0.0, 0.0)
+
+    def _cast_objects(self, casters: _Objects, things: Instances, middle: FloatArray, detail_m: float) -> None:
+        """Draws what may throw a shadow near `middle`, in meshes with details of about `detail_m`."""
+        offset = things.middle[:, :2] - middle
+        things = things.select((offset**2).sum(axis=1) < (_CASTER_REACH_M + things.radius) ** 2)
+        casters.draw(*self._library.draws(things, np.full(len(things.mesh), detail_m), 1.0))
 
     def _ego(self, state: WorldState) -> Instances:
         """The ego's own car: its cameras see its shadow only."""
         me = make_actors(["ego"], [_EGO_MODEL], [state.ego.center], [state.ego.heading])
         return actor_instances(self._library, me, state.time_s, lamps=0.0)
 
-    def _frame(self, T_shadow_world: NDArray[np.float64], pool_middle: NDArray[np.float64]) -> bytes:
+    def _frame(self, T_shadow_world: FloatArray, pool_middle: FloatArray) -> bytes:
         """The uniform block Frame of shaders/common.glsl."""
         light = self._light
         return block(

@@ -9,12 +9,18 @@ from aln_p3_core.geometry import FloatArray
 #: Half the side of the square (seen along the light) that has shadows, and half its depth, m.
 REACH_M = 80.0
 DEPTH_M = 160.0
+_STEP_M = 16.0
+
+
+def map_middle(xy: FloatArray) -> FloatArray:
+    """[2] middle of the map for an ego at `xy`: it moves in large steps, so that what stands still is drawn seldom."""
+    return np.round(np.asarray(xy) / _STEP_M) * _STEP_M
 
 
 def shadow_transform(sun_direction: FloatArray, xy: FloatArray, size: int) -> FloatArray:
     """4x4, world frame to the shadow map's coordinates (0..1 in all three).
 
-    The map moves in whole texels with the ego, so that shadows do not shimmer.
+    The map lies on whole texels, so that shadows do not shimmer as it moves.
 
     Args:
         sun_direction: [3] unit vector towards the sun.

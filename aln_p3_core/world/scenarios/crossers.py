@@ -27,6 +27,8 @@ _HIDDEN_M = 0.4
 #: The ego can stop before whoever comes: seconds to react, and braking in m/s^2.
 _REACTION_S = (0.85, 1.15)
 _BRAKING = 4.0
+#: A cyclist waits, and ends, so far from the edge of the road, m.
+_FROM_KERB_M = 1.8
 
 
 def build_pedestrian_steps_out(ground: Ground) -> Play:
@@ -61,20 +63,12 @@ def build_pedestrian_steps_out(ground: Ground) -> Play:
 
 
 def build_crossing_cyclist(ground: Ground) -> Play:
-    """A cyclist rides over a crossing right before the ego, which has just room to stop."""
+    """A cyclist crosses the street right before the ego, which has just room to stop."""
     rng, city = ground.rng, ground.city
-    for lane in straight_lanes(city, rng, 60.0):
-        start_s = max(2.0, city.lanes[lane].length - float(rng.uniform(75.0, 100.0)))
-        route = route_from(city, lane, start_s, city.lanes[lane].length - start_s + 90.0)
-        stop = _crossing_of(route, 45.0, 125.0)
-        if stop is not None:
-            break
-    else:
-        raise no_place(city, "a crossing without a light after a straight lane")
-    place_s = 0.5 * (stop.s + stop.end_s)
+    lane, route, place_s = _cyclists_way(ground)
     side = float(rng.choice([-1.0, 1.0]))
     near, far = _to_kerb(city, route, place_s, side), _to_kerb(city, route, place_s, -side)
-    path = _across(route, place_s, side * (near + 1.4), -side * (far + 1.6))
+    path = _across(route, place_s, side * (near + _FROM_KERB_M), -side * (far + _FROM_KERB_M))
     phases = (
         Phase(
             speed=0.0,
@@ -82,7 +76,7 @@ def build_crossing_cyclist(ground: Ground) -> Play:
                 ego_stops_at=(place_s - 1.2, float(rng.uniform(*_REACTION_S)) + 0.3, _BRAKING), ego_stands_s=1.5
             ),
         ),
-        Phase(meets_at=(near + 1.4, place_s), acceleration=4.0, heedless=True),
+        Phase(meets_at=(near + _FROM_KERB_M, place_s), acceleration=4.0, heedless=True),
     )
     cyclist = Script("cyclist", pick_model(ActorKind.BICYCLE, rng), path, phases, flags=ActorFlag.RIDER)
     setting = StageTraffic(scripts=(cyclist,), clear_edges=(city.lanes[lane].road,))
@@ -90,14 +84,37 @@ def build_crossing_cyclist(ground: Ground) -> Play:
     return Play(route, start_on(route, speed), Demand(**QUIET), setting)
 
 
+def _cyclists_way(ground: Ground) -> tuple[int, Route, float]:
+    """Where the ego starts (lane), its route, and where on it the cyclist comes (m)."""
+    rng, city = ground.rng, ground.city
+    for lane in straight_lanes(city, rng, 45.0):
+        length = city.lanes[lane].length
+        start_s = max(2.0, length - float(rng.uniform(65.0, 90.0)))
+        route = route_from(city, lane, start_s, length - start_s + 100.0)
+        stop = _crossing_of(route, 45.0, 125.0)
+        if stop is not None:
+            return lane, route, 0.5 * (stop.s + stop.end_s)
+    # Cyclists cross elsewhere, too, where the street is narrow.
+    lane = straight_lanes(city, rng, 95.0, lambda lane: lane.left < 0 and lane.right < 0)[0]
+    start_s = float(rng.uniform(2.0, 8.0))
+    return lane, route_from(city, lane, start_s, 160.0), float(rng.uniform(60.0, 75.0))
+
+
 def _crossing_of(route: Route, from_s: float, to_s: float) -> RouteStop | None:
-    """The first crossing of a route that is no part of a junction with a light."""
+    """The first crossing of a route that it goes straight over, and that is no part of a junction with a light."""
     lights = [stop.s for stop in route.stops if stop.kind is StopKind.SIGNAL]
     for stop in route.stops:
         guarded = any(abs(stop.s - s) < 40.0 or s < stop.s for s in lights)
-        if stop.kind is StopKind.CROSSING and from_s < stop.s < to_s and not guarded:
+        if stop.kind is StopKind.CROSSING and from_s < stop.s < to_s and not guarded and _is_even(route, stop.s):
             return stop
     return None
+
+
+def _is_even(route: Route, s: float) -> bool:
+    """Whether a route goes straight on around a place, at one speed: nobody slows down there for a turn or a limit."""
+    _, headings = route.pose_at(np.array([s - 15.0, s, s + 25.0]))
+    limits = route.speed_limits[(route.s > s - 35.0) & (route.s < s + 15.0)]
+    return bool(np.ptp(np.unwrap(headings)) < 0.3 and np.ptp(limits) < 0.1)
 
 
 def _along(lane: Lane, xy: FloatArray) -> FloatArray:
@@ -149,5 +166,5 @@ PEDESTRIAN_STEPS_OUT = Scenario(
     "pedestrian_steps_out", "somebody steps out from between parked cars", 60.0, build_pedestrian_steps_out
 )
 CROSSING_CYCLIST = Scenario(
-    "crossing_cyclist", "a cyclist rides over a crossing right before the ego", 60.0, build_crossing_cyclist
+    "crossing_cyclist", "a cyclist crosses the street right before the ego", 60.0, build_crossing_cyclist
 )

@@ -38,14 +38,18 @@ def build_unprotected_left(ground: Ground) -> Play:
     route = route_along_lanes(city, [lane, turn, *ahead], start_s=start_s, end_s=end_s)
     speed = float(rng.uniform(0.7, 0.9)) * here.speed_limit
     start = start_on(route, speed)
-    arrival_s = (here.length - start_s) / max(0.8 * here.speed_limit, 4.0)
+    arrival_s = (here.length - start_s) / (0.9 * here.speed_limit)
     other = city.lanes[city.lanes[oncoming].predecessors[0]]
-    travel_s = other.length / other.speed_limit
+    travel_s = other.length / (0.9 * other.speed_limit)
     onward = city.lanes[city.lanes[oncoming].successors[0]]
-    times = arrival_s - travel_s - 1.5 + np.cumsum(rng.uniform(1.6, 3.2, int(rng.integers(4, 7))))
+    # The first ones pass shortly before the ego comes; some of the gaps are long enough for a quick driver.
+    times = arrival_s - travel_s - 6.0 + np.cumsum(rng.uniform(1.6, 3.4, int(rng.integers(7, 10))))
     streams = tuple(((other.road, onward.road), float(time), pick_car(rng)) for time in times)
     lights = _lights(ground, route, turn, arrival_s=None)
-    setting = StageTraffic(clear_edges=(here.road, other.road), streams=streams, lights=lights)
+    circle = np.array([[*city.lanes[turn].centerline.mean(axis=0), 25.0]])
+    setting = StageTraffic(
+        clear_edges=(here.road, other.road), clear_circles=circle, streams=streams, lights=lights
+    )
     return Play(route, start, Demand(**QUIET), setting)
 
 
@@ -88,10 +92,16 @@ def build_merge(ground: Ground) -> Play:
     model = pick_car(rng)
     length = MODELS[model].size_lwh[0]
     # Its front is a little ahead of the ego's: whoever is ahead goes first.
-    gap = 1.0 - length + float(rng.uniform(0.0, 1.5))
+    gap = 1.2 - length + float(rng.uniform(0.0, 1.2))
     speed = float(rng.uniform(0.65, 0.8)) * limit
     phases = (
-        Phase(speed=0.5 * limit, gap_m=gap, top_speed=1.1 * limit, until=Trigger(at_s=merge_s - 12.0)),
+        Phase(
+            speed=0.5 * limit,
+            gap_m=gap,
+            top_speed=1.1 * limit,
+            acceleration=3.0,
+            until=Trigger(at_s=merge_s - 8.0),
+        ),
         Phase(until=Trigger(at_s=merge_s + 40.0)),
         Phase(speed=0.85 * limit, until=Trigger(after_s=1.0)),
     )

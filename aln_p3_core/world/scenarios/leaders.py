@@ -71,20 +71,25 @@ def build_cut_in(ground: Ground) -> Play:
     beside = here.left if here.left >= 0 and (here.right < 0 or rng.random() < 0.5) else here.right
     offset = lane_offset(ground.city, lane, beside)
     side = ActorFlag.RIGHT if offset > 0 else ActorFlag.LEFT
-    gap = float(rng.uniform(3.5, 6.0))
+    gap = float(rng.uniform(6.0, 9.0))
     edges = (here.road,)
     # The indicator comes on a second before.
-    wait = float(rng.uniform(1.0, 2.5))
+    wait, over_s = float(rng.uniform(0.8, 2.0)), float(rng.uniform(2.2, 2.8))
     phases = (
-        Phase(speed=0.5 * limit, gap_m=gap, top_speed=1.2 * limit, until=Trigger(after_s=wait)),
-        Phase(speed=0.5 * limit, gap_m=gap, top_speed=1.2 * limit, flags=side, until=Trigger(after_s=1.0)),
+        Phase(speed=0.5 * limit, gap_m=gap, top_speed=1.2 * limit, acceleration=3.0, until=Trigger(after_s=wait)),
         Phase(
-            speed=float(rng.uniform(0.45, 0.6)) * limit,
-            braking=float(rng.uniform(1.8, 2.5)),
-            lateral_m=0.0,
-            lateral_s=float(rng.uniform(1.9, 2.6)),
+            speed=0.5 * limit,
+            gap_m=gap,
+            top_speed=1.2 * limit,
+            acceleration=3.0,
             flags=side,
-            until=Trigger(after_s=5.0),
+            until=Trigger(after_s=1.0),
+        ),
+        Phase(
+            speed=0.5 * limit, braking=1.0, lateral_m=0.0, lateral_s=over_s, flags=side, until=Trigger(after_s=over_s)
+        ),
+        Phase(
+            speed=float(rng.uniform(0.4, 0.5)) * limit, braking=float(rng.uniform(2.5, 3.5)), until=Trigger(after_s=4.0)
         ),
         _moves_off(limit),
     )
@@ -134,7 +139,8 @@ def build_cut_out(ground: Ground) -> Play:
 def build_bus_stop(ground: Ground) -> Play:
     """A bus ahead stops in the lane, lets people in and out, and goes on."""
     rng = ground.rng
-    lane, _, route = _street(ground, 115.0, 190.0, lambda lane: lane.right < 0)
+    # With a second lane the ego would not have to wait.
+    lane, _, route = _street(ground, 115.0, 190.0, lambda lane: lane.right < 0 and lane.left < 0)
     limit = ground.city.lanes[lane].speed_limit
     bus_speed = float(rng.uniform(6.0, 8.0))
     braking = float(rng.uniform(1.2, 1.6))

@@ -20,14 +20,16 @@ from aln_p3_core.world.traffic.source import TRAFFIC_STEP_S
 
 _FRONT_M = EGO_CENTER_AHEAD_M + EGO_SIZE_LWH[0] / 2
 #: How fast a gap to the ego that is too large or too small is made good, 1/s.
-_GAP_RATE = 0.5
+_GAP_RATE = 0.8
 #: A path is blocked when something comes this close to the side of the body that follows it, m.
 _CLEARANCE_M = 0.25
 #: Nobody who follows a script comes nearer to the ego than this, m.
 _TOUCH_M = 0.3
 _RANGE_M = 60.0
-_WALK_SPEEDS = (0.9, 3.2)
-_CYCLE_SPEEDS = (2.5, 6.5)
+_WALK_SPEEDS = (0.8, 3.2)
+_CYCLE_SPEEDS = (2.0, 6.0)
+#: People on foot reach their speed with, m/s^2.
+_WALK_ACCELERATION = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,8 @@ class Phase:
 
     Attributes:
         speed: wanted, m/s; None keeps the speed that the actor has.
-        gap_m: rather keep so far ahead of the ego (own rear bumper to its front; negative: behind it) as long as
-            the path is the ego's own route; `speed` is the least speed then.
+        gap_m: rather keep so far ahead of the ego along the path (from its front to the own rear bumper; negative:
+            overlapping); `speed` is the least speed then.
         meets_at: instead of `speed`: be at (own place, ego's place) along the two paths, m, together with the ego's
             front bumper, if the ego keeps its speed; reckoned when the phase begins.
         top_speed: with `gap_m`, m/s.
@@ -169,7 +171,7 @@ class ScriptedActor:
             self._entered = True
             if phase.meets_at is not None:
                 self._meeting_speed = self._speed_to_meet(phase.meets_at, ego, ego_front_s)
-        self._move(phase, ego, ego_front_s, others)
+        self._move(phase, ego, others)
         self._phase_s += TRAFFIC_STEP_S
 
     def _over(self, ego: EgoState, ego_front_s: float) -> bool:
@@ -188,27 +190,36 @@ class ScriptedActor:
     def _speed_to_meet(self, places: tuple[float, float], ego: EgoState, ego_front_s: float) -> float:
         own, egos = places
         time_s = max(egos - ego_front_s, 0.0) / max(ego.speed, 1.0)
-        low, high = _WALK_SPEEDS if is_walker(self.script.model) else _CYCLE_SPEEDS
-        return float(np.clip((own - self.s) / max(time_s, 0.1), low, high))
+        on_foot = is_walker(self.script.model)
+        low, high = _WALK_SPEEDS if on_foot else _CYCLE_SPEEDS
+        # It takes a while to get up to speed: distance = v t - v^2 / 2 a.
+        gain = _WALK_ACCELERATION if on_foot else self.script.phases[self.phase].acceleration
+        root = time_s**2 - 2 * (own - self.s) / gain
+        return float(np.clip(gain * (time_s - np.sqrt(max(root, 0.0))), low, high))
 
-    def _wanted(self, phase: Phase, ego: EgoState, ego_front_s: float) -> float:
+    def _wanted(self, phase: Phase, ego: EgoState) -> float:
         if phase.meets_at is not None:
             return self._meeting_speed
         if phase.gap_m is None:
             return self.speed if phase.speed is None else phase.speed
         rear = self.s - MODELS[self.script.model].size_lwh[0] / 2
-        lack = phase.gap_m - (rear - ego_front_s)
-        return float(np.clip(ego.speed + _GAP_RATE * lack, phase.speed or 0.0, phase.top_speed))
+        front, _ = self.script.path.project(ego.xy, self.s)
+        lack = phase.gap_m - (rear - front - _FRONT_M)
+        # The gap is kept while the ego accelerates, too.
+        coming = ego.speed + max(ego.acceleration, 0.0) * TRAFFIC_STEP_S
+        return float(np.clip(coming + _GAP_RATE * lack, phase.speed or 0.0, phase.top_speed))
 
-    def _move(self, phase: Phase, ego: EgoState, ego_front_s: float, others: Actors) -> None:
-        wanted = self._wanted(phase, ego, ego_front_s)
+    def _move(self, phase: Phase, ego: EgoState, others: Actors) -> None:
+        wanted = self._wanted(phase, ego)
         on_foot = is_walker(self.script.model)
         change = (wanted - self.speed) / TRAFFIC_STEP_S
-        limit = 4.0 if on_foot else phase.acceleration
+        limit = _WALK_ACCELERATION if on_foot else phase.acceleration
         acceleration = float(np.clip(change, -phase.braking, limit))
         if not phase.heedless and not on_foot:
             gap, leader = self._gap(ego, others)
-            acceleration = min(acceleration, idm_acceleration(self.speed, max(wanted, self.speed, 0.1), gap, leader))
+            if np.isfinite(gap):
+                follows = idm_acceleration(self.speed, max(wanted, self.speed) + 1.0, gap, leader)
+                acceleration = min(acceleration, follows)
         speed = max(0.0, self.speed + acceleration * TRAFFIC_STEP_S)
         moved = 0.5 * (speed + self.speed) * TRAFFIC_STEP_S
         before = (self.s, self.lateral)

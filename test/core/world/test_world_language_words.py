@@ -94,10 +94,17 @@ def questions() -> Iterator[Question]:
     anchors = [None, Thing("bus"), Thing("bicycle", "with rider"), Thing("pedestrian", "not standing")]
     things = [
         Thing(noun, status, sector, anchor if sector else None)
-        for noun, status, sector, anchor in itertools.product((*CLASSES, THING), ("", *STATUSES), ("", *SECTORS), anchors)
+        for noun, status, sector, anchor in itertools.product(
+            (*CLASSES, THING), ("", *STATUSES), ("", *SECTORS), anchors
+        )
         if sector or anchor is None
     ]
-    others = [Thing("truck"), Thing("car", "moving"), Thing("motorcycle", "without rider"), Thing("car", "", "back left")]
+    others = [
+        Thing("truck"),
+        Thing("car", "moving"),
+        Thing("motorcycle", "without rider"),
+        Thing("car", "", "back left"),
+    ]
     for form in Form:
         compares = form in (Form.EXIST_SAME, Form.COUNT_SAME, Form.COMPARISON)
         for number, thing in enumerate(things):

@@ -1,0 +1,114 @@
+"""Somebody else as the reason: the planner names who it is and why, the words tell what that one really does."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aln_p3_core.world.actors import ActorKind
+from aln_p3_core.world.language.facts import FrameFacts
+from aln_p3_core.world.language.naming import coming_from, entering_from, named_object, side_of
+from aln_p3_core.world.language.stated import Action, Motion, Place, Reason, Side
+from aln_p3_core.world.planners.planner import Cause
+
+#: Nothing that a camera sees explains the motion.
+UNTOLD = Reason(None)
+_PARKED_NEAR_M = 5.0
+_STILL = (Motion.STOPPED, Motion.PARKED)
+_ACROSS = (Motion.TO_LEFT, Motion.TO_RIGHT)
+_LEADS = (Cause.LEAD_VEHICLE, Cause.LEAD_BRAKING, Cause.STOPPED_VEHICLE, Cause.BUS_AT_STOP)
+
+
+def actor_reason(facts: FrameFacts, cause: Cause, row: int) -> Reason:
+    """A cause that is somebody else: who, where, doing what.
+
+    Args:
+        facts: of the key frame. cause: the planner's. row: of the actor, -1 when no camera sees it.
+
+    Returns:
+        The reason, whose cause is what the actor does where that differs from the planner's word (a vehicle ahead
+        that stands is a stopped vehicle). `UNTOLD` where it is not seen, or where what it does is no reason.
+    """
+    if row < 0:
+        return UNTOLD
+    kind, named = facts.kinds[row], named_object(facts, row)
+    if cause is Cause.WORKS:
+        return Reason(cause, object=named if kind.is_static else None)
+    if kind is ActorKind.PEDESTRIAN:
+        action, side = _pedestrian_action(facts, row)
+        return Reason(Cause.PEDESTRIAN, action, named, side)
+    if kind.is_static:
+        return Reason(Cause.OBSTACLE, object=named)
+    if kind is ActorKind.BICYCLE and cause not in (Cause.CUT_IN, Cause.MERGING_TRAFFIC):
+        cause = Cause.CYCLIST
+    elif cause in (Cause.PEDESTRIAN, Cause.CYCLIST):
+        cause = Cause.LEAD_VEHICLE
+    if cause is Cause.CYCLIST:
+        return _cyclist(facts, row)
+    if cause in _LEADS:
+        return _ahead(facts, row, cause)
+    if cause is Cause.OBSTACLE:
+        return Reason(cause, object=named)
+    if facts.motions[row] in _STILL:
+        return UNTOLD  # who stands neither comes nor crosses nor cuts in
+    side = Side.NONE
+    if cause in (Cause.CUT_IN, Cause.MERGING_TRAFFIC):
+        side = entering_from(facts, row)
+        side = side_of(facts, row) if side is Side.NONE else side
+    elif cause is Cause.CROSS_TRAFFIC:
+        side = coming_from(facts, row)
+    return Reason(cause, object=named, side=side)
+
+
+def _ahead(facts: FrameFacts, row: int, cause: Cause) -> Reason:
+    """A vehicle in the ego's way."""
+    named, motion = named_object(facts, row), facts.motions[row]
+    if motion is Motion.PARKED:
+        return Reason(Cause.STOPPED_VEHICLE, Action.PARKED, named)
+    if motion is Motion.STOPPED:
+        if cause is Cause.BUS_AT_STOP:
+            return Reason(cause, object=named)
+        return Reason(Cause.STOPPED_VEHICLE, Action.AHEAD, named)
+    if motion in _ACROSS:
+        return Reason(Cause.CROSS_TRAFFIC, object=named, side=coming_from(facts, row))
+    if motion is Motion.ONCOMING:
+        return Reason(Cause.ONCOMING_TRAFFIC, object=named)
+    entering = entering_from(facts, row)
+    if entering is not Side.NONE:
+        return Reason(Cause.CUT_IN, object=named, side=entering)
+    if cause is Cause.LEAD_BRAKING:
+        return Reason(cause, object=named)
+    return Reason(Cause.LEAD_VEHICLE, Action.AHEAD, named)
+
+
+def _cyclist(facts: FrameFacts, row: int) -> Reason:
+    named, motion = named_object(facts, row), facts.motions[row]
+    if motion in _STILL:
+        action = Action.PARKED if motion is Motion.PARKED else Action.AHEAD
+        return Reason(Cause.STOPPED_VEHICLE, action, named)
+    if motion is Motion.ONCOMING:
+        return Reason(Cause.ONCOMING_TRAFFIC, object=named)
+    if motion in _ACROSS:
+        return Reason(Cause.CYCLIST, Action.CROSSING, named, coming_from(facts, row))
+    return Reason(Cause.CYCLIST, Action.AHEAD, named, side_of(facts, row))
+
+
+def _pedestrian_action(facts: FrameFacts, row: int) -> tuple[Action, Side]:
+    place, motion, side = facts.places[row], facts.motions[row], side_of(facts, row)
+    off_road = place in (Place.PAVEMENT, Place.ROADSIDE, Place.OFF_ROAD)
+    if motion in (Motion.STANDING, Motion.SITTING):
+        return (Action.WAITING if off_road else Action.ON_ROAD), side
+    if place is Place.CROSSING:
+        return Action.ON_CROSSING, side
+    if motion in _ACROSS:
+        if _parked_beside(facts, row):
+            return Action.STEPPING_OUT, side
+        return Action.CROSSING, coming_from(facts, row)
+    return (Action.NEAR if off_road else Action.ON_ROAD), side
+
+
+def _parked_beside(facts: FrameFacts, row: int) -> bool:
+    """Whether somebody comes from a row of parked cars: one is near, and not beyond the middle of the ego's way."""
+    parked = np.array([motion is Motion.PARKED for motion in facts.motions], dtype=bool)
+    delta = np.abs(facts.offsets - facts.offsets[row])
+    same_side = np.sign(facts.route.lateral) == np.sign(facts.route.lateral[row])
+    return bool((parked & same_side & (delta[:, 0] < _PARKED_NEAR_M) & (delta[:, 1] < 3.0)).any())

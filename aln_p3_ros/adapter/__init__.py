@@ -1,0 +1,1 @@
+"""Our plan in the words of other stacks and simulators."""

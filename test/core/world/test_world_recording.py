@@ -1,0 +1,249 @@
+"""A recorded root: whole, the same bytes after a kill, read by the devkit and by our own data set class."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from conftest import RECORDED, RECORDED_TASKS
+from nuscenes.can_bus.can_bus_api import NuScenesCanBus
+from nuscenes.eval.common.config import config_factory
+from nuscenes.eval.detection.evaluate import DetectionEval
+from nuscenes.eval.detection.utils import category_to_detection_name
+from nuscenes.nuscenes import NuScenes
+from nuscenes.utils.splits import get_scenes_of_split
+
+from aln_p3_core.commands.check import command as check_command
+from aln_p3_core.datasets.nuscenes import NuScenesDataset
+from aln_p3_core.datasets.world_map import WorldMap
+from aln_p3_core.errors import ConfigError, DataError
+from aln_p3_core.frame import NUSCENES_CAMERAS, CommandProvenance
+from aln_p3_core.world.recorder.assembly import assemble_root
+from aln_p3_core.world.recorder.record import SceneTask
+from aln_p3_core.world.recorder.recording import record_root
+from aln_p3_core.world.recorder.tables import VERSION
+from aln_p3_core.world.render.available import rendering_problem
+
+#: Records both scenes and is killed in the middle of the second one.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from aln_p3_core.world.recorder.record import SceneTask, record_scene
+from aln_p3_core.world.recorder.recording import record_root
+from aln_p3_core.world.recorder.settings import RecordSettings
+
+def work(root, settings, task, on_progress):
+    left = [2]
+    def dying():
+        on_progress()
+        left[0] -= 1
+        if task.index == 1 and not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+    record_scene(root, settings, task, dying)
+
+record_root(Path(sys.argv[1]), RecordSettings(duration_s=2.0), [SceneTask("mini", 0), SceneTask("mini", 1)], work=work)
+"""
+
+
+def contents(root: Path) -> dict[str, str]:
+    """Hash of every file of a folder by its name."""
+    return {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="session")
+def nusc(recorded_root: Path) -> NuScenes:
+    return NuScenes(VERSION, str(recorded_root), verbose=False)
+
+
+@pytest.mark.slow
+def test_a_killed_recording_ends_with_the_same_bytes(recorded_root: Path, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(root)], capture_output=True, text=True, timeout=300)
+    assert killed.returncode == -9, killed.stderr
+    assert (root / ".parts" / "scene-9000.json").is_file() and not (root / ".parts" / "scene-9001.json").exists()
+    assert len(list((root / "samples" / "CAM_FRONT").iterdir())) == 6 and not (root / VERSION).exists()
+    leftover = root / "can_bus" / ".half-written.json.1.part"
+    leftover.write_text("{")
+    recorded = record_root(root, RECORDED, RECORDED_TASKS)
+    assert recorded.new == ("scene-9001",) and recorded.key_frames == 4
+    assert contents(root) == contents(recorded_root)
+
+
+def test_nothing_is_recorded_twice_and_tables_come_out_the_same(recorded_root: Path) -> None:
+    before = contents(recorded_root)
+    recorded = record_root(recorded_root, RECORDED, RECORDED_TASKS[:1])
+    assert recorded.new == () and recorded.scenes == ("scene-9000", "scene-9001")
+    assert contents(recorded_root) == before
+
+
+def test_settings_are_not_mixed(recorded_root: Path, tmp_path: Path) -> None:
+    other = replace(RECORDED, size=(800, 450), sweeps=True)
+    with pytest.raises(ConfigError, match=r"size is 400x225, not 800x450; sweeps is false, not true"):
+        record_root(recorded_root, other, RECORDED_TASKS)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(DataError, match="not empty"):
+        record_root(tmp_path, RECORDED, RECORDED_TASKS)
+
+
+def test_a_broken_part_is_named(recorded_root: Path, tmp_path: Path) -> None:
+    shutil.copytree(recorded_root / ".parts", tmp_path / ".parts")
+    shutil.copy(recorded_root / "rig.json", tmp_path)
+    (tmp_path / ".parts" / "scene-9001.json").write_text('{"scene": "sc')
+    with pytest.raises(DataError, match=r"scene-9001\.json is no complete JSON"):
+        assemble_root(tmp_path)
+
+
+def test_one_failing_scene_does_not_lose_the_others(tmp_path: Path) -> None:
+    def work(root: Path, settings: Any, task: SceneTask, on_progress: Any) -> None:
+        raise ConfigError(f"no place for {task.scene_name}")
+
+    recorded = record_root(tmp_path / "root", RECORDED, RECORDED_TASKS, work=work)
+    assert recorded.failed == {name: f"no place for {name}" for name in ("scene-9000", "scene-9001")}
+    assert recorded.scenes == recorded.new == ()
+
+
+def test_the_devkit_loads_it(nusc: NuScenes, recorded_root: Path) -> None:
+    assert [scene["name"] for scene in nusc.scene] == ["scene-9000", "scene-9001"]
+    assert get_scenes_of_split("mini", nusc) == get_scenes_of_split("world_mini", nusc) == ["scene-9000", "scene-9001"]
+    for scene in nusc.scene:
+        assert scene["nbr_samples"] == 4
+        token, stamps = scene["first_sample_token"], []
+        while token:
+            sample = nusc.get("sample", token)
+            assert set(sample["data"]) == {*NUSCENES_CAMERAS, "LIDAR_TOP"} and sample["anns"]
+            stamps.append(sample["timestamp"])
+            token = sample["next"]
+        assert np.diff(stamps).tolist() == [500_000] * 3
+        can = NuScenesCanBus(str(recorded_root)).get_messages(scene["name"], "pose")
+        assert can[0]["utime"] == stamps[0] and can[-1]["utime"] == stamps[0] + 2_000_000
+    for sample in nusc.sample:
+        pointcloud, boxes, _ = nusc.get_sample_data(sample["data"]["LIDAR_TOP"])
+        assert Path(pointcloud).stat().st_size > 20 * 1000 and boxes
+
+
+def test_the_devkit_draws_it(nusc: NuScenes, recorded_root: Path, tmp_path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    location = nusc.get("log", nusc.scene[0]["log_token"])["location"]
+    nusc.render_sample_data(nusc.sample[0]["data"]["CAM_FRONT"], out_path=str(tmp_path / "front.png"), verbose=False)
+    nusc.render_sample_data(nusc.sample[0]["data"]["LIDAR_TOP"], out_path=str(tmp_path / "top.png"), verbose=False)
+    assert (tmp_path / "front.png").stat().st_size > 10_000 and (tmp_path / "top.png").stat().st_size > 10_000
+    street = WorldMap(recorded_root, location)
+    for sample in nusc.sample:
+        pose = nusc.get("ego_pose", nusc.get("sample_data", sample["data"]["LIDAR_TOP"])["ego_pose_token"])
+        x, y, _ = pose["translation"]
+        assert street.record_on_point(x, y, "drivable_area")
+        mask = nusc.map[0]["mask"]
+        assert mask.is_on_mask(x, y)
+
+
+def test_a_perfect_detector_scores_one(nusc: NuScenes, tmp_path: Path) -> None:
+    results, present = perfect_detections(nusc)
+    file = tmp_path / "results.json"
+    file.write_text(json.dumps({"meta": {"use_camera": True}, "results": results}))
+    config = config_factory("detection_cvpr_2019")
+    config.class_names = sorted(present)  # the devkit gives 0 to a class that is nowhere
+    evaluation = DetectionEval(nusc, config, str(file), "world_mini", str(tmp_path), verbose=False)
+    metrics, _ = evaluation.evaluate()
+    assert "car" in present and len(present) > 1
+    assert metrics.mean_ap == pytest.approx(1.0) and metrics.nd_score == pytest.approx(1.0)
+    # The measure can fail: boxes that are moved lose.
+    for boxes in results.values():
+        for box in boxes:
+            box["translation"] = [box["translation"][0] + 1.0, *box["translation"][1:]]
+    file.write_text(json.dumps({"meta": {"use_camera": True}, "results": results}))
+    moved, _ = DetectionEval(nusc, config, str(file), "world_mini", str(tmp_path), verbose=False).evaluate()
+    assert moved.nd_score < 0.8
+
+
+def perfect_detections(nusc: NuScenes) -> tuple[dict[str, list[dict[str, Any]]], set[str]]:
+    """Every box that the evaluation asks for (those with LiDAR points), and the classes among them."""
+    attributes: Mapping[str, str] = {row["token"]: row["name"] for row in nusc.attribute}
+    results: dict[str, list[dict[str, Any]]] = {sample["token"]: [] for sample in nusc.sample}
+    for row in nusc.sample_annotation:
+        name = category_to_detection_name(row["category_name"])
+        if name is None or not row["num_lidar_pts"]:
+            continue
+        results[row["sample_token"]].append(
+            {key: row[key] for key in ("sample_token", "translation", "size", "rotation")}
+            | {
+                "velocity": np.nan_to_num(nusc.box_velocity(row["token"])[:2]).tolist(),
+                "detection_name": name,
+                "detection_score": 1.0,
+                "attribute_name": attributes[row["attribute_tokens"][0]] if row["attribute_tokens"] else "",
+            }
+        )
+    return results, {box["detection_name"] for boxes in results.values() for box in boxes}
+
+
+def test_our_data_set_class_reads_plans_and_commands(recorded_root: Path) -> None:
+    dataset = NuScenesDataset(recorded_root)
+    assert len(dataset) == 8 and dataset.scenes == ("scene-9000", "scene-9001")
+    commands = json.loads((recorded_root / "route_command.json").read_text())
+    for token in dataset.tokens:
+        frame, targets = dataset.frame(token), dataset.targets(token)
+        assert tuple(frame.views) == NUSCENES_CAMERAS and frame.ego_status is not None
+        assert frame.ego_status.source == "can_bus"
+        assert frame.command.provenance is CommandProvenance.GIVEN
+        assert frame.command.command.name.lower() == commands[token]
+        assert targets.ego_future_mask.all()  # three seconds, to the last key frame
+        plan = dataset.stored_plan(token)
+        assert plan is not None and plan.source == "expert" and plan.decision is not None
+    # The expert does what it plans: half a second later the car is where it wanted to be.
+    first, second = dataset.tokens[1:3]
+    moved = np.linalg.inv(dataset.reference_of(first)[1]) @ dataset.reference_of(second)[1][:, 3]
+    plan = dataset.stored_plan(first)
+    assert plan is not None
+    planned = [np.interp(0.5, plan.times_s, plan.points_ego[:, axis]) for axis in (0, 1)]
+    assert np.linalg.norm(moved[:2] - planned) < 0.6
+
+
+def test_check_finds_everything(recorded_root: Path) -> None:
+    result = CliRunner().invoke(check_command, [str(recorded_root)])
+    assert result.exit_code == 0 and "8 key frames" in result.output and "every file is there" in result.output
+
+
+def test_language_files_speak_of_the_samples_and_boxes(recorded_root: Path, nusc: NuScenes) -> None:
+    folder = recorded_root / "language"
+    samples = {row["token"] for row in nusc.sample}
+    narrated = json.loads((folder / "Nu_X_mini.json").read_text())
+    assert set(narrated) == samples and all(set(row) == {"narration", "reasoning"} for row in narrated.values())
+    captions = json.loads((folder / "final_caption_bbox_token.json").read_text())
+    assert captions and set(captions) <= {row["token"] for row in nusc.sample_annotation}
+    questions = json.loads((folder / "NuScenes_mini_questions.json").read_text())["questions"]
+    assert questions and {row["sample_token"] for row in questions} <= samples
+
+
+@pytest.mark.skipif(rendering_problem() is not None, reason=str(rendering_problem()))
+def test_sweeps_lie_between_key_frames(tmp_path: Path) -> None:
+    recorded = record_root(
+        tmp_path, replace(RECORDED, duration_s=1.0, sweeps=True, language=False), [SceneTask("mini", 0)]
+    )
+    assert not recorded.failed
+    nusc = NuScenes(VERSION, str(tmp_path), verbose=False)
+    for channel in ("CAM_FRONT", "LIDAR_TOP"):
+        rows = [row for row in nusc.sample_data if row["channel"] == channel]
+        assert [row["is_key_frame"] for row in rows] == [True, *[False] * 4, True, *[False] * 4]
+        assert all((tmp_path / row["filename"]).is_file() for row in rows)
+        token, stamps = rows[0]["token"], []
+        while token:
+            row = nusc.get("sample_data", token)
+            stamps.append(row["timestamp"])
+            token = row["next"]
+        # The first exposure of a camera cannot be before time 0.
+        assert np.diff(stamps[1:]).tolist() == [100_000] * 8 and stamps[1] > stamps[0]
