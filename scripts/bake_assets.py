@@ -58,6 +58,7 @@ def bake(recipe: Recipe, archives: Path) -> Mesh:
         fine |= ~np.isin(skin.materials, recipe.simplified)
     rest = baking.simplify(skin.select(~fine), recipe.triangles - int(fine.sum()), step=0.002)
     simple = baking.join([skin.select(fine), rest])
+    simple = simple.select(np.linalg.norm(simple.normals, axis=1) > 0.5)
     corners = _dressed(recipe, simple)
     lamps = _lamps(recipe.lamps, simple.corners, size)
     return fit_mesh(_joined(corners, lamps), size)
@@ -177,8 +178,8 @@ def attribution() -> str:
         "# Where the meshes come from",
         "",
         "The meshes in this folder were made by `scripts/bake_assets.py` from models of the Debian package",
-        "sweethome3d-furniture 1.8 (the additional furniture libraries of Sweet Home 3D). All other meshes of the world",
-        "are made by code (`aln_p3_core/world/assets/`).",
+        "sweethome3d-furniture 1.8 (the additional furniture libraries of Sweet Home 3D). All other meshes of the",
+        "world are made by code (`aln_p3_core/world/assets/`).",
         "",
         "| mesh | original model | author | licence |",
         "|---|---|---|---|",
@@ -187,9 +188,9 @@ def attribution() -> str:
     lines += [
         "",
         "Changed in all of them: parts that are not seen from outside were removed, the shape was simplified to a few",
-        "thousand triangles and scaled to the sizes of our catalogue, pictures and materials were baked into colours at",
-        "the corners, the body was made to take any paint, windows were made dark and opaque, and lamps were added or",
-        "named. Names of makes were left out. The authors do not endorse this project or its use of their work.",
+        "thousand triangles and scaled to the sizes of our catalogue, pictures and materials were baked into colours",
+        "at the corners, the body was made to take any paint, windows were made dark and opaque, and lamps were added",
+        "or named. The authors do not endorse this project or its use of their work.",
         "",
         "The models come as they are, without warranties of any kind.",
         "",

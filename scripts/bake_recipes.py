@@ -122,7 +122,8 @@ RECIPES: tuple[Recipe, ...] = (
         "car_suv", "suv", "SUV",
         painted=("firstcolor", "doorlines"), dropped=("interior",), detailed=("textured",),
         recolored={_MIRROR: (120, 124, 128)},
-        lamps=_rear_and_front((0.72, 0.6), (0.66, 0.46)) + _indicators((0.72, 0.52), (0.62, 0.34), (0.16, 0.06)),
+        lamps=_rear_and_front((0.72, 0.6), (0.66, 0.46))
+        + _indicators((0.72, 0.52), (0.62, 0.34), (0.16, 0.06)),
     ),
     _scopia(
         "car_coupe", "chevrolet", "Chevrolet",
@@ -137,18 +138,21 @@ RECIPES: tuple[Recipe, ...] = (
         painted=("firstcolor",), glass=("glass", "whiteglass"), dropped=("interior",), detailed=("textured",),
         recolored={"redlights": _BRAKE, _MIRROR: (120, 124, 128)},
         parts={"redlights": Part.BRAKE_LAMP},
-        lamps=_rear_and_front((0.86, 0.36), (0.74, 0.36), (0.16, 0.16)) + _indicators((0.86, 0.42), (0.7, 0.28), (0.12, 0.1)),
+        lamps=_rear_and_front((0.86, 0.36), (0.74, 0.36), (0.16, 0.16))
+        + _indicators((0.86, 0.42), (0.7, 0.28), (0.12, 0.1)),
     ),
     _scopia(
         "truck", "truck", "Truck",
         triangles=6200,
         painted=("red-cabin",), simplified=("grey-metal-wheels", "grey-metal", "black-metal"),
         recolored={"white-container": (226, 226, 222), "orange-lights": _INDICATOR, _MIRROR: (120, 124, 128)},
-        lamps=_rear_and_front((0.72, 0.2), (0.66, 0.2), (0.24, 0.14)) + _indicators((0.5, 0.2), (0.86, 0.2), (0.12, 0.14)),
+        lamps=_rear_and_front((0.72, 0.2), (0.66, 0.2), (0.24, 0.14))
+        + _indicators((0.5, 0.2), (0.86, 0.2), (0.12, 0.14)),
     ),
     _scopia(
         "bus_coach", "bus", "Bus",
         painted=("firstcolor", "lines"), dropped=("interior",), detailed=("textured",),
-        lamps=_rear_and_front((0.86, 0.34), (0.72, 0.2), (0.2, 0.26)) + _indicators((0.86, 0.44), (0.88, 0.2), (0.16, 0.14)),
+        lamps=_rear_and_front((0.86, 0.34), (0.72, 0.2), (0.2, 0.26))
+        + _indicators((0.86, 0.44), (0.88, 0.2), (0.16, 0.14)),
     ),
 )  # fmt: skip

@@ -36,6 +36,9 @@ Examples
   # A recorded log: against the human who drove it, others answering a car that departs from the recording:
   aln-p3 world drive --planner expert --log scene.npz --log-mode react --report out/log
 \b
+  # States that a driver reaches, labelled with what the expert would do there, to train on:
+  aln-p3 world drive --planner out/train --routes all --split train --relabel expert --out out/dagger
+\b
 A route that is in the report already (same planner, settings, commit) is not driven again, so a campaign that was
 interrupted goes on where it stopped: call it again. docs/closed_loop.md defines every measure.
 """
@@ -65,8 +68,7 @@ def make_command(ros_drive: RouteDriver | None = None) -> click.Command:
         "--report",
         "out",
         type=click.Path(file_okay=False, path_type=Path),
-        required=True,
-        help="Folder for JSON files, table, plot, page and films.",
+        help="Folder for JSON files, table, plot, page and films. Required, unless --relabel records instead.",
     )
     @click.option("--rate", "rate_hz", default=2, show_default=True, help="Plans a second: 1, 2, 4, 5, 10 or 20.")
     @click.option("--size", default="400x225", show_default=True, help="Of the cameras: 400x225, 800x450, 1600x900.")
@@ -96,6 +98,13 @@ def make_command(ros_drive: RouteDriver | None = None) -> click.Command:
         help="Others move as recorded, or react once the car departs from the recording.",
     )
     @click.option("--time-limit", "time_limit_s", type=float, help="Of every drive, s [default: the episode's own].")
+    @click.option(
+        "--relabel",
+        type=click.Choice(["expert"]),
+        help="Record the states that the planner reaches into the data set --out, with what this teacher would do "
+        "there as the target (DAgger), instead of measuring.",
+    )
+    @click.option("--out", "root", type=click.Path(file_okay=False, path_type=Path), help="Data set of --relabel.")
     @click.option("--ros", is_flag=True, help="Drive through ROS topics, in lock-step: the same result.")
     @click.option("--fresh", is_flag=True, help="Drive again what is in the report already.")
     def command(
@@ -103,7 +112,7 @@ def make_command(ros_drive: RouteDriver | None = None) -> click.Command:
         routes: str | None,
         seeds: int,
         split: str,
-        out: Path,
+        out: Path | None,
         rate_hz: int,
         size: str,
         images: bool | None,
@@ -119,6 +128,8 @@ def make_command(ros_drive: RouteDriver | None = None) -> click.Command:
         logs: tuple[Path, ...],
         log_mode: str,
         time_limit_s: float | None,
+        relabel: str | None,
+        root: Path | None,
         ros: bool,
         fresh: bool,
     ) -> None:
@@ -141,6 +152,11 @@ def make_command(ros_drive: RouteDriver | None = None) -> click.Command:
         settings = DriveSettings(rate_hz, parse_size(size), images, time_limit_s)
         views = {"none": (), "both": ("bev", "cameras")}.get(film, (film,))
         chosen, said = _routes(routes, seeds, split, scenario, city, seed, condition, logs, log_mode)
+        if relabel:
+            _relabel(planners, chosen, settings, split, root, jobs)
+            return
+        if out is None:
+            raise click.UsageError("say where the report goes: --report DIR")
         _drive(
             [*planners, *(["human"] if logs else [])],
             chosen,
@@ -241,6 +257,27 @@ def _drive(
     click.echo(f"wrote {files['page']}")
     if outcome.errors:
         raise click.ClickException(f"{len(outcome.errors)} routes could not be driven; see {files['page']}")
+
+
+def _relabel(
+    planners: tuple[str, ...],
+    routes: list[CampaignRoute],
+    settings: DriveSettings,
+    split: str,
+    root: Path | None,
+    jobs: int,
+) -> None:
+    from aln_p3_core.commands.world_record import report
+    from aln_p3_core.world.episode import Episode
+    from aln_p3_core.world.recorder.relabel import record_driven
+    from aln_p3_core.world.recorder.settings import SCENE_S, RecordSettings
+
+    episodes = [route.what for route in routes if isinstance(route.what, Episode)]
+    if root is None or len(planners) != 1 or len(episodes) < len(routes):
+        raise click.UsageError("--relabel records one planner on routes or an episode (no --log) into --out ROOT")
+    seconds = settings.time_limit_s or SCENE_S
+    recording = RecordSettings(size=settings.size, rate_hz=settings.rate_hz, duration_s=seconds)
+    report(root, record_driven(root, planners[0], episodes, split=split, settings=recording, jobs=jobs, progress=True))
 
 
 def _last_line(text: str) -> str:

@@ -114,14 +114,18 @@ def report(root: Path, recorded: Recorded) -> None:
     rate = recorded.key_frames / max(recorded.seconds, 1e-9)
     if recorded.new:
         click.echo(
-            f"{root}: {len(recorded.new)} scenes, {recorded.key_frames} key frames in {recorded.seconds:.1f} s "
-            f"({rate:.1f} key frames a second); {len(recorded.scenes)} scenes in all"
+            f"{root}: {_scenes(len(recorded.new))}, {recorded.key_frames} key frames in {recorded.seconds:.1f} s "
+            f"({rate:.1f} key frames a second); {_scenes(len(recorded.scenes))} in all"
         )
     elif not recorded.failed:
-        click.echo(f"{root}: nothing was missing; {len(recorded.scenes)} scenes in all")
+        click.echo(f"{root}: nothing was missing; {_scenes(len(recorded.scenes))} in all")
     if recorded.failed:
         for scene, problem in recorded.failed.items():
             click.echo(f"\n{scene}:\n{problem.rstrip()}", err=True)
         raise click.ClickException(
-            f"{len(recorded.failed)} scenes failed, see above; the same command tries them once more"
+            f"{_scenes(len(recorded.failed))} failed, see above; the same command tries again"
         )
+
+
+def _scenes(count: int) -> str:
+    return f"{count} scene{'' if count == 1 else 's'}"

@@ -12,7 +12,7 @@ from aln_p3_core.world.closed_loop.trace import Trace
 from aln_p3_ros.bringup.demo_drive import DriveDemo
 
 _BEV_FPS = 5.0
-_CAMERA_FPS = 2.5
+_CAMERA_FPS = 2.0
 
 
 def make_demo_films(demo: DriveDemo, out: Path) -> list[Path]:

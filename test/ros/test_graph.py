@@ -84,6 +84,7 @@ def test_a_topic_set_reaches_all_nodes_that_use_it():
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_parameters_that_are_passed_are_declared_by_the_node(name):
+    from aln_p3_ros.adapter.adapter_settings import AdapterSettings
     from aln_p3_ros.driving.driver_settings import DriverSettings
     from aln_p3_ros.lifecycle_manager import ManagerSettings
     from aln_p3_ros.replay.replay_settings import ReplaySettings
@@ -91,6 +92,7 @@ def test_parameters_that_are_passed_are_declared_by_the_node(name):
     from aln_p3_ros.view.view_settings import ViewSettings
 
     kinds = {
+        "adapter_node": AdapterSettings,
         "simulator_node": SimulatorSettings,
         "driver_node": DriverSettings,
         "view_node": ViewSettings,
@@ -98,7 +100,11 @@ def test_parameters_that_are_passed_are_declared_by_the_node(name):
         "lifecycle_manager": ManagerSettings,
     }
     everything = {"driver": "true", "view": "true"}
-    texts = {"replay": {**REPLAY, **everything}, "simulate": {**everything, "autopilot": "expert"}}.get(name, {})
+    texts = {
+        "replay": {**REPLAY, **everything},
+        "simulate": {**everything, "autopilot": "expert"},
+        "adapter": {"outputs": "trajectory, ackermann", "ackermann_stamped": "true", "ackermann_output": "/drive"},
+    }.get(name, {})
     given = {"recipe": "nano", "device": "cpu", "precision": "fp32", "checkpoint": "a", "calibration_file": "b"}
     texts |= {key: value for key, value in given.items() if key in {a.name for a in graph(name).arguments}}
     for spec in nodes_of(name, **texts).values():
@@ -123,6 +129,28 @@ def test_simulation_alone_and_with_a_driver_that_watches():
     assert "/planning/trajectory" not in dict(nodes_of("simulate", driver="true")["driver_node"].remappings)
 
 
+def test_in_lockstep_the_driver_loses_no_image_and_is_waited_for():
+    nodes = nodes_of("simulate", driver="true", time_mode="lockstep", camera_rate="2", topics="carla_ros_bridge")
+    driver = nodes["driver_node"].parameters
+    reliable = {key: value for key, value in driver.items() if key.startswith("qos_overrides.")}
+    assert set(reliable.values()) == {"reliable"}
+    # The override's name is that of the topic after renaming.
+    assert "qos_overrides./carla/ego_vehicle/rgb_front/image.subscription.reliability" in reliable
+    assert len(reliable) == 6
+    assert driver["inference_timeout_s"] >= 300
+    assert nodes["simulator_node"].parameters["plan_timeout_s"] >= 300
+    real_time = nodes_of("simulate", driver="true")["driver_node"].parameters
+    assert not [key for key in real_time if key.startswith("qos_overrides.")]
+    assert "inference_timeout_s" not in real_time
+
+
+def test_the_adapter_reads_the_topics_and_the_frame_of_the_set():
+    adapter = nodes_of("adapter", topics="carla_ros_bridge", outputs="ackermann", use_sim_time="true")["adapter_node"]
+    assert dict(adapter.remappings)["/localization/odometry"] == "/carla/ego_vehicle/odometry"
+    assert adapter.parameters == {"use_sim_time": True, "base_frame": "ego_vehicle", "outputs": ["ackermann"]}
+    assert "outputs" not in nodes_of("adapter")["adapter_node"].parameters
+
+
 def test_wrong_arguments_are_refused_with_help():
     for name, texts, message in [
         ("driver", {"topic": "x"}, "did you mean topics"),
@@ -133,6 +161,8 @@ def test_wrong_arguments_are_refused_with_help():
         ("driver", {"driver_params": "/nowhere.yaml"}, r"/nowhere\.yaml"),
         ("replay", {**REPLAY, "rate": "fast"}, "number"),
         ("replay", {**REPLAY, "at_end": "stop"}, "exit, idle"),
+        ("simulate", {"camera_rate": "0"}, "1 or more"),
+        ("adapter", {"ackermann_stamped": "maybe"}, "true, false"),
     ]:
         with pytest.raises(ConfigError, match=message):
             nodes_of(name, **texts)

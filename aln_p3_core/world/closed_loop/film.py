@@ -183,12 +183,13 @@ def bev_pictures(drive: RouteResult | Reel, city: CityMap, *, size: int = 512, e
         state = trace.states[row]
         plan = trace.plan_at(state.time_s)
         words = decision_text(plan.decision) if plan is not None else ""
+        spoken = f"{3.6 * state.ego.speed:.0f} km/h" + (f", {words}" if words else "")
         yield bev.draw(
             state,
             plan,
             driven=driven[: row + 1],
             title=f"{reel.title}  {state.time_s:5.1f} s",
-            lines=[f"{3.6 * state.ego.speed:.0f} km/h   {words}", *([reel.ending] if row == rows[-1] else [])],
+            lines=[spoken, *([reel.ending] if row == rows[-1] else [])],
             alarm=reel.alarm_at(state.time_s),
         )
 

@@ -14,7 +14,7 @@ import numpy as np
 from aln_p3_core.drawing import palette
 from aln_p3_core.drawing.images import SHIFT, Image, blend_mask, canvas, fixed_point, mix
 from aln_p3_core.drawing.palette import Color
-from aln_p3_core.drawing.text import draw_label, draw_text
+from aln_p3_core.drawing.text import draw_label, draw_text, wrap_text
 from aln_p3_core.geometry import FloatArray
 from aln_p3_core.world.actors import ActorKind, Actors
 from aln_p3_core.world.assets.catalogue import MODELS, sizes_of
@@ -209,13 +209,16 @@ class WorldBev:
             draw_label(image, title, 6, 6, size, palette.TEXT)
         if alarm:
             draw_label(image, alarm, 6, 10 + 1.6 * size, size, palette.TEXT, background=palette.ALARM, opacity=0.9)
-        top = self._size - len(lines) * 1.35 * size - 8
-        if lines:
+        written = [
+            (part, palette.TEXT if index == 0 else palette.TEXT_DIM)
+            for index, line in enumerate(lines)
+            for part in wrap_text(line, size, self._size - 20)
+        ]
+        top = self._size - len(written) * 1.35 * size - 8
+        if written:
             image[int(top) - 4 :] = (0.35 * image[int(top) - 4 :]).astype(np.uint8)
-        for index, line in enumerate(lines):
-            draw_text(
-                image, line, 10, top + index * 1.35 * size, size, palette.TEXT if index == 0 else palette.TEXT_DIM
-            )
+        for row, (part, color) in enumerate(written):
+            draw_text(image, part, 10, top + row * 1.35 * size, size, color)
 
     @staticmethod
     def _line(image: Image, view: FloatArray, points: FloatArray, color: Color, thickness: int) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from aln_p3_core.world.actors import ActorKind
+from aln_p3_core.world.actors import ActorFlag, ActorKind
 from aln_p3_core.world.language.facts import FrameFacts
 from aln_p3_core.world.language.naming import coming_from, entering_from, named_object, side_of
+from aln_p3_core.world.language.narration import FRONT_M
 from aln_p3_core.world.language.stated import Action, Motion, Place, Reason, Side
 from aln_p3_core.world.planners.planner import Cause
 
@@ -14,6 +15,7 @@ from aln_p3_core.world.planners.planner import Cause
 UNTOLD = Reason(None)
 _PARKED_NEAR_M = 5.0
 _STILL = (Motion.STOPPED, Motion.PARKED)
+_OFF_ROAD = (Place.PAVEMENT, Place.ROADSIDE, Place.OFF_ROAD)
 _ACROSS = (Motion.TO_LEFT, Motion.TO_RIGHT)
 _LEADS = (Cause.LEAD_VEHICLE, Cause.LEAD_BRAKING, Cause.STOPPED_VEHICLE, Cause.BUS_AT_STOP)
 
@@ -59,6 +61,20 @@ def actor_reason(facts: FrameFacts, cause: Cause, row: int) -> Reason:
     return Reason(cause, object=named, side=side)
 
 
+def person_ahead(facts: FrameFacts, reach_m: float, aside_m: float) -> int:
+    """Row of the nearest pedestrian or cyclist on the road ahead, at most so far from the ego's way; -1 for none."""
+    best, nearest = -1, reach_m
+    for row, place in enumerate(facts.places):
+        kind = facts.kinds[row]
+        rides = kind is ActorKind.BICYCLE and bool(facts.flags[row] & ActorFlag.RIDER)
+        if (kind is not ActorKind.PEDESTRIAN and not rides) or place in _OFF_ROAD or facts.route.off[row] > 0:
+            continue
+        gap = float(facts.route.ahead[row]) - FRONT_M
+        if abs(float(facts.route.lateral[row])) <= aside_m and 0.0 < gap < nearest:
+            best, nearest = row, gap
+    return best
+
+
 def _ahead(facts: FrameFacts, row: int, cause: Cause) -> Reason:
     """A vehicle in the ego's way."""
     named, motion = named_object(facts, row), facts.motions[row]
@@ -94,7 +110,7 @@ def _cyclist(facts: FrameFacts, row: int) -> Reason:
 
 def _pedestrian_action(facts: FrameFacts, row: int) -> tuple[Action, Side]:
     place, motion, side = facts.places[row], facts.motions[row], side_of(facts, row)
-    off_road = place in (Place.PAVEMENT, Place.ROADSIDE, Place.OFF_ROAD)
+    off_road = place in _OFF_ROAD
     if motion in (Motion.STANDING, Motion.SITTING):
         return (Action.WAITING if off_road else Action.ON_ROAD), side
     if place is Place.CROSSING:

@@ -33,6 +33,8 @@ PORTIONS = (
     (Form.COMPARISON, 1, 2),
 )
 _ANCHORS, _PAIRS = 4, 8
+#: So many questions with the same answer are considered in a view, of which some kinds allow hundreds.
+_OF_EACH = 10
 _NOUNS = (*CLASSES, THING)
 _ANY_NOUN, _ANY_STATUS, _ANY_SECTOR = len(CLASSES), len(STATUSES), len(SECTORS)
 _VEHICLE, _CYCLE = ("moving", "stopped", "parked"), ("with rider", "without rider")
@@ -117,6 +119,8 @@ def _betraying(question: Question) -> list[object]:
         parts += [("with", other.noun), ("both", *sorted((things.noun, other.noun)))]
     elif question.form is Form.EXIST:
         parts.append(("where", things.sector))
+        if things.anchor is not None:
+            parts.append(("from", things.noun, things.anchor.noun))
     return parts
 
 
@@ -204,10 +208,12 @@ def _candidates(
         yield from _comparisons(hop, views, facts, chooser, key)
     else:
         for view in views[1:] if hop else views[:1]:
-            yield from _plain(form, view, facts, cells)
+            yield from _plain(form, view, facts, cells, chooser, (key, form.value))
 
 
-def _plain(form: Form, view: _View, facts: FrameFacts, cells: NDArray[np.int64]) -> Iterator[Candidate]:
+def _plain(
+    form: Form, view: _View, facts: FrameFacts, cells: NDArray[np.int64], chooser: Chooser, key: object
+) -> Iterator[Candidate]:
     if view.anchor is not None:
         cells = cells[cells[:, 2] != _ANY_SECTOR]
     counts = view.counts[tuple(cells.T)]
@@ -219,7 +225,11 @@ def _plain(form: Form, view: _View, facts: FrameFacts, cells: NDArray[np.int64])
         asks = (counts == 1) & (cells[:, 0] == _ANY_NOUN)
     else:
         asks = (counts == 1) & (cells[:, 0] != _ANY_NOUN) & (cells[:, 1] == _ANY_STATUS)
-    for cell, count in zip(cells[asks].tolist(), counts[asks].tolist(), strict=True):
+    cells, counts = cells[asks], counts[asks]
+    if form in (Form.EXIST, Form.COUNT):
+        some = _some_of_each(np.minimum(counts, 1) if form is Form.EXIST else counts, chooser, (key, view.row))
+        cells, counts = cells[some], counts[some]
+    for cell, count in zip(cells.tolist(), counts.tolist(), strict=True):
         question = Question(form, _thing(cell[0], cell[1], cell[2], view.anchor))
         if form is Form.EXIST:
             yield ("yes" if count else "no"), question
@@ -231,6 +241,15 @@ def _plain(form: Form, view: _View, facts: FrameFacts, cells: NDArray[np.int64])
                 yield CLASSES[facts.classes[row]], question
             elif facts.statuses[row] >= 0:
                 yield STATUSES[facts.statuses[row]], question
+
+
+def _some_of_each(values: NDArray[np.int64], chooser: Chooser, key: object) -> NDArray[np.int64]:
+    """Rows drawn by lot, `_OF_EACH` of every value or all that there are."""
+    lots = np.random.default_rng(int(chooser.number(key, "lots") * 2**53)).permutation(len(values))
+    grouped = lots[np.argsort(values[lots], kind="stable")]
+    ordered = values[grouped]
+    rank = np.arange(len(ordered)) - np.searchsorted(ordered, ordered)
+    return grouped[rank < _OF_EACH]
 
 
 def _same_status(form: Form, views: list[_View], facts: FrameFacts) -> Iterator[Candidate]:

@@ -55,7 +55,7 @@ class EgoMotion:
     Attributes:
         speed, lateral: what it does. pace: how fast it is now.
         bend: side to which its path bends without being a turn at a junction; NONE where it is straight.
-        path_length: m that it covers.
+        path_length: m that it covers. final_speed: m/s at its end.
     """
 
     speed: Maneuver
@@ -63,6 +63,7 @@ class EgoMotion:
     pace: Pace
     bend: Side
     path_length: float
+    final_speed: float
 
 
 def ego_path(frames: Sequence[KeyFrame], index: int) -> EgoPath:
@@ -121,7 +122,7 @@ def ego_motion(path: EgoPath, frame: KeyFrame, route: Route, junction_turns: Seq
                 bend = Side.NONE
     now = path.speeds[0]
     pace = Pace.SLOW if now < SLOW_BELOW else (Pace.MODERATE if now < FAST_FROM else Pace.FAST)
-    return EgoMotion(speed, lateral, pace, bend, path.length)
+    return EgoMotion(speed, lateral, pace, bend, path.length, float(path.speeds[-1]))
 
 
 def _path(ego: EgoState, times: FloatArray, points: FloatArray, headings: FloatArray) -> EgoPath:

@@ -15,6 +15,8 @@ FRONT_M = EGO_CENTER_AHEAD_M + EGO_SIZE_LWH[0] / 2
 #: The ego is "at" a junction or crossing when its stop line is at most this far ahead, m.
 _AT_STOP_M = 8.0
 _LEADER_M = 30.0
+#: Who ends slower than this, m/s, does not drive through a junction, or not yet.
+_CROSSING_SPEED = 2.0
 _STANDING = (Maneuver.STOP, Maneuver.WAIT, Maneuver.START, Maneuver.DECELERATE)
 
 
@@ -67,6 +69,7 @@ def _beside(
         return Where.NOWHERE, None
     if motion.bend is not Side.NONE and motion.speed is not Maneuver.WAIT:
         return (Where.CURVE_LEFT if motion.bend is Side.LEFT else Where.CURVE_RIGHT), None
-    if connector_ahead and motion.speed not in (Maneuver.WAIT, Maneuver.STOP):
+    stays = motion.speed in (Maneuver.WAIT, Maneuver.STOP) or motion.final_speed < _CROSSING_SPEED
+    if connector_ahead and not stays:
         return Where.THROUGH_INTERSECTION, None
     return Where.NOWHERE, None

@@ -12,12 +12,12 @@ import numpy as np
 
 from aln_p3_core.world.actors import ActorFlag
 from aln_p3_core.world.city.city_map import CityMap
-from aln_p3_core.world.language.actor_reasons import UNTOLD, actor_reason
+from aln_p3_core.world.language.actor_reasons import UNTOLD, actor_reason, person_ahead
 from aln_p3_core.world.language.ego_motion import EgoMotion, bend_ahead
 from aln_p3_core.world.language.facts import FrameFacts
 from aln_p3_core.world.language.naming import named_object, side_of
 from aln_p3_core.world.language.narration import leading
-from aln_p3_core.world.language.stated import Action, Motion, Reason, Reasoning, Side
+from aln_p3_core.world.language.stated import Action, Motion, Pace, Reason, Reasoning, Side
 from aln_p3_core.world.planners.planner import Cause, Decision, LateralManeuver, Maneuver
 from aln_p3_core.world.route import Route
 from aln_p3_core.world.state import SignalColor
@@ -46,6 +46,10 @@ _LIGHTS = {
 _LIGHT_SEEN_M = 80.0
 _LIGHT_NEAR_M = 30.0
 _CLEAR_ROAD_M = 12.0
+#: Somebody on foot or on a bicycle is in the ego's way within the first, m aside, and reason to slow within the second.
+_PERSON_IN_WAY_M, _PERSON_BESIDE_M = 1.8, 4.0
+#: A bend is no reason to become so slow that the sideways acceleration in it stays below this, m/s^2.
+_BEND_ACCELERATION = 0.5
 #: Somebody ahead who is slower than this has just started, m/s.
 _STARTING_SPEED = 3.0
 #: A lower limit is told so far before it begins, beyond the ego's next seconds, m.
@@ -108,7 +112,7 @@ def _speed_reason(
     reason = actor_reason(facts, cause, facts.row(decision.actor_id))
     if motion.speed is Maneuver.KEEP_SPEED:
         return _steady_reason(motion, reason)
-    if reason is UNTOLD and motion.speed in (Maneuver.DECELERATE, Maneuver.STOP):
+    if reason is UNTOLD and motion.speed is Maneuver.DECELERATE:
         return _turn_ahead(motion, facts, route, motion.path_length + _LIMIT_AHEAD_M) or UNTOLD
     return reason
 
@@ -158,10 +162,10 @@ def _free_reason(motion: EgoMotion, facts: FrameFacts, route: Route, before: Seq
                 return Reason(past.cause, Action.CLEARED)
             elif past.cause in _CLEARED:
                 return _moving_off(facts, past) or Reason(_CLEARED[past.cause], Action.CLEARED)
-        return Reason(Cause.FREE_ROAD) if _road_is_clear(facts) else _moving_off_ahead(facts)
+        return _free_road(facts) if _road_is_clear(facts) else _moving_off_ahead(facts)
     if motion.speed is Maneuver.KEEP_SPEED:
         row = leading(facts, _CLEAR_ROAD_M + facts.frame.state.ego.speed)
-        return actor_reason(facts, Cause.LEAD_VEHICLE, row) if row >= 0 else Reason(Cause.FREE_ROAD)
+        return actor_reason(facts, Cause.LEAD_VEHICLE, row) if row >= 0 else _free_road(facts)
     return _from_the_scene(motion, facts, route)
 
 
@@ -171,7 +175,7 @@ def _limit_reason(motion: EgoMotion, facts: FrameFacts, route: Route, before: Se
     ahead = (route.s >= s) & (route.s <= s + motion.path_length + _LIMIT_AHEAD_M)
     later = float(route.speed_limits[ahead].min(initial=here))
     if motion.speed is Maneuver.KEEP_SPEED:
-        return Reason(Cause.SPEED_LIMIT, Action.REACHED) if speed > 0.8 * here else Reason(Cause.FREE_ROAD)
+        return Reason(Cause.SPEED_LIMIT, Action.REACHED) if speed > 0.8 * here else _free_road(facts)
     if motion.speed is Maneuver.DECELERATE:
         reach = motion.path_length + _LIMIT_AHEAD_M
         if later < here - 0.5 or speed > here + 0.3:
@@ -228,18 +232,27 @@ def _gets_going(facts: FrameFacts, row: int) -> Reason | None:
     return Reason(Cause.LEAD_VEHICLE, Action.PULLING_AWAY, named_object(facts, row))
 
 
+def _free_road(facts: FrameFacts) -> Reason:
+    """A free road, unless somebody is on it."""
+    person = person_ahead(facts, _CLEAR_ROAD_M + facts.frame.state.ego.speed, _PERSON_IN_WAY_M)
+    return Reason(Cause.FREE_ROAD) if person < 0 else UNTOLD
+
+
 def _road_is_clear(facts: FrameFacts) -> bool:
     return leading(facts, _CLEAR_ROAD_M + facts.frame.state.ego.speed) < 0
 
 
 def _from_the_scene(motion: EgoMotion, facts: FrameFacts, route: Route) -> Reason:
-    """A reason where the planner told none: the vehicle ahead or the bend, if they explain the motion."""
+    """A reason where the planner told none: who is ahead, or the bend, if they explain the motion."""
     row = leading(facts, _CLEAR_ROAD_M + 1.5 * facts.frame.state.ego.speed)
     if motion.speed in _FASTER:
-        return Reason(Cause.FREE_ROAD) if row < 0 else _moving_off_ahead(facts)
+        return _free_road(facts) if row < 0 else _moving_off_ahead(facts)
     if motion.speed is Maneuver.KEEP_SPEED:
-        return Reason(Cause.FREE_ROAD) if row < 0 else actor_reason(facts, Cause.LEAD_VEHICLE, row)
+        return _free_road(facts) if row < 0 else actor_reason(facts, Cause.LEAD_VEHICLE, row)
     ego = facts.frame.state.ego
+    person = person_ahead(facts, _CLEAR_ROAD_M + 1.5 * ego.speed, _PERSON_BESIDE_M)
+    if person >= 0 and (row < 0 or facts.route.ahead[person] < facts.route.ahead[row]):
+        return actor_reason(facts, Cause.PEDESTRIAN, person)
     if row >= 0 and (facts.speeds[row] < ego.speed or facts.flags[row] & ActorFlag.BRAKE):
         braking = bool(facts.flags[row] & ActorFlag.BRAKE)
         return actor_reason(facts, Cause.LEAD_BRAKING if braking else Cause.LEAD_VEHICLE, row)
@@ -247,7 +260,8 @@ def _from_the_scene(motion: EgoMotion, facts: FrameFacts, route: Route) -> Reaso
         if motion.lateral in _TURNS:
             return Reason(Cause.CURVE, Action.TURN, side=_TURNS[motion.lateral])
         side, curvature = bend_ahead(route, facts.frame.route_s)
-        if side is not Side.NONE and abs(curvature) > 0.02:
+        slow_enough = abs(curvature) > 0.02 and motion.final_speed**2 * abs(curvature) > _BEND_ACCELERATION
+        if side is not Side.NONE and slow_enough:
             return Reason(Cause.CURVE, Action.BEND, side=side)
     return UNTOLD
 

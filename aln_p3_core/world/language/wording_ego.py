@@ -213,8 +213,8 @@ REASONS: dict[ReasonKey, Alternatives] = {
     ),
     (Cause.LEAD_BRAKING, Action.PRESENT): say(
         "{object} ahead is braking | {object} in front is slowing down | to avoid {object} braking ahead",
-        val="{object} ahead has its brakes on",
-        heldout="{object} in its lane slows all of a sudden",
+        val="{object} ahead loses speed",
+        heldout="{object} in its lane is getting slower",
         mini="{object} ahead brakes",
     ),
     (Cause.STOPPED_VEHICLE, Action.AHEAD): say(

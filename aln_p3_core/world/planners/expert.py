@@ -80,7 +80,7 @@ class Expert:
         place, heading = route.pose_at(route_s)
         lateral = float((ego.xy - place) @ [-np.sin(heading), np.cos(heading)])
         found = obstacles(around, route, route_s)
-        group = blocking(found, around, route, route_s)
+        group = blocking(found, around, observation)
         if self._swerve is not None and route_s > self._swerve.done_s:
             self._swerve = None
         if self._swerve is not None and (not group or self._swerve.actor_id in _names(group, around)):
@@ -153,4 +153,4 @@ def _names(group: Sequence[object], around: Surroundings) -> frozenset[str]:
 
 def _with_room(restraint: Restraint) -> Restraint:
     """The same, from so far back that the car can swing out."""
-    return replace(restraint, places=restraint.places - PASSING_GAP_M, slack_m=restraint.slack_m + PASSING_GAP_M)
+    return replace(restraint, places=restraint.places - PASSING_GAP_M, slack_m=1.5)

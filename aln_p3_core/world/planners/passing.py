@@ -13,9 +13,9 @@ from aln_p3_core.world.actors import ActorKind
 from aln_p3_core.world.city.city_map import CityMap
 from aln_p3_core.world.ego import EGO_SIZE_LWH
 from aln_p3_core.world.planners.drive_path import PATH_STEP_M
-from aln_p3_core.world.planners.planner import Cause
+from aln_p3_core.world.planners.planner import Cause, Observation
 from aln_p3_core.world.planners.stop_lines import FRONT_M, REAR_M, waits_at_junction
-from aln_p3_core.world.planners.surroundings import STANDING, Surroundings, standing_cause
+from aln_p3_core.world.planners.surroundings import STANDING, Surroundings, is_held_by_light, standing_cause
 from aln_p3_core.world.route import Route
 
 #: m between the car's side and what it passes: wanted, and at least.
@@ -109,8 +109,9 @@ def obstacles(around: Surroundings, route: Route, route_s: float) -> list[Obstac
     return sorted(found, key=lambda o: o.begin_s)
 
 
-def blocking(found: Sequence[Obstacle], around: Surroundings, route: Route, route_s: float) -> list[Obstacle]:
+def blocking(found: Sequence[Obstacle], around: Surroundings, observation: Observation) -> list[Obstacle]:
     """The first group of obstacles that stand in the way and may be gone around."""
+    route_s = observation.route_s
     reach = _HALF_WIDTH_M + LEAST_SIDE_GAP_M
     group: list[Obstacle] = []
     for obstacle in found:
@@ -120,7 +121,7 @@ def blocking(found: Sequence[Obstacle], around: Surroundings, route: Route, rout
             continue
         if group and obstacle.begin_s > max(o.end_s for o in group) + _TOGETHER_M:
             break
-        if not _may_be_passed(obstacle, around, route):
+        if not _may_be_passed(obstacle, around, observation):
             break
         group.append(obstacle)
     return group
@@ -193,7 +194,7 @@ def _stands(around: Surroundings, row: int) -> bool:
     return bool(around.kinds[row].is_static or around.parked[row] or around.speeds[row] < STANDING)
 
 
-def _may_be_passed(obstacle: Obstacle, around: Surroundings, route: Route) -> bool:
+def _may_be_passed(obstacle: Obstacle, around: Surroundings, observation: Observation) -> bool:
     """Parked cars and works at once; who may drive on any moment only after a while, and never in a queue."""
     row = obstacle.row
     kind = around.kinds[row]
@@ -204,7 +205,9 @@ def _may_be_passed(obstacle: Obstacle, around: Surroundings, route: Route) -> bo
     patience = _BUS_PATIENCE_S if kind is ActorKind.BUS else _PATIENCE_S
     if around.standing_s.get(around.actors.ids[row], 0.0) < patience:
         return False
-    if waits_at_junction(route, obstacle.begin_s, obstacle.end_s) and kind is not ActorKind.BUS:
+    if is_held_by_light(around, observation, row):
+        return False
+    if kind is not ActorKind.BUS and waits_at_junction(observation.route, obstacle.begin_s, obstacle.end_s):
         return False
     return not _queues(around, row)
 

@@ -46,7 +46,7 @@ class Restraint:
     cause: Cause
     actor_id: str = ""
     signal: int = -1
-    headway_s: float = 0.4
+    headway_s: float = 0.7
     slack_m: float = 0.4
 
 

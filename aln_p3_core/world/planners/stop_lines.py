@@ -18,8 +18,8 @@ from aln_p3_core.world.state import SignalColor
 FRONT_M = EGO_CENTER_AHEAD_M + EGO_SIZE_LWH[0] / 2
 REAR_M = EGO_SIZE_LWH[0] / 2 - EGO_CENTER_AHEAD_M
 #: The front stops so far before a line, and before the stripes of a crossing, m.
-LINE_GAP_M = 0.9
-CROSSING_GAP_M = 0.4
+LINE_GAP_M = 1.2
+CROSSING_GAP_M = 0.7
 #: A line is passed once the front is so far over it, m.
 PASSED_M = 0.5
 #: m/s^2: a light that turns yellow is stopped at when this is enough to do so.

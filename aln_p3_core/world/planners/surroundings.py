@@ -6,22 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from aln_p3_core.geometry import FloatArray, wrap_angle
 from aln_p3_core.world.actors import ActorFlag, ActorKind, Actors
 from aln_p3_core.world.assets.catalogue import kinds_of, sizes_of
-from aln_p3_core.world.city.city_map import CityMap
 from aln_p3_core.world.ego import EgoState
 from aln_p3_core.world.planners.forecast import Forecasts, Situation, forecast
 from aln_p3_core.world.planners.lane_graph import LaneMatch, lane_graph
 from aln_p3_core.world.planners.planner import Cause, Observation
+from aln_p3_core.world.state import SignalColor
 
 #: Whoever is farther away is not looked at, m.
 LOOK_M = 110.0
 #: Slower than this somebody stands, m/s.
 STANDING = 0.4
+#: Before a light so far, m, a queue may reach.
+_LIGHT_QUEUE_M = 55.0
 
 
 @dataclass
@@ -101,12 +102,18 @@ def look_around(observation: Observation, memory: StandingMemory) -> Surrounding
     )
 
 
-def on_road(city: CityMap, points: FloatArray, shrink_m: float = 0.0) -> NDArray[np.bool_]:
-    """[N] whether places [N, 2] lie on the drivable area, at least `shrink_m` from its edge."""
-    area = city.drivable if shrink_m <= 0 else city.drivable.buffer(-shrink_m)
-    shapely.prepare(area)
-    inside: NDArray[np.bool_] = shapely.contains_xy(area, points[:, 0], points[:, 1])
-    return inside
+def is_held_by_light(around: Surroundings, observation: Observation, row: int) -> bool:
+    """Whether a vehicle stands before a red or yellow light of its own lane, or in the queue before it."""
+    lanes, lane = observation.city.lanes, int(around.match.lane[row])
+    if lane < 0:
+        return False
+    for chain in lane_graph(observation.city).chains(lane):
+        for index, start in zip(chain.lanes, chain.starts, strict=True):
+            signal = lanes[index].signal if lanes[index].is_connector else -1
+            near = -2.0 < start - float(around.match.s[row]) < _LIGHT_QUEUE_M
+            if signal >= 0 and near and observation.state.signals[signal] in (SignalColor.RED, SignalColor.YELLOW):
+                return True
+    return False
 
 
 def standing_cause(around: Surroundings, row: int) -> Cause:

@@ -111,7 +111,7 @@ def leaders(traffic: Traffic, memory: YieldMemory, time_s: float) -> tuple[list[
                     _leader_cause(traffic, row, memory, time_s),
                     traffic.name(int(h)),
                     headway_s=HEADWAY_S,
-                    slack_m=1.2,
+                    slack_m=0.8,
                 )
             )
         else:
@@ -168,7 +168,13 @@ def _conflict(traffic: Traffic, h: int, nominal: SpeedProfile, memory: YieldMemo
     # Rather a little nearer than to brake hard.
     stop = max(stop, min(near - 0.4, speed**2 / (2 * _EASY_BRAKING)))
     places = np.where(until + 1e-9 >= TIMES_S, stop, np.inf)
-    return Restraint(places, np.zeros(_STEPS), _crossing_cause(traffic, row), name, slack_m=max(near - 0.4 - stop, 0.1))
+    return Restraint(
+        places,
+        np.zeros(_STEPS),
+        _crossing_cause(traffic, row),
+        name,
+        slack_m=float(np.clip(near - 0.4 - stop, 0.1, 0.8)),
+    )
 
 
 def _meets(first: FloatArray, last: FloatArray, s: FloatArray, gap_s: float, gap_m: float) -> bool:
@@ -206,7 +212,7 @@ def _merging(traffic: Traffic, h: int, begin: int, nominal: SpeedProfile) -> Res
     cause = Cause.CUT_IN if same_road else Cause.MERGING_TRAFFIC
     if around.kinds[row] is ActorKind.BICYCLE:
         cause = Cause.CYCLIST
-    return Restraint(places, speeds, cause, traffic.name(h), headway_s=0.8, slack_m=1.0)
+    return Restraint(places, speeds, cause, traffic.name(h), headway_s=0.8, slack_m=0.8)
 
 
 def _gives_room(traffic: Traffic, h: int, begin: int) -> bool:
@@ -241,7 +247,7 @@ def _stander(traffic: Traffic, h: int) -> Restraint:
     if last < 0.0:
         place = np.inf
     cause = standing_cause(traffic.around, row)
-    return Restraint(np.full(_STEPS, place), np.zeros(_STEPS), cause, traffic.name(h), slack_m=gap - 0.9)
+    return Restraint(np.full(_STEPS, place), np.zeros(_STEPS), cause, traffic.name(h), slack_m=min(gap - 0.9, 0.8))
 
 
 def _may_queue(traffic: Traffic, place: float) -> bool:

@@ -61,7 +61,8 @@ def record_driven(
         jobs: processes; each has its own planner.
         progress: show a bar.
     """
-    settings = replace(settings or RecordSettings(rate_hz=2), driver=str(planner), perturb=False)
+    name = Path(planner).stem if Path(planner).exists() else planner
+    settings = replace(settings or RecordSettings(rate_hz=2), driver=name, perturb=False)
     tasks = [SceneTask(split, index, episode=episode) for index, episode in enumerate(episodes)]
     work = DrivenBy(planner, dict(options or {}))
     return record_root(root, settings, tasks, rig=rig, jobs=jobs, progress=progress, work=work)

@@ -27,6 +27,8 @@ RIG_FILE = "rig.json"
 #: Rises when the recorder itself changes what it writes for the same settings.
 FORMAT = 1
 WORLD_RIG = "world"
+#: Length of a scene, as in nuScenes.
+SCENE_S = 20.0
 
 #: Scene numbers of each split, all beyond those of nuScenes itself: its scene lists and the CAN bus class's lists
 #: of bad scenes never mean one of these.
@@ -62,7 +64,7 @@ class RecordSettings:
     seed: int = 0
     size: tuple[int, int] = SIZES[0]
     rig: str = WORLD_RIG
-    duration_s: float = 20.0
+    duration_s: float = SCENE_S
     rate_hz: int = 5
     perturb: bool = True
     sweeps: bool = False

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import shapely
 
 from aln_p3_core.geometry import FloatArray
-from aln_p3_core.world.actors import ActorFlag, ActorKind, make_actors
+from aln_p3_core.world.actors import ActorFlag, ActorKind, Actors, make_actors
 from aln_p3_core.world.assets.catalogue import MODELS
 from aln_p3_core.world.city.city_map import CityMap, Lane
 from aln_p3_core.world.route import Route, RouteStop, StopKind
-from aln_p3_core.world.scenarios.leaders import QUIET
-from aln_p3_core.world.scenarios.scenario import Ground, Play, Scenario, start_on
+from aln_p3_core.world.scenarios.scenario import Ground, Play, Scenario, quiet_streets, start_on
 from aln_p3_core.world.scenarios.sites import no_place, pick_model, route_from, straight_lanes
 from aln_p3_core.world.traffic.looks import paint_of
 from aln_p3_core.world.traffic.script import Phase, Script, Trigger, straight_path
 from aln_p3_core.world.traffic.sumo import StageTraffic
-from aln_p3_core.world.traffic.sumo_demand import Demand
 
 #: Parking places beside a lane: so far to its right, m.
 _BESIDE_M = (1.9, 4.5)
@@ -59,7 +59,7 @@ def build_pedestrian_steps_out(ground: Ground) -> Play:
     circles = np.array([[*behind[:2], 3.0], [*before[:2], 3.0], [*over, 3.5]])
     setting = StageTraffic(scripts=(person,), things=cars, clear_edges=(here.road,))
     speed = float(rng.uniform(0.7, 0.95)) * here.speed_limit
-    return Play(route, start_on(route, speed), Demand(**QUIET, parked=0.8), setting, circles)
+    return Play(route, start_on(route, speed), quiet_streets(parked=0.8), setting, circles)
 
 
 def build_crossing_cyclist(ground: Ground) -> Play:
@@ -81,7 +81,7 @@ def build_crossing_cyclist(ground: Ground) -> Play:
     cyclist = Script("cyclist", pick_model(ActorKind.BICYCLE, rng), path, phases, flags=ActorFlag.RIDER)
     setting = StageTraffic(scripts=(cyclist,), clear_edges=(city.lanes[lane].road,))
     speed = float(rng.uniform(0.7, 0.9)) * city.lanes[lane].speed_limit
-    return Play(route, start_on(route, speed), Demand(**QUIET), setting)
+    return Play(route, start_on(route, speed), quiet_streets(), setting)
 
 
 def _cyclists_way(ground: Ground) -> tuple[int, Route, float]:
@@ -135,13 +135,13 @@ def _places_beside(lane: Lane, parking: FloatArray) -> list[tuple[FloatArray, Fl
     rows = rows[np.argsort(s[rows])]
     return [
         (parking[a], parking[b])
-        for a, b in zip(rows[:-1], rows[1:], strict=True)
+        for a, b in pairwise(rows)
         if _APART_M[0] < s[b] - s[a] < _APART_M[1]
     ]
 
 
-def _parked_beside(rng: np.random.Generator, places: tuple[FloatArray, FloatArray]):
-    """Two parked cars, one of them high enough to hide somebody."""
+def _parked_beside(rng: np.random.Generator, places: tuple[FloatArray, FloatArray]) -> Actors:
+    """Two parked cars."""
     names = ["parked-behind", "parked-before"]
     models = [pick_model(ActorKind.CAR, rng) for _ in names]
     colors = [paint_of(ActorKind.CAR, f"{name}-{rng.integers(1000)}") for name in names]
@@ -163,8 +163,8 @@ def _across(route: Route, s: float, from_lateral: float, to_lateral: float) -> R
 
 
 PEDESTRIAN_STEPS_OUT = Scenario(
-    "pedestrian_steps_out", "somebody steps out from between parked cars", 60.0, build_pedestrian_steps_out
+    "pedestrian_steps_out", "somebody steps out from between parked cars", 80.0, build_pedestrian_steps_out
 )
 CROSSING_CYCLIST = Scenario(
-    "crossing_cyclist", "a cyclist crosses the street right before the ego", 60.0, build_crossing_cyclist
+    "crossing_cyclist", "a cyclist crosses the street right before the ego", 80.0, build_crossing_cyclist
 )

@@ -10,6 +10,7 @@ from aln_p3_core.world.traffic.sumo_demand import Demand
 _LENGTH_M = (300.0, 380.0)
 #: Lights cost time: a route has at most so many.
 _MOST_LIGHTS = 2
+_TRIES = 12
 
 
 def build_free_driving(ground: Ground) -> Play:
@@ -17,8 +18,8 @@ def build_free_driving(ground: Ground) -> Play:
     rng = ground.rng
     route = _route(ground)
     demand = Demand(
-        vehicles_per_km=float(rng.uniform(6.0, 14.0)),
-        walkers_per_km=float(rng.uniform(8.0, 22.0)),
+        vehicles_per_km=float(rng.uniform(7.0, 16.0)),
+        walkers_per_km=float(rng.uniform(10.0, 30.0)),
         parked=float(rng.uniform(0.4, 0.8)),
     )
     speed = float(rng.choice([0.0, rng.uniform(0.4, 0.9)], p=[0.25, 0.75])) * float(route.speed_limits[0])
@@ -26,21 +27,15 @@ def build_free_driving(ground: Ground) -> Play:
 
 
 def _route(ground: Ground) -> Route:
-    best: Route | None = None
-    for _ in range(12):
-        route = random_route(ground.city, ground.rng, float(ground.rng.uniform(*_LENGTH_M)))
-        if best is None or _lights(route) < _lights(best):
-            best = route
-        if _lights(best) <= _MOST_LIGHTS:
-            break
-    assert best is not None
-    return best
+    """The first route with few lights, or the one with the fewest."""
+    routes: list[Route] = []
+    while len(routes) < _TRIES and (not routes or _lights(routes[-1]) > _MOST_LIGHTS):
+        routes.append(random_route(ground.city, ground.rng, float(ground.rng.uniform(*_LENGTH_M))))
+    return min(routes, key=_lights)
 
 
 def _lights(route: Route) -> int:
     return sum(stop.kind is StopKind.SIGNAL for stop in route.stops)
 
 
-FREE_DRIVING = Scenario(
-    "free_driving", "a way through the city in whatever traffic comes", 120.0, build_free_driving
-)
+FREE_DRIVING = Scenario("free_driving", "a way through the city in whatever traffic comes", 120.0, build_free_driving)

@@ -10,13 +10,11 @@ from aln_p3_core.world.city.city_map import CityMap, Lane, Turn
 from aln_p3_core.world.city.lines import heading_at
 from aln_p3_core.world.city.routing import route_along_lanes
 from aln_p3_core.world.route import Route, StopKind
-from aln_p3_core.world.scenarios.leaders import QUIET
-from aln_p3_core.world.scenarios.scenario import Ground, Play, Scenario, start_on
+from aln_p3_core.world.scenarios.scenario import Ground, Play, Scenario, quiet_streets, start_on
 from aln_p3_core.world.scenarios.sites import is_straight, lanes_ahead, no_place, pick_car, straight_lanes
 from aln_p3_core.world.traffic.light_script import LightScript
 from aln_p3_core.world.traffic.script import Phase, Script, Trigger
 from aln_p3_core.world.traffic.sumo import FRONT_AHEAD_M, StageTraffic
-from aln_p3_core.world.traffic.sumo_demand import Demand
 
 #: A stream of oncoming cars: at least so long a road to come along, m.
 _STREAM_ROAD_M = 75.0
@@ -47,10 +45,8 @@ def build_unprotected_left(ground: Ground) -> Play:
     streams = tuple(((other.road, onward.road), float(time), pick_car(rng)) for time in times)
     lights = _lights(ground, route, turn, arrival_s=None)
     circle = np.array([[*city.lanes[turn].centerline.mean(axis=0), 25.0]])
-    setting = StageTraffic(
-        clear_edges=(here.road, other.road), clear_circles=circle, streams=streams, lights=lights
-    )
-    return Play(route, start, Demand(**QUIET), setting)
+    setting = StageTraffic(clear_edges=(here.road, other.road), clear_circles=circle, streams=streams, lights=lights)
+    return Play(route, start, quiet_streets(), setting)
 
 
 def build_red_light(ground: Ground) -> Play:
@@ -69,7 +65,7 @@ def build_red_light(ground: Ground) -> Play:
     route = route_along_lanes(city, [lane, straight[0], after], start_s=start_s, end_s=end_s)
     lights = _lights(ground, route, straight[0], float(rng.uniform(3.4, 4.2)), float(rng.uniform(9.0, 15.0)))
     setting = StageTraffic(clear_edges=(here.road,), lights=lights)
-    return Play(route, start_on(route, float(rng.uniform(0.7, 0.95)) * here.speed_limit), Demand(**QUIET), setting)
+    return Play(route, start_on(route, float(rng.uniform(0.7, 0.95)) * here.speed_limit), quiet_streets(), setting)
 
 
 def build_merge(ground: Ground) -> Play:
@@ -117,7 +113,7 @@ def build_merge(ground: Ground) -> Play:
         edges=(here.road, city.lanes[ahead[0]].road),
     )
     setting = StageTraffic(scripts=(car,), clear_edges=(here.road, city.lanes[ahead[0]].road))
-    return Play(route, start_on(route, speed), Demand(**QUIET), setting)
+    return Play(route, start_on(route, speed), quiet_streets(), setting)
 
 
 def _lights(
@@ -170,7 +166,7 @@ def _merges(city: CityMap) -> list[tuple[int, int]]:
 
 
 UNPROTECTED_LEFT = Scenario(
-    "unprotected_left", "a left turn through oncoming traffic that goes first", 60.0, build_unprotected_left
+    "unprotected_left", "a left turn through oncoming traffic that goes first", 80.0, build_unprotected_left
 )
-RED_LIGHT = Scenario("red_light", "a light turns red before the ego and green again", 60.0, build_red_light)
-MERGE = Scenario("merge", "two lanes become one, with a car beside", 60.0, build_merge)
+RED_LIGHT = Scenario("red_light", "a light turns red before the ego and green again", 80.0, build_red_light)
+MERGE = Scenario("merge", "two lanes become one, with a car beside", 80.0, build_merge)

@@ -10,14 +10,11 @@ from aln_p3_core.world.actors import ActorFlag, ActorKind
 from aln_p3_core.world.assets.catalogue import MODELS
 from aln_p3_core.world.city.city_map import Lane
 from aln_p3_core.world.route import Route
-from aln_p3_core.world.scenarios.scenario import Ground, Play, Scenario, start_on
+from aln_p3_core.world.scenarios.scenario import Ground, Play, Scenario, quiet_streets, start_on
 from aln_p3_core.world.scenarios.sites import lane_offset, pick_car, pick_model, route_from, straight_lanes
 from aln_p3_core.world.traffic.script import Phase, Script, Trigger
 from aln_p3_core.world.traffic.sumo import FRONT_AHEAD_M, StageTraffic
-from aln_p3_core.world.traffic.sumo_demand import Demand
 
-#: Streets are quieter than in free driving: what comes from the sides shall not spoil the scene.
-QUIET = {"vehicles_per_km": 7.0, "walkers_per_km": 14.0}
 _START_S = (4.0, 12.0)
 _HAZARD = ActorFlag.LEFT | ActorFlag.RIGHT
 
@@ -39,7 +36,7 @@ def _moves_off(limit: float) -> Phase:
 
 def _play(ground: Ground, route: Route, speed: float, scripts: tuple[Script, ...], lane: int) -> Play:
     setting = StageTraffic(scripts=scripts, clear_edges=(ground.city.lanes[lane].road,))
-    return Play(route, start_on(route, speed), Demand(**QUIET), setting)
+    return Play(route, start_on(route, speed), quiet_streets(), setting)
 
 
 def build_lead_brakes(ground: Ground) -> Play:
@@ -118,7 +115,7 @@ def build_cut_out(ground: Ground) -> Play:
     phases = (
         Phase(
             speed=0.6 * limit, gap_m=gap, top_speed=speed, until=Trigger(at_s=stop_s - swerve_m), braking=2.0
-        ),  # fmt: skip
+        ),
         Phase(lateral_m=offset, lateral_s=swerve_s, heedless=True, flags=side, until=Trigger(after_s=swerve_s + 0.5)),
         _moves_off(limit),
     )
@@ -149,12 +146,12 @@ def build_bus_stop(ground: Ground) -> Play:
     edges = (ground.city.lanes[lane].road,)
     start = _behind(route, gap, model)
     drives = float(rng.uniform(8.0, 25.0))
-    hold = float(rng.uniform(7.0, 11.0))
+    hold = float(rng.uniform(4.5, 7.5))
     phases = (
         Phase(speed=bus_speed, until=Trigger(at_s=start + drives)),
         Phase(
             speed=0.0, braking=braking, flags=ActorFlag.RIGHT, until=Trigger(after_s=bus_speed / braking + hold)
-        ),  # fmt: skip
+        ),
         Phase(speed=0.0, flags=ActorFlag.LEFT, until=Trigger(after_s=1.0)),
         Phase(speed=0.8 * limit, acceleration=1.2, flags=ActorFlag.LEFT, until=Trigger(after_s=2.5)),
     )
@@ -167,7 +164,7 @@ def _behind(route: Route, gap_m: float, model: int) -> float:
     return float(np.clip(FRONT_AHEAD_M + gap_m + MODELS[model].size_lwh[0] / 2, 0.0, route.length))
 
 
-LEAD_BRAKES = Scenario("lead_brakes", "the vehicle ahead brakes hard to a standstill", 60.0, build_lead_brakes)
-CUT_IN = Scenario("cut_in", "a car moves in close ahead and slows down", 60.0, build_cut_in)
-CUT_OUT = Scenario("cut_out", "the vehicle ahead swerves and reveals a stopped car", 60.0, build_cut_out)
-BUS_STOP = Scenario("bus_stop", "a bus ahead stops in the lane for some seconds", 60.0, build_bus_stop)
+LEAD_BRAKES = Scenario("lead_brakes", "the vehicle ahead brakes hard to a standstill", 80.0, build_lead_brakes)
+CUT_IN = Scenario("cut_in", "a car moves in close ahead and slows down", 80.0, build_cut_in)
+CUT_OUT = Scenario("cut_out", "the vehicle ahead swerves and reveals a stopped car", 80.0, build_cut_out)
+BUS_STOP = Scenario("bus_stop", "a bus ahead stops in the lane for some seconds", 80.0, build_bus_stop)

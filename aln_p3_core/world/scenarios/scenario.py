@@ -86,3 +86,8 @@ def start_on(route: Route, speed: float) -> EgoState:
         float(heading),
         speed=float(min(speed, route.speed_limits[0], np.sqrt(2 * _EASY_BRAKING * room))),
     )
+
+
+def quiet_streets(parked: float = 0.6) -> Demand:
+    """Quieter streets than in free driving: what comes from the sides shall not spoil the scene."""
+    return Demand(vehicles_per_km=7.0, walkers_per_km=14.0, parked=parked)

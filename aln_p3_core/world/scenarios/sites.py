@@ -19,6 +19,9 @@ _STRAIGHT_RAD = 0.2
 _SIGNAL_COST, _YIELD_COST, _TURN_COST = 60.0, 40.0, 20.0
 #: A route ends at least so far within its last lane, m.
 _INTO_LAST_M = 15.0
+#: Nobody ends in the queue before a junction: a route ends so far before it, m, and may be shorter by a share for that.
+_QUEUE_M = 45.0
+_SHORTER_SHARE = 0.2
 
 
 def is_straight(lane: Lane) -> bool:
@@ -66,7 +69,7 @@ def lanes_ahead(city: CityMap, lane: int, length_m: float) -> tuple[list[int], f
         lanes += [connector, following]
         gone += city.lanes[connector].length
         rest = city.lanes[following].length
-        end_s = float(np.clip(length_m - gone, _INTO_LAST_M, rest))
+        end_s = float(np.clip(length_m - gone, _INTO_LAST_M, max(rest - _QUEUE_M, min(_INTO_LAST_M, rest))))
         gone += rest
     return lanes, end_s
 
@@ -74,8 +77,9 @@ def lanes_ahead(city: CityMap, lane: int, length_m: float) -> tuple[list[int], f
 def route_from(city: CityMap, lane: int, start_s: float, length_m: float) -> Route:
     """A route that begins on a lane and goes on for about a length: to the lane's end and the quietest way on."""
     here = city.lanes[lane].length - start_s
-    if here - 12.0 >= length_m:
-        return route_along_lanes(city, [lane], start_s=start_s, end_s=start_s + length_m)
+    if here - _QUEUE_M >= (1.0 - _SHORTER_SHARE) * length_m:
+        end_s = min(start_s + length_m, city.lanes[lane].length - _QUEUE_M)
+        return route_along_lanes(city, [lane], start_s=start_s, end_s=end_s)
     lanes, end_s = lanes_ahead(city, lane, length_m - here)
     return route_along_lanes(city, lanes, start_s=start_s, end_s=end_s)
 

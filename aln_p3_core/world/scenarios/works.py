@@ -7,12 +7,10 @@ import numpy as np
 from aln_p3_core.world.actors import ActorKind, Actors, make_actors
 from aln_p3_core.world.assets.catalogue import MODELS, models_of
 from aln_p3_core.world.route import Route
-from aln_p3_core.world.scenarios.leaders import QUIET
-from aln_p3_core.world.scenarios.scenario import Ground, Play, Scenario, start_on
+from aln_p3_core.world.scenarios.scenario import Ground, Play, Scenario, quiet_streets, start_on
 from aln_p3_core.world.scenarios.sites import route_from, straight_lanes
 from aln_p3_core.world.traffic.looks import paint_of
 from aln_p3_core.world.traffic.sumo import StageTraffic
-from aln_p3_core.world.traffic.sumo_demand import Demand
 
 _TAPER_M = 10.0
 _CONE_SPACING_M = 2.5
@@ -34,7 +32,7 @@ def build_works(ground: Ground) -> Play:
     middle, _ = route.pose_at(begin + _TAPER_M + length / 2, 0.5 * (edge - here.width / 2))
     circle = np.array([[*middle, length / 2 + _TAPER_M + 6.0]])
     setting = StageTraffic(things=things, clear_edges=(here.road,), clear_circles=circle)
-    return Play(route, start_on(route, float(rng.uniform(0.6, 0.85)) * here.speed_limit), Demand(**QUIET), setting)
+    return Play(route, start_on(route, float(rng.uniform(0.6, 0.85)) * here.speed_limit), quiet_streets(), setting)
 
 
 def _works(route: Route, begin: float, length: float, edge: float, kerb: float) -> Actors:
@@ -57,4 +55,4 @@ def _works(route: Route, begin: float, length: float, edge: float, kerb: float) 
     return make_actors(names, [row[0] for row in rows], places, headings, colors=colors)
 
 
-WORKS = Scenario("works", "cones and barriers narrow the lane", 60.0, build_works)
+WORKS = Scenario("works", "cones and barriers narrow the lane", 80.0, build_works)

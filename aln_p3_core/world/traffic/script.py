@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import atan2, cos, sin
 
@@ -18,6 +17,7 @@ from aln_p3_core.world.traffic.following import idm_acceleration
 from aln_p3_core.world.traffic.footprint import ego_half, ego_overlaps, first_blocked, to_box_frame
 from aln_p3_core.world.traffic.source import TRAFFIC_STEP_S
 
+NO_FLAGS = ActorFlag(0)
 _FRONT_M = EGO_CENTER_AHEAD_M + EGO_SIZE_LWH[0] / 2
 #: How fast a gap to the ego that is too large or too small is made good, 1/s.
 _GAP_RATE = 0.8
@@ -79,7 +79,7 @@ class Phase:
     lateral_m: float | None = None
     lateral_s: float = 3.0
     heedless: bool = False
-    flags: ActorFlag = ActorFlag(0)
+    flags: ActorFlag = NO_FLAGS
     until: Trigger = Trigger()
 
 
@@ -104,7 +104,7 @@ class Script:
     start_s: float = 0.0
     lateral_m: float = 0.0
     speed: float = 0.0
-    flags: ActorFlag = ActorFlag(0)
+    flags: ActorFlag = NO_FLAGS
     edges: tuple[str, ...] = ()
 
 
@@ -287,7 +287,7 @@ def ego_front_s(route: Route, ego: EgoState, near_s: float | None) -> float:
     return route.project(ego.xy, near_s)[0] + _FRONT_M
 
 
-def straight_path(points: Sequence[Sequence[float]], step_m: float = 0.5) -> Route:
+def straight_path(points: FloatArray, step_m: float = 0.5) -> Route:
     """A path along straight legs between places [P, 2], m."""
     corners = np.asarray(points, dtype=np.float64)
     lengths = np.linalg.norm(np.diff(corners, axis=0), axis=1)
@@ -295,4 +295,3 @@ def straight_path(points: Sequence[Sequence[float]], step_m: float = 0.5) -> Rou
     along = np.linspace(0.0, s[-1], max(2, round(s[-1] / step_m) + 1))
     path = np.column_stack([np.interp(along, s, corners[:, 0]), np.interp(along, s, corners[:, 1])])
     return Route(path, np.full(len(path), 1.0), np.full(len(path), -1, np.int64))
-

@@ -291,7 +291,9 @@ class SumoTraffic:
         y = ego.y + ego.speed * ahead_s * np.sin(ego.heading + ego.yaw_rate * ahead_s / 2)
         if EGO not in self._sumo.vehicle.getIDList():
             self._enter(EGO, EGO, self._route_edges())
-        self._put(EGO, x + FRONT_AHEAD_M * np.cos(heading), y + FRONT_AHEAD_M * np.sin(heading), heading, max(ego.speed, 0.0))
+        self._put(
+            EGO, x + FRONT_AHEAD_M * np.cos(heading), y + FRONT_AHEAD_M * np.sin(heading), heading, max(ego.speed, 0.0)
+        )
 
     def _place_scripted(self) -> None:
         vehicles = set(self._sumo.vehicle.getIDList())
@@ -407,4 +409,3 @@ class SumoTraffic:
                 self._held.discard(name)
                 if body is not None:
                     self._sumo.person.setSpeed(name, -1)
-

@@ -58,7 +58,9 @@ class SumoSession:
         try:
             import libsumo
         except ImportError as error:
-            raise ConfigError(f"traffic needs libsumo ({error}); install it: pip install 'aln-p3-core[world]'") from error
+            raise ConfigError(
+                f"traffic needs libsumo ({error}); install it: pip install 'aln-p3-core[world]'"
+            ) from error
         if not network.is_file():
             raise DataError(f"no SUMO network at {network}")
         if SumoSession._open is not None:
@@ -136,6 +138,8 @@ def _types_xml() -> str:
                 f'<vType id="{vehicle_type(index)}" vClass="{name}" {size} accel="{acceleration}" decel="{braking}"'
                 f' emergencyDecel="8" maxSpeed="{top}" sigma="{sigma}" tau="1.1" minGap="{gap}"'
                 f' speedFactor="normc(0.97,0.07,0.8,1.12)" maxSpeedLat="{lateral}" minGapLat="0.5"'
+                # Who stands does not slide sideways.
+                f' lcMaxSpeedLatStanding="0" lcMaxSpeedLatFactor="0.25"'
                 f' latAlignment="center" lcSpeedGain="0.6" lcPushy="0" lcAssertive="1" jmTimegapMinor="1.5"'
                 f' jmDriveAfterYellowTime="1.5" impatience="0"/>'
             )

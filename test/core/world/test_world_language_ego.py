@@ -136,28 +136,78 @@ def test_lane_changes_are_told_where_the_path_shows_them() -> None:
 BRAKING = plan_of([7.0, 5.5, 4.0, 2.5, 1.0, 0.2], None)
 
 
+def case(actors: Actors, cause: Cause, told: Cause, action: Action, noun: str, side: Side = Side.NONE) -> tuple:
+    """An actor, the planner's word for it, and the reason that is told."""
+    return actors, cause, (told, action, noun, side)
+
+
+ACROSS = np.pi / 2
+PARKED, RIDER = ActorFlag.PARKED, ActorFlag.RIDER
+
+
 @pytest.mark.parametrize(
     ("actors", "cause", "reason"),
     [
-        (ahead(ActorKind.TRUCK, 20, speed=5.0), Cause.LEAD_BRAKING, (Cause.LEAD_BRAKING, Action.PRESENT, "truck", Side.NONE)),
-        (ahead(ActorKind.TRUCK, 20), Cause.LEAD_BRAKING, (Cause.STOPPED_VEHICLE, Action.AHEAD, "truck", Side.NONE)),
-        (ahead(ActorKind.CAR, 20, flags=ActorFlag.PARKED), Cause.STOPPED_VEHICLE, (Cause.STOPPED_VEHICLE, Action.PARKED, "car", Side.NONE)),
-        (ahead(ActorKind.BUS, 20), Cause.BUS_AT_STOP, (Cause.BUS_AT_STOP, Action.PRESENT, "bus", Side.NONE)),
-        (ahead(ActorKind.VAN, 20, aside=-2.5, heading=0.15, speed=7.0), Cause.LEAD_VEHICLE, (Cause.CUT_IN, Action.PRESENT, "van", Side.RIGHT)),
-        (ahead(ActorKind.CAR, 40, aside=3.5, heading=np.pi, speed=8.0), Cause.ONCOMING_TRAFFIC, (Cause.ONCOMING_TRAFFIC, Action.PRESENT, "car", Side.NONE)),
-        (ahead(ActorKind.CAR, 20, aside=8.0, heading=-np.pi / 2, speed=5.0), Cause.CROSS_TRAFFIC, (Cause.CROSS_TRAFFIC, Action.PRESENT, "car", Side.LEFT)),
-        (ahead(ActorKind.PEDESTRIAN, 15, aside=-2.0, heading=np.pi / 2, speed=1.4), Cause.PEDESTRIAN, (Cause.PEDESTRIAN, Action.CROSSING, "pedestrian", Side.RIGHT)),
-        (ahead(ActorKind.PEDESTRIAN, 100, aside=-2.0, heading=np.pi / 2, speed=1.4), Cause.PEDESTRIAN, (Cause.PEDESTRIAN, Action.ON_CROSSING, "pedestrian", Side.NONE)),
-        (ahead(ActorKind.PEDESTRIAN, 15, aside=-6.5), Cause.PEDESTRIAN, (Cause.PEDESTRIAN, Action.WAITING, "pedestrian", Side.RIGHT)),
-        (ahead(ActorKind.BICYCLE, 15, heading=np.pi / 2, speed=3.0, flags=ActorFlag.RIDER), Cause.CYCLIST, (Cause.CYCLIST, Action.CROSSING, "cyclist", Side.RIGHT)),
-        (ahead(ActorKind.BICYCLE, 15, speed=3.0, flags=ActorFlag.RIDER), Cause.LEAD_VEHICLE, (Cause.CYCLIST, Action.AHEAD, "cyclist", Side.NONE)),
-        (ahead(ActorKind.BARRIER, 15), Cause.WORKS, (Cause.WORKS, Action.PRESENT, "barrier", Side.NONE)),
-        (ahead(ActorKind.CONE, 15), Cause.OBSTACLE, (Cause.OBSTACLE, Action.PRESENT, "traffic cone", Side.NONE)),
+        case(
+            ahead(ActorKind.TRUCK, 20, speed=5.0), Cause.LEAD_BRAKING,
+            Cause.LEAD_BRAKING, Action.PRESENT, "truck",
+        ),
+        case(
+            ahead(ActorKind.TRUCK, 20), Cause.LEAD_BRAKING,
+            Cause.STOPPED_VEHICLE, Action.AHEAD, "truck",
+        ),
+        case(
+            ahead(ActorKind.CAR, 20, flags=PARKED), Cause.STOPPED_VEHICLE,
+            Cause.STOPPED_VEHICLE, Action.PARKED, "car",
+        ),
+        case(
+            ahead(ActorKind.BUS, 20), Cause.BUS_AT_STOP,
+            Cause.BUS_AT_STOP, Action.PRESENT, "bus",
+        ),
+        case(
+            ahead(ActorKind.VAN, 20, aside=-2.5, heading=0.15, speed=7.0), Cause.LEAD_VEHICLE,
+            Cause.CUT_IN, Action.PRESENT, "van", Side.RIGHT,
+        ),
+        case(
+            ahead(ActorKind.CAR, 40, aside=3.5, heading=np.pi, speed=8.0), Cause.ONCOMING_TRAFFIC,
+            Cause.ONCOMING_TRAFFIC, Action.PRESENT, "car",
+        ),
+        case(
+            ahead(ActorKind.CAR, 20, aside=8.0, heading=-ACROSS, speed=5.0), Cause.CROSS_TRAFFIC,
+            Cause.CROSS_TRAFFIC, Action.PRESENT, "car", Side.LEFT,
+        ),
+        case(
+            ahead(ActorKind.PEDESTRIAN, 15, aside=-2.0, heading=ACROSS, speed=1.4), Cause.PEDESTRIAN,
+            Cause.PEDESTRIAN, Action.CROSSING, "pedestrian", Side.RIGHT,
+        ),
+        case(
+            ahead(ActorKind.PEDESTRIAN, 100, aside=-2.0, heading=ACROSS, speed=1.4), Cause.PEDESTRIAN,
+            Cause.PEDESTRIAN, Action.ON_CROSSING, "pedestrian",
+        ),
+        case(
+            ahead(ActorKind.PEDESTRIAN, 15, aside=-6.5), Cause.PEDESTRIAN,
+            Cause.PEDESTRIAN, Action.WAITING, "pedestrian", Side.RIGHT,
+        ),
+        case(
+            ahead(ActorKind.BICYCLE, 15, heading=ACROSS, speed=3.0, flags=RIDER), Cause.CYCLIST,
+            Cause.CYCLIST, Action.CROSSING, "cyclist", Side.RIGHT,
+        ),
+        case(
+            ahead(ActorKind.BICYCLE, 15, speed=3.0, flags=RIDER), Cause.LEAD_VEHICLE,
+            Cause.CYCLIST, Action.AHEAD, "cyclist",
+        ),
+        case(
+            ahead(ActorKind.BARRIER, 15), Cause.WORKS,
+            Cause.WORKS, Action.PRESENT, "barrier",
+        ),
+        case(
+            ahead(ActorKind.CONE, 15), Cause.OBSTACLE,
+            Cause.OBSTACLE, Action.PRESENT, "traffic cone",
+        ),
     ],
 )  # fmt: skip
 def test_the_yielding_cause_is_told(actors: Actors, cause: Cause, reason: tuple) -> None:
-    decision = why(cause, Maneuver.STOP)
-    plan = EgoPlan(0.0, BRAKING.times_s, BRAKING.points_ego, BRAKING.headings_ego, decision)
+    plan = EgoPlan(0.0, BRAKING.times_s, BRAKING.points_ego, BRAKING.headings_ego, why(cause, Maneuver.STOP))
     facts = facts_of(key_frame(8.0, plan, actors))
     told = reason_why(MOTION_STOP, facts, helpers.straight_route(), helpers.straight_city(), ()).speed
     assert told is not None and told.object is not None
@@ -165,7 +215,7 @@ def test_the_yielding_cause_is_told(actors: Actors, cause: Cause, reason: tuple)
     said_of(key_frame(8.0, plan, actors))
 
 
-MOTION_STOP = EgoMotion(Maneuver.STOP, LateralManeuver.KEEP_LANE, Pace.MODERATE, Side.NONE, 10.0)
+MOTION_STOP = EgoMotion(Maneuver.STOP, LateralManeuver.KEEP_LANE, Pace.MODERATE, Side.NONE, 10.0, 0.0)
 
 
 def facts_of(frame: KeyFrame, city: CityMap | None = None, route: Route | None = None) -> FrameFacts:
@@ -255,7 +305,7 @@ def test_stops_before_a_crossing() -> None:
 
 def motions() -> list[EgoMotion]:
     return [
-        EgoMotion(speed, lateral, pace, bend, 12.0)
+        EgoMotion(speed, lateral, pace, bend, 12.0, 3.0)
         for speed, lateral, pace, bend in itertools.product(
             Maneuver, LateralManeuver, (Pace.SLOW, Pace.FAST), (Side.NONE, Side.LEFT)
         )
@@ -271,7 +321,7 @@ def test_every_reason_has_words(split: str) -> None:
         for x, y in ((15.0, 0.0), (20.0, -6.5), (100.0, -2.0))
         for heading, speed in ((0.0, 0.0), (0.1, 6.0), (np.pi, 4.0), (np.pi / 2, 1.4))
         for flags in (0, ActorFlag.PARKED | ActorFlag.RIDER | ActorFlag.SITTING)
-    ]
+    ][SPLITS.index(split) % 2 :: 2]
     chooser = Chooser(split, 1)
     route, city = helpers.straight_route(), helpers.straight_city()
     every = motions()

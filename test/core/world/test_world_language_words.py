@@ -47,7 +47,7 @@ from aln_p3_core.world.planners.planner import LateralManeuver, Maneuver
 
 OBJECTS = [NamedObject(noun) for noun in EGO_NOUNS] + [NamedObject("car", color) for color in COLOR_NAMES]
 #: Lots drawn for each statement: enough to meet every alternative now and then.
-LOTS = 4
+LOTS = 3
 
 
 def tables() -> Iterator[tuple[str, Alternatives]]:

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from aln_p3_core.commands.world_drive import command as drive_command
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
 from aln_p3_core.world.recorder.record import SceneTask
 from aln_p3_core.world.recorder.record_log import log_tasks
 from aln_p3_core.world.recorder.recording import record_root
-from aln_p3_core.world.recorder.relabel import record_driven
 from aln_p3_core.world.recorder.settings import RecordSettings, prepare_root
 from aln_p3_core.world.render.available import rendering_problem
-from aln_p3_core.world.scenarios import make_episode
 from aln_p3_core.world.traffic.recorded_log import RecordedLog
 
 needs_cameras = pytest.mark.skipif(rendering_problem() is not None, reason=str(rendering_problem()))
@@ -64,10 +64,10 @@ def test_logs_keep_their_numbers(shared_dir: Path, tmp_path: Path) -> None:
 
 @needs_cameras
 def test_states_of_another_planner_are_labelled_by_the_expert(tmp_path: Path) -> None:
-    episode = make_episode("free_driving", "poplar-green", 3, duration_s=20.0)
-    settings = RecordSettings(duration_s=3.0, rate_hz=2, language=False)
-    recorded = record_driven(tmp_path, "stand_still", [episode], split="mini", settings=settings)
-    assert not recorded.failed and recorded.scenes == ("scene-9000",)
+    episode = ["--scenario", "free_driving", "--city", "poplar-green", "--seed", "3", "--split", "mini"]
+    options = ["--planner", "stand_still", "--time-limit", "3", "--relabel", "expert", "--out", str(tmp_path)]
+    result = CliRunner().invoke(drive_command, [*episode, *options])
+    assert result.exit_code == 0 and "1 scene, 6 key frames" in result.output, result.output
     assert json.loads((tmp_path / "recording.json").read_text())["driver"] == "stand_still"
     dataset = NuScenesDataset(tmp_path)
     poses = np.stack([dataset.reference_of(token)[1][:2, 3] for token in dataset.tokens])
@@ -84,3 +84,11 @@ def test_scene_numbers_are_apart_by_split() -> None:
 
 def test_settings_say_who_drives() -> None:
     assert replace(RecordSettings(), driver="human").to_json()["driver"] == "human"
+
+
+def test_relabelling_needs_a_place_and_one_planner(tmp_path: Path) -> None:
+    for options in (["--planner", "expert"], ["--planner", "expert", "--planner", "stand_still", "--out", "x"]):
+        result = CliRunner().invoke(drive_command, [*options, "--relabel", "expert"])
+        assert result.exit_code == 2 and "records one planner" in result.output
+    result = CliRunner().invoke(drive_command, ["--planner", "expert"])
+    assert result.exit_code == 2 and "--report DIR" in result.output

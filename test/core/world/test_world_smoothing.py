@@ -35,7 +35,7 @@ def test_a_sharp_corner_becomes_steerable_without_leaving_its_lane(radius: float
 
 
 def test_small_kinks_of_a_bend_vanish() -> None:
-    angle = np.linspace(0, np.pi / 3, 6)
+    angle = np.linspace(0, np.pi / 3, 13)
     raw = 80.0 * np.stack([np.sin(angle), 1 - np.cos(angle)], axis=1)
     kappa = _curvatures(smooth_path(raw)[0])[20:-20]
     assert kappa.max() < 2.2 / 80.0 and kappa.min() > 0.0

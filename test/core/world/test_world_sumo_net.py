@@ -17,7 +17,7 @@ from aln_p3_core.world.city.city_map import CityMap, Turn
 from aln_p3_core.world.city.lines import heading_at
 from aln_p3_core.world.city.sumo_net import read_sumo_net
 
-CITIES = ("alder-town", "cedar-ring", "dogwood-hill", "maple-port")
+CITIES = ("cedar-ring", "hazel-end", "maple-port")
 
 
 @pytest.fixture(params=CITIES, scope="module")
