@@ -192,7 +192,7 @@ def attribution() -> str:
         "at the corners, the body was made to take any paint, windows were made dark and opaque, and lamps were added",
         "or named. The authors do not endorse this project or its use of their work.",
         "",
-        "The models come as they are, without warranties of any kind.",
+        "The models, like the licences' texts say, come without warranties of any kind.",
         "",
     ]
     return "\n".join(lines)

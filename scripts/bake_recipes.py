@@ -75,7 +75,7 @@ class Recipe:
 
 
 def _scopia(name: str, model: str, title: str, **rest: object) -> Recipe:
-    author = "Scopia Visual Interfaces Systems, s.l. (www.scopia.es)"
+    author = "Emmanuel PUYBARET / eTeks <info@eteks.com> and Scopia Visual Interfaces Systems, s.l. (www.scopia.es)"
     return Recipe(name, "Scopia", f"scopia/{model}/{model}.obj", title, author, *_CC_BY, **rest)  # type: ignore[arg-type]
 
 

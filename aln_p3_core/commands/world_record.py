@@ -122,9 +122,7 @@ def report(root: Path, recorded: Recorded) -> None:
     if recorded.failed:
         for scene, problem in recorded.failed.items():
             click.echo(f"\n{scene}:\n{problem.rstrip()}", err=True)
-        raise click.ClickException(
-            f"{_scenes(len(recorded.failed))} failed, see above; the same command tries again"
-        )
+        raise click.ClickException(f"{_scenes(len(recorded.failed))} failed, see above; the same command tries again")
 
 
 def _scenes(count: int) -> str:

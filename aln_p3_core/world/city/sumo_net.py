@@ -13,9 +13,10 @@ from shapely.geometry.base import BaseGeometry
 from aln_p3_core.errors import DataError
 from aln_p3_core.geometry import FloatArray, wrap_angle
 from aln_p3_core.world.city.city_map import CityMap, Divider, Lane, Turn
-from aln_p3_core.world.city.lines import heading_at, offset_line, without_repeats
+from aln_p3_core.world.city.lines import arc_lengths, heading_at, offset_line, resample, without_repeats
 from aln_p3_core.world.city.shapes import cleaned_union, outlines, polygon_of, strip
 from aln_p3_core.world.city.signals import Approach, SignalLinks, place_signals
+from aln_p3_core.world.city.smoothing import smooth_path
 from aln_p3_core.world.city.sumo_xml import SumoLane, SumoXml, parse_sumo_xml
 
 #: A connector that changes the heading by more is a turn; by more than the last a U-turn. Where there is no choice
@@ -25,6 +26,8 @@ _BEND_RAD = np.radians(60.0)
 _U_TURN_RAD = np.radians(150.0)
 #: Width of what a car sweeps in a junction, m.
 _SWEPT_M = 2.6
+#: Turns shorter than this are sharper than a car turns, m.
+_SHARP_M = 8.0
 #: A crossing's outline and the band along its middle have this share in common, or else the outline is wrong.
 _OUTLINE_SHARE = 0.6
 
@@ -80,7 +83,7 @@ def read_sumo_net(file: Path, name: str) -> SumoCity:
     lane_of = {lane: index for index, lane in enumerate(roads)}
     for offset, link in enumerate(links):
         lane_of.update((part, len(roads) + offset) for part in link.parts)
-    ways = _ways(net)
+    ways = _ways(net, links)
     drivable = _drivable(net, ways)
     approaches = _approaches(net, links, lane_of)
     signals, signal_links = place_signals(approaches, drivable)
@@ -241,10 +244,17 @@ def _reach(net: SumoXml, links: list[_Link], link: _Link) -> float:
     return float(max((np.array(ends) - stop) @ [np.cos(heading), np.sin(heading)]))
 
 
-def _ways(net: SumoXml) -> BaseGeometry:
-    """What cars sweep in junctions. (At a few odd ones netconvert lays pavement over it.)"""
+def _ways(net: SumoXml, links: list[_Link]) -> BaseGeometry:
+    """What cars sweep in junctions: at a few odd ones netconvert lays pavement over it, or corners too sharply."""
     inner = [lane for lane in net.lanes.values() if net.function[lane.edge] == "internal" and lane.drives]
     lines = [without_repeats(lane.shape) for lane in inner]
+    for link in links:
+        source, target = net.lanes[link.source].shape, net.lanes[link.target].shape
+        middle = np.concatenate([net.lanes[part].shape for part in link.parts])
+        bend = abs(float(wrap_angle(heading_at(target, 0.0) - heading_at(source, np.inf))))
+        if bend > _TURN_RAD and arc_lengths(middle)[-1] < _SHARP_M:
+            ends = resample(source, 1.0)[-15:], resample(target, 1.0)[:15]
+            lines.append(smooth_path(without_repeats(np.concatenate([ends[0], middle, ends[1]])))[0])
     return shapely.union_all([strip(line, _SWEPT_M) for line in lines if len(line) >= 2])
 
 

@@ -43,14 +43,23 @@ def separations(
         axes [N, 4, 2] unit vectors; offsets [N, 4] of the other's middle along them; reach [N, 4], half the two
         extents: the boxes overlap where |offset| < reach along all four (separating axis theorem).
     """
-    count = len(centers)
-    angles = np.empty((count, 4))
-    angles[:, 0], angles[:, 1] = heading, heading + np.pi / 2
-    angles[:, 2], angles[:, 3] = headings, headings + np.pi / 2
-    axes = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+    forward = np.stack([np.cos(headings), np.sin(headings)], axis=-1)
+    own_forward = np.array([np.cos(heading), np.sin(heading)])
+    axes = np.empty((len(centers), 4, 2))
+    axes[:, 0], axes[:, 1] = own_forward, (-own_forward[1], own_forward[0])
+    axes[:, 2] = forward
+    axes[:, 3, 0], axes[:, 3, 1] = -forward[:, 1], forward[:, 0]
     offsets = np.einsum("nad,nd->na", axes, centers - center)
-    own = _half_extent(axes, np.full(count, heading), np.broadcast_to(size_lw, (count, 2)))
-    return axes, offsets, own + _half_extent(axes, headings, sizes_lw)
+    # Along its own axes a box reaches half its size; along the other's, the size turned by the angle between them.
+    turned = np.abs(forward @ own_forward)
+    crossed = np.abs(own_forward[0] * forward[:, 1] - own_forward[1] * forward[:, 0])
+    reach = np.empty((len(centers), 4))
+    length, width = sizes_lw[:, 0], sizes_lw[:, 1]
+    reach[:, 0] = size_lw[0] + turned * length + crossed * width
+    reach[:, 1] = size_lw[1] + crossed * length + turned * width
+    reach[:, 2] = length + turned * size_lw[0] + crossed * size_lw[1]
+    reach[:, 3] = width + crossed * size_lw[0] + turned * size_lw[1]
+    return axes, offsets, reach / 2
 
 
 def overlapping(offsets: FloatArray, reach: FloatArray) -> NDArray[np.bool_]:
@@ -81,12 +90,3 @@ def contact_point(first: FloatArray, second: FloatArray) -> FloatArray:
     if common.is_empty:
         return (first.mean(axis=0) + second.mean(axis=0)) / 2
     return np.array([common.centroid.x, common.centroid.y])
-
-
-def _half_extent(axes: FloatArray, headings: FloatArray, sizes_lw: FloatArray) -> FloatArray:
-    """[N, 4] half the extent of N boxes along N x 4 axes."""
-    forward = np.stack([np.cos(headings), np.sin(headings)], axis=-1)
-    left = np.stack([-forward[:, 1], forward[:, 0]], axis=-1)
-    along = np.abs(np.einsum("nad,nd->na", axes, forward)) * sizes_lw[:, :1]
-    across = np.abs(np.einsum("nad,nd->na", axes, left)) * sizes_lw[:, 1:]
-    return (along + across) / 2

@@ -38,13 +38,14 @@ class TimeToCollisionMeasure:
         ego = state.ego
         if abs(ego.speed) < 0.1:
             return np.inf
-        near = state.actors.near(ego.center, RADIUS_M)
-        forward = np.array([np.cos(ego.heading), np.sin(ego.heading)])
-        near = near.select((near.positions[:, :2] - ego.center) @ forward > -EGO_SIZE_LWH[0] / 2)
-        if not len(near):
+        center, forward = ego.center, np.array([np.cos(ego.heading), np.sin(ego.heading)])
+        offsets = state.actors.positions[:, :2] - center
+        ahead = ((offsets**2).sum(axis=1) <= RADIUS_M**2) & (offsets @ forward > -EGO_SIZE_LWH[0] / 2)
+        if not ahead.any():
             return np.inf
+        near = state.actors.select(ahead)
         geometry = separations(
-            ego.center, ego.heading, EGO_SIZE_LW, near.positions[:, :2], near.headings, sizes_of(near)[:, :2]
+            center, ego.heading, EGO_SIZE_LW, near.positions[:, :2], near.headings, sizes_of(near)[:, :2]
         )
         soonest = float(time_to_overlap(*geometry, near.velocities - ego.velocity).min())
         self._critical += soonest < CRITICAL_S

@@ -75,6 +75,17 @@ def person_ahead(facts: FrameFacts, reach_m: float, aside_m: float) -> int:
     return best
 
 
+def crosser_ahead(facts: FrameFacts, reach_m: float, aside_m: float) -> int:
+    """Row of the nearest vehicle ahead that drives across towards the ego's way; -1 for none."""
+    best, nearest = -1, reach_m
+    for row, motion in enumerate(facts.motions):
+        lateral, gap = float(facts.route.lateral[row]), float(facts.route.ahead[row]) - FRONT_M
+        comes = (motion is Motion.TO_RIGHT and lateral > 0) or (motion is Motion.TO_LEFT and lateral < 0)
+        if comes and facts.kinds[row].is_vehicle and abs(lateral) <= aside_m and 0.0 < gap < nearest:
+            best, nearest = row, gap
+    return best
+
+
 def _ahead(facts: FrameFacts, row: int, cause: Cause) -> Reason:
     """A vehicle in the ego's way."""
     named, motion = named_object(facts, row), facts.motions[row]

@@ -12,7 +12,7 @@ import numpy as np
 
 from aln_p3_core.world.actors import ActorFlag
 from aln_p3_core.world.city.city_map import CityMap
-from aln_p3_core.world.language.actor_reasons import UNTOLD, actor_reason, person_ahead
+from aln_p3_core.world.language.actor_reasons import UNTOLD, actor_reason, crosser_ahead, person_ahead
 from aln_p3_core.world.language.ego_motion import EgoMotion, bend_ahead
 from aln_p3_core.world.language.facts import FrameFacts
 from aln_p3_core.world.language.naming import named_object, side_of
@@ -48,6 +48,8 @@ _LIGHT_NEAR_M = 30.0
 _CLEAR_ROAD_M = 12.0
 #: Somebody on foot or on a bicycle is in the ego's way within the first, m aside, and reason to slow within the second.
 _PERSON_IN_WAY_M, _PERSON_BESIDE_M = 1.8, 4.0
+#: A vehicle that drives across is reason to slow within this, m aside.
+_CROSSER_BESIDE_M = 10.0
 #: A bend is no reason to become so slow that the sideways acceleration in it stays below this, m/s^2.
 _BEND_ACCELERATION = 0.5
 #: Somebody ahead who is slower than this has just started, m/s.
@@ -256,6 +258,9 @@ def _from_the_scene(motion: EgoMotion, facts: FrameFacts, route: Route) -> Reaso
     if row >= 0 and (facts.speeds[row] < ego.speed or facts.flags[row] & ActorFlag.BRAKE):
         braking = bool(facts.flags[row] & ActorFlag.BRAKE)
         return actor_reason(facts, Cause.LEAD_BRAKING if braking else Cause.LEAD_VEHICLE, row)
+    crosser = crosser_ahead(facts, _CLEAR_ROAD_M + 1.5 * ego.speed, _CROSSER_BESIDE_M)
+    if crosser >= 0:
+        return actor_reason(facts, Cause.CROSS_TRAFFIC, crosser)
     if motion.speed is Maneuver.DECELERATE:
         if motion.lateral in _TURNS:
             return Reason(Cause.CURVE, Action.TURN, side=_TURNS[motion.lateral])

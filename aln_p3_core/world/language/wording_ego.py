@@ -98,9 +98,9 @@ WHERE: dict[Where, Alternatives] = {
         mini="at the junction",
     ),
     Where.THROUGH_INTERSECTION: say(
-        "through the intersection | across the intersection",
-        val="over the junction",
-        heldout="to the other side of the junction",
+        "through the intersection | while crossing the intersection",
+        val="on its way over the junction",
+        heldout="as it crosses to the other side of the junction",
         mini="through the junction",
     ),
     Where.AT_CROSSING: say(
@@ -134,7 +134,7 @@ ReasonKey = tuple[Cause | None, Action]
 #: Reasons of the speed. Those that begin with "to " need no connector.
 REASONS: dict[ReasonKey, Alternatives] = {
     (None, Action.PRESENT): say(
-        "it is driving with caution | it is being careful here",
+        "it is taking care here | it is being careful",
         val="it is keeping on the safe side",
         heldout="it plays it safe here",
         mini="it is cautious",

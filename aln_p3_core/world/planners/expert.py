@@ -15,7 +15,15 @@ from aln_p3_core.geometry import invert_transform, transform_points, wrap_angle
 from aln_p3_core.world.planners.deciding import DecisionMemory, decide
 from aln_p3_core.world.planners.drive_path import DrivePath, drive_path
 from aln_p3_core.world.planners.forecast import TIMES_S
-from aln_p3_core.world.planners.passing import Swerve, blocking, obstacles, wanted_lateral, ways_around
+from aln_p3_core.world.planners.passing import (
+    Obstacle,
+    Swerve,
+    blocking,
+    meets_oncoming,
+    obstacles,
+    wanted_lateral,
+    ways_around,
+)
 from aln_p3_core.world.planners.planner import EgoPlan, Observation
 from aln_p3_core.world.planners.speed_profile import Restraint, SpeedProfile, roll_out
 from aln_p3_core.world.planners.stop_lines import LightMemory, end_restraint, keep_clear_restraints, light_restraints
@@ -26,6 +34,8 @@ from aln_p3_core.world.planners.yielding import PASSING_GAP_M, YieldMemory, conf
 HORIZON_S = 4.0
 #: Rounds in which conflicts are looked for: yielding to one may lead into another.
 _ROUNDS = 3
+#: Farther beside the route than this, m, a swerve is finished rather than given up.
+_UNDER_WAY_M = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,42 +85,27 @@ class Expert:
 
     def _best_drive(self, observation: Observation, around: Surroundings) -> _Drive:
         """On the present line; or around what blocks it, when that is free."""
-        route, route_s = observation.route, observation.route_s
-        ego = observation.state.ego
-        place, heading = route.pose_at(route_s)
-        lateral = float((ego.xy - place) @ [-np.sin(heading), np.cos(heading)])
-        found = obstacles(around, route, route_s)
-        group = blocking(found, around, observation)
+        route_s = observation.route_s
         if self._swerve is not None and route_s > self._swerve.done_s:
             self._swerve = None
-        if self._swerve is not None and (not group or self._swerve.actor_id in _names(group, around)):
-            kept = self._drive(observation, around, self._swerve)
-            if not group or self._passes(kept, group, route_s) or abs(lateral) > 0.4:
-                return kept
+        found = obstacles(around, observation.route, route_s)
+        group = blocking(found, around, observation)
         if not group:
-            self._swerve = None
-            return self._drive(observation, around, None)
-        speed = max(ego.speed, 0.0)
-        for way in ways_around(group, found, around, route, route_s, lateral, speed, observation.city):
+            return self._drive(observation, around, self._swerve)
+        ways = ways_around(group, found, around, observation, self._swerve)
+        for way in ways:
             drive = self._drive(observation, around, way)
-            if self._passes(drive, group, route_s):
+            if _passes(drive, way, group, around, observation):
                 self._swerve = way
                 return drive
-        if self._swerve is not None and abs(lateral) > 0.4:
+        place, heading = observation.route.pose_at(route_s)
+        lateral = float((observation.state.ego.xy - place) @ [-np.sin(heading), np.cos(heading)])
+        if self._swerve is not None and abs(lateral) > _UNDER_WAY_M:
+            # Too far out to go back: on when it is free.
+            self._swerve = ways[0] if ways else self._swerve
             return self._drive(observation, around, self._swerve)
         self._swerve = None
-        return self._drive(observation, around, None, wait_for=_names(group, around))
-
-    def _passes(self, drive: _Drive, group: Sequence[object], route_s: float) -> bool:
-        """Whether nobody keeps the car from going around a group."""
-        end = max(o.end_s for o in group)  # type: ignore[attr-defined]
-        goal = drive.path.s_of_route(end + 1.0)
-        for restraint in drive.restraints:
-            if float(restraint.speeds.max()) > 2.0 and float(restraint.places[0]) > drive.path.s[0] + 3.0:
-                continue
-            if float(restraint.places.min()) < goal:
-                return False
-        return True
+        return self._drive(observation, around, None, frozenset(around.actors.ids[o.row] for o in group))
 
     def _drive(
         self,
@@ -122,7 +117,7 @@ class Expert:
         ego, route, route_s = observation.state.ego, observation.route, observation.route_s
         speed = max(ego.speed, 0.0)
         length = float(np.clip(25.0 + 6.5 * max(speed, 5.0), 60.0, 130.0))
-        lateral = wanted_lateral([] if swerve is None else [swerve], route_s, length)
+        lateral = wanted_lateral(swerve, route_s, length)
         path = drive_path(route, ego, route_s, length, lateral)
         traffic = traffic_on(around, path, route)
         ahead, rest = leaders(traffic, self._yields, observation.state.time_s)
@@ -147,8 +142,20 @@ class Expert:
         )
 
 
-def _names(group: Sequence[object], around: Surroundings) -> frozenset[str]:
-    return frozenset(around.actors.ids[o.row] for o in group)  # type: ignore[attr-defined]
+def _passes(
+    drive: _Drive, way: Swerve, group: Sequence[Obstacle], around: Surroundings, observation: Observation
+) -> bool:
+    """Whether nobody keeps the car from going around a group."""
+    goal = drive.path.s_of_route(max(o.end_s for o in group) + 1.0)
+    for restraint in drive.restraints:
+        if float(restraint.speeds.max()) > 2.0 and float(restraint.places[0]) > 3.0:
+            continue
+        if float(restraint.places.min()) < goal:
+            return False
+    left, speed = drive.path.s_of_route(way.end_s + 4.0), max(float(drive.profile.speeds[-1]), 3.0)
+    within = np.flatnonzero(drive.profile.s >= left)
+    leaves_s = float(TIMES_S[within[0]]) if len(within) else float(TIMES_S[-1] + (left - drive.profile.s[-1]) / speed)
+    return not meets_oncoming(way, around, observation, leaves_s)
 
 
 def _with_room(restraint: Restraint) -> Restraint:

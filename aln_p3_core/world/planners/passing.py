@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -23,6 +23,8 @@ SIDE_GAP_M = 0.55
 LEAST_SIDE_GAP_M = 0.3
 #: Obstacles nearer to each other along the route than this are passed in one go, m.
 _TOGETHER_M = 16.0
+#: A swerve whose offset differs by less, m, goes on as it is.
+_SAME_M = 0.25
 _LOOK_M = 60.0
 #: Seconds that a driven vehicle must have been standing before it is gone around; a bus at its stop.
 _PATIENCE_S = 5.0
@@ -49,33 +51,34 @@ class Swerve:
     """A way around: `offset` m left of the route between two places, with ramps before and behind.
 
     Attributes:
-        offset: m. start_s: where the first ramp begins. full_s: where it is over. end_s: where the second begins.
-        done_s: where the car is back. actor_id, cause: what it goes around.
+        offset: m. begins_at: m left of the route where it begins (another one may be under way there).
+        start_s: where the first ramp begins. full_s: where it is over. end_s: where the second begins.
+        done_s: where the car is back. actor_id, cause: what it goes around first. names: of all that it goes around.
     """
 
     offset: float
+    begins_at: float
     start_s: float
     full_s: float
     end_s: float
     done_s: float
     actor_id: str
     cause: Cause
+    names: frozenset[str] = frozenset()
 
     def lateral(self, s: FloatArray) -> FloatArray:
         """m left of the route at arc lengths."""
         into = _smooth((s - self.start_s) / max(self.full_s - self.start_s, 1e-6))
         out = _smooth((s - self.end_s) / max(self.done_s - self.end_s, 1e-6))
-        lateral: FloatArray = self.offset * (into - out)
+        lateral: FloatArray = (self.begins_at + (self.offset - self.begins_at) * into) * (1.0 - out)
         return lateral
 
 
-def wanted_lateral(swerves: Sequence[Swerve], route_s: float, length_m: float) -> FloatArray | None:
+def wanted_lateral(swerve: Swerve | None, route_s: float, length_m: float) -> FloatArray | None:
     """[K] m left of the route as `drive_path` wants it; None on the route."""
-    if not swerves:
+    if swerve is None:
         return None
-    s = route_s + PATH_STEP_M * np.arange(int(length_m / PATH_STEP_M) + 1)
-    each = np.stack([swerve.lateral(s) for swerve in swerves])
-    return np.asarray(each[np.abs(each).argmax(axis=0), np.arange(len(s))])
+    return swerve.lateral(route_s + PATH_STEP_M * np.arange(int(length_m / PATH_STEP_M) + 1))
 
 
 def obstacles(around: Surroundings, route: Route, route_s: float) -> list[Obstacle]:
@@ -131,34 +134,62 @@ def ways_around(
     group: Sequence[Obstacle],
     found: Sequence[Obstacle],
     around: Surroundings,
-    route: Route,
-    route_s: float,
-    lateral_now: float,
-    speed: float,
-    city: CityMap,
+    observation: Observation,
+    current: Swerve | None,
 ) -> list[Swerve]:
-    """Swerves past a group, the smaller first, that stay on the road and clear of everything that stands."""
+    """Swerves past a group that stay on the road and clear of everything that stands, the best first.
+
+    Smaller ones are better, and those on the side of the `current` one.
+    """
+    route_s, speed = observation.route_s, max(observation.state.ego.speed, 0.0)
     begin, end = min(o.begin_s for o in group), max(o.end_s for o in group)
+    names = frozenset(around.actors.ids[o.row] for o in group)
     row = min(group, key=lambda o: o.begin_s).row
-    name, cause = around.actors.ids[row], standing_cause(around, row)
-    if cause is Cause.STOPPED_VEHICLE and around.kinds[row] is ActorKind.PEDESTRIAN:
-        cause = Cause.PEDESTRIAN
-    options = []
-    for gap in (SIDE_GAP_M, LEAST_SIDE_GAP_M):
+    base = 0.0 if current is None else float(current.lateral(np.array(route_s)))
+    full, back = begin - FRONT_M - 0.5, end + REAR_M + 0.5
+    ways: list[tuple[float, Swerve]] = []
+    for gap, cost in ((SIDE_GAP_M, 0.0), (LEAST_SIDE_GAP_M, 3.0)):
         left = max(o.left for o in group) + _HALF_WIDTH_M + gap
         right = min(o.right for o in group) - _HALF_WIDTH_M - gap
-        options += [(abs(offset) + (0.0 if gap == SIDE_GAP_M else 3.0), offset) for offset in (left, right)]
-    ways = []
-    for _, offset in sorted(options):
-        full = begin - FRONT_M - 0.5
-        length = _ramp(abs(offset - lateral_now), speed)
-        start = max(min(full - length, full), route_s) if full - length < route_s else full - length
-        full = max(full, start + _ramp(abs(offset - lateral_now), min(speed, 2.0)) * 0.75)
-        back = end + REAR_M + 0.5
-        swerve = Swerve(offset, start, full, max(back, full), max(back, full) + _ramp(abs(offset), speed), name, cause)
-        if _has_room(swerve, route, found, city):
-            ways.append(swerve)
-    return ways
+        for offset in (left, right):
+            kept = current is not None and abs(offset - current.offset) < _SAME_M
+            if current is not None and kept:
+                end_s = max(back, current.full_s)
+                done_s = max(end_s + _ramp(abs(current.offset), speed), min(current.done_s, end_s + 25.0))
+                swerve = replace(current, end_s=end_s, done_s=done_s, names=names)
+            else:
+                length = _ramp(abs(offset - base), speed)
+                start = max(full - length, route_s)
+                over = max(full, start + 0.75 * _ramp(abs(offset - base), min(speed, 2.0)))
+                end_s = max(back, over)
+                swerve = Swerve(
+                    offset, base, start, over, end_s, end_s + _ramp(abs(offset), speed),
+                    around.actors.ids[row], standing_cause(around, row), names,
+                )  # fmt: skip
+            same_side = current is not None and (offset > 0) == (current.offset > 0)
+            if _has_room(swerve, observation.route, found, observation.city):
+                ways.append((abs(offset) + cost - (6.0 if same_side else 0.0) - (4.0 if kept else 0.0), swerve))
+    return [swerve for _, swerve in sorted(ways, key=lambda way: way[0])]
+
+
+def meets_oncoming(swerve: Swerve, around: Surroundings, observation: Observation, leaves_s: float) -> bool:
+    """Whether somebody comes the other way, on the swerve's track, before the car has left it in `leaves_s` seconds.
+
+    Looks farther ahead than the forecasts: who swerves into the opposite lane must be back in time.
+    """
+    reach = _HALF_WIDTH_M + 0.3
+    oncoming = (np.abs(around.turned) > 2.3) & (around.speeds > 1.0) & (around.offsets[:, 0] > 0.0) & ~around.parked
+    for row in np.flatnonzero(oncoming):
+        if around.offsets[row, 0] > 180.0 or not around.kinds[row].is_vehicle:
+            continue
+        place = around.actors.positions[row, :2]
+        s, lateral = observation.route.project(place, observation.route_s + float(around.offsets[row, 0]), 60.0)
+        half = 0.5 * float(around.sizes[row, 1])
+        if lateral + half < swerve.offset - reach or lateral - half > swerve.offset + reach:
+            continue
+        if s > swerve.full_s and (s - swerve.end_s) / float(around.speeds[row]) < leaves_s + 1.0:
+            return True
+    return False
 
 
 def _has_room(swerve: Swerve, route: Route, found: Sequence[Obstacle], city: CityMap) -> bool:

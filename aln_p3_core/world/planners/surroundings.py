@@ -19,6 +19,8 @@ from aln_p3_core.world.state import SignalColor
 
 #: Whoever is farther away is not looked at, m.
 LOOK_M = 110.0
+#: But those that come the other way, m.
+_FAR_M = 180.0
 #: Slower than this somebody stands, m/s.
 STANDING = 0.4
 #: Before a light so far, m, a queue may reach.
@@ -76,7 +78,10 @@ def look_around(observation: Observation, memory: StandingMemory) -> Surrounding
     """Reads the surroundings of the car out of an observation."""
     state, route = observation.state, observation.route
     ego = state.ego
-    actors = state.actors.near(ego.center, LOOK_M)
+    actors = state.actors.near(ego.center, _FAR_M)
+    far = np.linalg.norm(actors.positions[:, :2] - ego.center, axis=1) > LOOK_M
+    oncoming = (np.abs(wrap_angle(actors.headings - ego.heading)) > 2.3) & (actors.speeds > 1.0)
+    actors = actors.select(~far | oncoming)
     kinds = tuple(kinds_of(actors))
     standing = memory.update(state.time_s, actors, ego)
     match = lane_graph(observation.city).match(actors.positions[:, :2], actors.headings)

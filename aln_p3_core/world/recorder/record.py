@@ -27,6 +27,9 @@ from aln_p3_core.world.weather import Weather
 KEY_FRAME_STEPS = 10
 SWEEP_STEPS = 2
 
+#: How far plans look ahead. So long before a collision the expert's plans are no example to anybody.
+PLAN_S = 3.0
+
 #: Called after every key frame that was written.
 KeyFrameListener = Callable[[], None]
 
@@ -144,7 +147,8 @@ def record_take(
 ) -> None:
     """Drives and records a scene until its time is up, its route ends, or something goes badly wrong.
 
-    The scene ends before a collision becomes part of it, and when the driver is lost: off the route or stuck.
+    The scene ends before a collision becomes part of it, and when the driver is lost: off the route or stuck. Where
+    the driver is the teacher, a collision also takes the three seconds away that led to it.
 
     Args:
         root, settings, take: what to record.
@@ -195,6 +199,8 @@ def record_take(
                 break
         writer.add_state(simulation.state.ego)
         facts["drive"] = _outcome(monitor)
+        if teacher is None and facts["drive"]["ended"] == "collision":
+            writer.keep_until(simulation.time_s - PLAN_S)
         writer.finish()
 
 

@@ -8,7 +8,7 @@ finished, and recording it again writes the same bytes. `assembly.assemble_root`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -193,6 +193,27 @@ class SceneWriter:
         """Pictures and LiDAR between key frames; they are listed under the key frame that comes next."""
         self._add_files(observation, "", is_key=False)
 
+    def keep_until(self, time_s: float) -> None:
+        """Takes back what came after an instant, files included; the first key frame stays in any case."""
+        frames = self._frames
+        kept = max(1, sum(frame.state.time_s <= time_s + 1e-9 for frame in frames))
+        if kept == len(frames):
+            return
+        end_us = self._stamp_us(frames[kept].state.time_s)
+        self._frames, self._sightings = frames[:kept], self._sightings[:kept]
+        gone = {row["token"] for row in self._samples[kept:]}
+        self._samples = self._samples[:kept]
+        lost = set()
+        for rows in self._data.values():
+            for row in [row for row in rows if row["sample_token"] in gone or not row["sample_token"]]:
+                rows.remove(row)
+                lost.add(row["token"])
+                (self.root / row["filename"]).unlink(missing_ok=True)
+        self._poses = [row for row in self._poses if row["token"] not in lost]
+        self._waiting = []
+        self._states = [ego for ego in self._states if self._stamp_us(ego.time_s) < end_us]
+        self._signals = self._signals[: len(self._states)]
+
     def finish(self) -> Path:
         """Labels, narrates, and writes the CAN bus messages and at last the scene's part; returns its path."""
         if not self._frames:
@@ -346,7 +367,7 @@ class SceneWriter:
             split=self.info.split,
             seed=self.info.seed,
         )
-        return asdict(annotations)
+        return {item.name: getattr(annotations, item.name) for item in fields(annotations)}
 
 
 def part_path(root: Path, scene_name: str) -> Path:

@@ -51,7 +51,7 @@ class RecordSettings:
         size: width and height of the pictures, pixels (of the widest camera, where a rig of one's own differs).
         rig: "world", or a hash of another rig's calibrations.
         duration_s: of a scene at most.
-        rate_hz: plans a second; at every key frame there is one in any case.
+        rate_hz: plans a second. At every key frame there is one in any case.
         perturb: push the expert off its way, so that it shows how to come back.
         sweeps: pictures and LiDAR at 10 Hz, not only at key frames.
         language: narrate, caption and ask.
@@ -65,7 +65,7 @@ class RecordSettings:
     size: tuple[int, int] = SIZES[0]
     rig: str = WORLD_RIG
     duration_s: float = SCENE_S
-    rate_hz: int = 5
+    rate_hz: int = 4
     perturb: bool = True
     sweeps: bool = False
     language: bool = True

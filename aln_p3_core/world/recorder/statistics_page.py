@@ -152,8 +152,7 @@ def _bars(axes: Axes, counts: Mapping[str, Mapping[str, int]], *, logarithmic: b
     axes.invert_yaxis()
     axes.set_xlabel("share, %")
     if logarithmic and names:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter("{x:g}")
+        _logarithmic(axes, "x")
     if not names:
         axes.text(0.5, 0.5, "none", ha="center", transform=axes.transAxes, color="#777")
     elif len(counts) > 1:
@@ -167,8 +166,7 @@ def _steps(axes: Axes, histograms: Mapping[str, Mapping[str, Any]], *, logarithm
         axes.stairs(shares, histogram["edges"], color=_color(split), label=split, fill=len(histograms) == 1)
     axes.set_ylabel("share, %")
     if logarithmic:
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter("{x:g}")
+        _logarithmic(axes, "y")
     if len(histograms) > 1:
         axes.legend(fontsize=8)
 
@@ -178,15 +176,27 @@ def _accuracies(axes: Axes, asked: Mapping[str, Statistics]) -> None:
     height = 0.8 / len(asked)
     for k, (split, figures) in enumerate(asked.items()):
         places = np.arange(len(names)) + (k + 0.5) * height - 0.4
-        for field, alpha in (("question_prior_accuracy", 0.45), ("prior_accuracy", 1.0)):
-            values = [100 * (figures["by_type"].get(name, {}).get(field) or 0.0) for name in names]
-            label = split if alpha == 1.0 else f"{split}, knowing the question's text"
-            axes.barh(places, values, height, color=_color(split), alpha=alpha, label=label)
+        by_type, by_text = (
+            [100 * (figures["by_type"].get(name, {}).get(field) or 0.0) for name in names]
+            for field in ("prior_accuracy", "question_prior_accuracy")
+        )
+        axes.barh(places, by_type, height, color=_color(split), label=f"{split}, by type")
+        axes.plot(by_text, places, "|", color="black", markersize=13 * height, markeredgewidth=2)
+    axes.plot([], [], "k|", markersize=9, markeredgewidth=2, label="by the question's text")
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
     axes.set_xlabel("correct, %")
     axes.legend(fontsize=8)
+
+
+def _logarithmic(axes: Axes, which: str) -> None:
+    from matplotlib.ticker import NullFormatter, StrMethodFormatter
+
+    axes.set(**{f"{which}scale": "log"})
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _color(split: str) -> str:

@@ -133,11 +133,7 @@ def _places_beside(lane: Lane, parking: FloatArray) -> list[tuple[FloatArray, Fl
     fits = aligned & (s > 55.0) & (s < lane.length - 12.0) & (aside < -_BESIDE_M[0]) & (aside > -_BESIDE_M[1])
     rows = np.flatnonzero(fits)
     rows = rows[np.argsort(s[rows])]
-    return [
-        (parking[a], parking[b])
-        for a, b in pairwise(rows)
-        if _APART_M[0] < s[b] - s[a] < _APART_M[1]
-    ]
+    return [(parking[a], parking[b]) for a, b in pairwise(rows) if _APART_M[0] < s[b] - s[a] < _APART_M[1]]
 
 
 def _parked_beside(rng: np.random.Generator, places: tuple[FloatArray, FloatArray]) -> Actors:

@@ -38,4 +38,4 @@ def _lights(route: Route) -> int:
     return sum(stop.kind is StopKind.SIGNAL for stop in route.stops)
 
 
-FREE_DRIVING = Scenario("free_driving", "a way through the city in whatever traffic comes", 120.0, build_free_driving)
+FREE_DRIVING = Scenario("free_driving", "a way through the city in whatever traffic comes", 140.0, build_free_driving)

@@ -14,7 +14,8 @@ from aln_p3_core.world.scenarios.scenario import Ground, Play, Scenario, quiet_s
 from aln_p3_core.world.scenarios.sites import is_straight, lanes_ahead, no_place, pick_car, straight_lanes
 from aln_p3_core.world.traffic.light_script import LightScript
 from aln_p3_core.world.traffic.script import Phase, Script, Trigger
-from aln_p3_core.world.traffic.sumo import FRONT_AHEAD_M, StageTraffic
+from aln_p3_core.world.traffic.sumo import StageTraffic
+from aln_p3_core.world.traffic.sumo_guests import FRONT_AHEAD_M
 
 #: A stream of oncoming cars: at least so long a road to come along, m.
 _STREAM_ROAD_M = 75.0

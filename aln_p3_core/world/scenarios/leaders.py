@@ -13,7 +13,8 @@ from aln_p3_core.world.route import Route
 from aln_p3_core.world.scenarios.scenario import Ground, Play, Scenario, quiet_streets, start_on
 from aln_p3_core.world.scenarios.sites import lane_offset, pick_car, pick_model, route_from, straight_lanes
 from aln_p3_core.world.traffic.script import Phase, Script, Trigger
-from aln_p3_core.world.traffic.sumo import FRONT_AHEAD_M, StageTraffic
+from aln_p3_core.world.traffic.sumo import StageTraffic
+from aln_p3_core.world.traffic.sumo_guests import FRONT_AHEAD_M
 
 _START_S = (4.0, 12.0)
 _HAZARD = ActorFlag.LEFT | ActorFlag.RIGHT
@@ -113,9 +114,7 @@ def build_cut_out(ground: Ground) -> Play:
     swerve_s = float(rng.uniform(2.0, 2.4))
     swerve_m = swerve_s * speed + 7.0
     phases = (
-        Phase(
-            speed=0.6 * limit, gap_m=gap, top_speed=speed, until=Trigger(at_s=stop_s - swerve_m), braking=2.0
-        ),
+        Phase(speed=0.6 * limit, gap_m=gap, top_speed=speed, until=Trigger(at_s=stop_s - swerve_m), braking=2.0),
         Phase(lateral_m=offset, lateral_s=swerve_s, heedless=True, flags=side, until=Trigger(after_s=swerve_s + 0.5)),
         _moves_off(limit),
     )
@@ -149,9 +148,7 @@ def build_bus_stop(ground: Ground) -> Play:
     hold = float(rng.uniform(4.5, 7.5))
     phases = (
         Phase(speed=bus_speed, until=Trigger(at_s=start + drives)),
-        Phase(
-            speed=0.0, braking=braking, flags=ActorFlag.RIGHT, until=Trigger(after_s=bus_speed / braking + hold)
-        ),
+        Phase(speed=0.0, braking=braking, flags=ActorFlag.RIGHT, until=Trigger(after_s=bus_speed / braking + hold)),
         Phase(speed=0.0, flags=ActorFlag.LEFT, until=Trigger(after_s=1.0)),
         Phase(speed=0.8 * limit, acceleration=1.2, flags=ActorFlag.LEFT, until=Trigger(after_s=2.5)),
     )

@@ -17,6 +17,8 @@ from aln_p3_core.world.traffic.source import TRAFFIC_STEP_S
 _AXLE_SHARE = 0.75
 #: A front bumper moves sideways, off the direction of its body, at most so fast, m/s (it may turn faster).
 _SIDEWAYS_MPS = 2.0
+#: It is steered at most so far off the body's direction (tangent).
+_STEERED = 1.2
 #: SUMO sets people over sideways where it re-sorts them into files. They walk there instead: a step that differs by
 #: more than this from what their speed makes, m, is made good at this speed, m/s.
 _SET_OVER_M = 0.12
@@ -81,7 +83,8 @@ def move_vehicle(body: Body, x: float, y: float) -> None:
     c, s = cos(body.heading), sin(body.heading)
     along, aside = c * dx + s * dy, c * dy - s * dx
     # Sideways the front goes only as far as it can be steered, or drifts in its lane.
-    most = max(_SIDEWAYS_MPS * TRAFFIC_STEP_S, 0.75 * abs(along)) if abs(along) > 1e-3 else 0.0
+    moves = abs(along) + abs(aside) > 1e-3
+    most = max(_SIDEWAYS_MPS * TRAFFIC_STEP_S, _STEERED * abs(along)) if moves else 0.0
     if abs(aside) < _PUT_M:
         aside = max(-most, min(most, aside))
     front_x, front_y = body.front_x + c * along - s * aside, body.front_y + s * along + c * aside

@@ -8,14 +8,13 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import shapely
 
 from aln_p3_core.geometry import FloatArray
 from aln_p3_core.world.actors import ActorFlag, ActorKind, Actors, join_actors, make_actors, no_actors
 from aln_p3_core.world.assets.catalogue import MODELS
 from aln_p3_core.world.city.city_map import CityMap
 from aln_p3_core.world.city.sumo_net import SumoCity
-from aln_p3_core.world.ego import EGO_CENTER_AHEAD_M, EGO_SIZE_LWH, EgoState
+from aln_p3_core.world.ego import EgoState
 from aln_p3_core.world.route import Route
 from aln_p3_core.world.state import TrafficState
 from aln_p3_core.world.traffic.body_tracker import (
@@ -26,20 +25,18 @@ from aln_p3_core.world.traffic.body_tracker import (
     move_vehicle,
     move_walker,
     place_body,
-    sumo_angle,
 )
 from aln_p3_core.world.traffic.light_script import LightActor, LightScript
 from aln_p3_core.world.traffic.looks import crc, paint_of, phase_after
 from aln_p3_core.world.traffic.script import Script, ScriptedActor, ego_front_s
 from aln_p3_core.world.traffic.source import TRAFFIC_STEP_S
 from aln_p3_core.world.traffic.sumo_demand import Demand, SumoDemand, model_of_type
-from aln_p3_core.world.traffic.sumo_session import EGO, SumoSession, shadow_type, vehicle_type
+from aln_p3_core.world.traffic.sumo_guests import FRONT_AHEAD_M, SumoGuests
+from aln_p3_core.world.traffic.sumo_session import SumoSession, vehicle_type
 from aln_p3_core.world.traffic.walkers import WalkerManners
 
 #: Actors farther from the ego than this are not told, m.
 SEEN_M = 150.0
-#: The ego's front bumper ahead of its place, m.
-FRONT_AHEAD_M = EGO_CENTER_AHEAD_M + EGO_SIZE_LWH[0] / 2
 #: Bodies are followed for so many steps before time 0, so that they have headings and velocities then.
 _FOLLOWED_STEPS = 30
 _DEPART_STEPS = 40
@@ -52,6 +49,8 @@ _RIDDEN = (ActorKind.MOTORCYCLE, ActorKind.BICYCLE)
 
 # libsumo's constants: traci.constants VAR_POSITION, VAR_ANGLE, VAR_SPEED, VAR_SIGNALS.
 _POSITION, _ANGLE, _SPEED, _SIGNALS = 0x42, 0x43, 0x40, 0x5B
+_PERSON_VALUES = (_POSITION, _ANGLE, _SPEED)
+_VEHICLE_VALUES = (*_PERSON_VALUES, _SIGNALS)
 
 
 @dataclass(frozen=True)
@@ -121,13 +120,13 @@ class SumoTraffic:
         self._signals_of: dict[str, int] = {}
         self._people: set[str] = set()
         self._held: set[str] = set()
-        self._shadows: set[str] = set()
         self._front_s = ego_front_s(self._route, ego, None)
         self._scripted: list[ScriptedActor] = []
         self._sent = 0
         rng = np.random.default_rng([self._seed, crc("demand")])
         around = self._route.points[:: max(1, len(self._route.points) // 30)]
         self._traffic = SumoDemand(self._sumo, self._demand, rng, around)
+        self._guests = SumoGuests(self._sumo, self.city, self._route, self._traffic)
         self._traffic.populate()
         self._manners = WalkerManners(self.city, self._zebras())
         warm_up = max(round(self._demand.warm_up_s / TRAFFIC_STEP_S), _FOLLOWED_STEPS + 1)
@@ -137,8 +136,8 @@ class SumoTraffic:
         self._light_actors = [LightActor(script, self._sumo) for script in self._setting.lights]
         self._scripted = [ScriptedActor.begin(script) for script in self._setting.scripts]
         self._make_room(ego)
-        self._place_ego(ego, ahead_s=0.0)
-        self._place_scripted()
+        self._guests.place_ego(ego, ahead_s=0.0)
+        self._guests.place(self._scripted)
         self._tick(followed=True)
         self._actors = self._read(ego)
         return TrafficState(0.0, self._actors, self._lights())
@@ -153,11 +152,11 @@ class SumoTraffic:
         self._front_s = ego_front_s(self._route, ego, self._front_s - FRONT_AHEAD_M)
         for light in self._light_actors:
             light.step(ego, self._front_s)
-        self._place_ego(ego, ahead_s=TRAFFIC_STEP_S)
+        self._guests.place_ego(ego, ahead_s=TRAFFIC_STEP_S)
         for actor in self._scripted:
             if not actor.free:
                 actor.step(ego, self._front_s, self._actors)
-        self._place_scripted()
+        self._let_go(self._guests.place(self._scripted))
         self._mind_the_ego(ego)
         self._tick(followed=True)
         self._steps += 1
@@ -184,10 +183,10 @@ class SumoTraffic:
         sumo.simulationStep()
         self._ticks += 1
         for name in sumo.simulation.getDepartedIDList():
-            if name != EGO and name not in self._shadows:
-                sumo.vehicle.subscribe(name, [_POSITION, _ANGLE, _SPEED, _SIGNALS])
+            if not self._guests.has(name):
+                sumo.vehicle.subscribe(name, _VEHICLE_VALUES)
         for name in sumo.simulation.getDepartedPersonIDList():
-            sumo.person.subscribe(name, [_POSITION, _ANGLE, _SPEED])
+            sumo.person.subscribe(name, _PERSON_VALUES)
             self._people.add(name)
         if self._ticks % _PROLONG_STEPS == 0:
             self._traffic.prolong()
@@ -202,7 +201,7 @@ class SumoTraffic:
         scripted = {actor.script.id: actor for actor in self._scripted if not actor.free}
         bodies: dict[str, Body] = {}
         for name, values in sorted(sumo.vehicle.getAllSubscriptionResults().items()):
-            if name == EGO or name in scripted or name in self._shadows:
+            if name in scripted or self._guests.has(name):
                 continue
             self._signals_of[name] = values[_SIGNALS]
             bodies[name] = self._moved(name, values, sumo.vehicle.getTypeID)
@@ -283,84 +282,6 @@ class SumoTraffic:
                         minor.add(link[0].rpartition("_")[0])
         return [name not in minor for name in self._town.crossing_ids]
 
-    # -- the ego and the scripted actors as SUMO sees them
-
-    def _place_ego(self, ego: EgoState, ahead_s: float) -> None:
-        heading = ego.heading + ego.yaw_rate * ahead_s
-        x = ego.x + ego.speed * ahead_s * np.cos(ego.heading + ego.yaw_rate * ahead_s / 2)
-        y = ego.y + ego.speed * ahead_s * np.sin(ego.heading + ego.yaw_rate * ahead_s / 2)
-        if EGO not in self._sumo.vehicle.getIDList():
-            self._enter(EGO, EGO, self._route_edges())
-        self._put(
-            EGO, x + FRONT_AHEAD_M * np.cos(heading), y + FRONT_AHEAD_M * np.sin(heading), heading, max(ego.speed, 0.0)
-        )
-
-    def _place_scripted(self) -> None:
-        vehicles = set(self._sumo.vehicle.getIDList())
-        for actor in self._scripted:
-            name, model = actor.script.id, actor.script.model
-            if actor.free:
-                if name in self._shadows:
-                    self._set_free(actor)
-                continue
-            on_road = bool(shapely.contains_xy(self.city.drivable, actor.x, actor.y))
-            if not on_road:
-                if name in self._shadows and name in vehicles:
-                    self._sumo.vehicle.remove(name)
-                self._shadows.discard(name)
-                continue
-            if name not in vehicles:
-                type_id = vehicle_type(model) if actor.script.edges else shadow_type(model)
-                self._enter(name, type_id, self._edges_of(actor))
-                self._shadows.add(name)
-            half = MODELS[model].size_lwh[0] / 2
-            x, y = actor.x + half * np.cos(actor.heading), actor.y + half * np.sin(actor.heading)
-            self._put(name, x, y, actor.heading, actor.speed)
-
-    def _set_free(self, actor: ScriptedActor) -> None:
-        """Leaves an actor whose script is over to SUMO."""
-        sumo, name = self._sumo, actor.script.id
-        self._shadows.discard(name)
-        if name not in sumo.vehicle.getIDList():
-            return
-        sumo.vehicle.setSpeedMode(name, 31)
-        sumo.vehicle.setLaneChangeMode(name, 1621)
-        sumo.vehicle.setSpeed(name, -1)
-        sumo.vehicle.subscribe(name, [_POSITION, _ANGLE, _SPEED, _SIGNALS])
-        self._bodies[name].front_x = actor.x + self._bodies[name].length / 2 * np.cos(actor.heading)
-        self._bodies[name].front_y = actor.y + self._bodies[name].length / 2 * np.sin(actor.heading)
-
-    def _enter(self, name: str, type_id: str, edges: Sequence[str]) -> None:
-        sumo = self._sumo
-        route = f"route-{name}-{self._ticks}"
-        sumo.route.add(route, list(edges))
-        sumo.vehicle.add(name, route, typeID=type_id, depart="now", departLane="best", departPos="0")
-        sumo.vehicle.setSpeedMode(name, 0)
-        sumo.vehicle.setLaneChangeMode(name, 0)
-
-    def _put(self, name: str, x: float, y: float, heading: float, speed: float) -> None:
-        self._sumo.vehicle.moveToXY(name, "", -1, float(x), float(y), sumo_angle(heading), 2)
-        self._sumo.vehicle.setSpeed(name, float(speed))
-
-    def _route_edges(self) -> list[str]:
-        lanes = [self.city.lanes[i] for i in self._route.lane_of if i >= 0]
-        edges: list[str] = []
-        for lane in lanes:
-            if not lane.is_connector and (not edges or edges[-1] != lane.road):
-                edges.append(lane.road)
-        return self._traffic.drive_on(edges)
-
-    def _edges_of(self, actor: ScriptedActor) -> list[str]:
-        if actor.script.edges:
-            return self._traffic.drive_on(list(actor.script.edges))
-        for radius in (5.0, 20.0, 80.0):
-            for index in self.city.lanes_near(np.array([actor.x, actor.y]), radius):
-                if not self.city.lanes[index].is_connector:
-                    return [self.city.lanes[index].road]
-        return [next(lane.road for lane in self.city.lanes if not lane.is_connector)]
-
-    # -- who is in the way
-
     def _make_room(self, ego: EgoState) -> None:
         """Takes out whoever stands where the ego, a script or the scenario needs room at time 0."""
         sumo = self._sumo
@@ -384,6 +305,11 @@ class SumoTraffic:
             domain.unsubscribe(name)
             domain.remove(name)
             del self._bodies[name]
+
+    def _let_go(self, names: Sequence[str]) -> None:
+        """From now on SUMO moves those whose script is over, from where they are."""
+        for name in names:
+            self._sumo.vehicle.subscribe(name, _VEHICLE_VALUES)
 
     def _send_streams(self) -> None:
         """Lets the vehicles of the streams depart when it is their time."""

@@ -10,7 +10,6 @@ import numpy as np
 
 from aln_p3_core.geometry import FloatArray
 from aln_p3_core.world.actors import ActorKind
-from aln_p3_core.world.assets.catalogue import MODELS
 from aln_p3_core.world.traffic.looks import crc, model_of_kind
 from aln_p3_core.world.traffic.sumo_session import EGO, vehicle_type
 
@@ -113,8 +112,9 @@ class SumoDemand:
         """Gives those who are about to arrive somewhere else to go. To be called every few seconds."""
         sumo = self._sumo
         for name in sumo.vehicle.getIDList():
-            route = sumo.vehicle.getRoute(name) if sumo.vehicle.getTypeID(name).startswith("model") else ()
-            index = sumo.vehicle.getRouteIndex(name) if route else -1
+            if not sumo.vehicle.getTypeID(name).startswith("model"):
+                continue
+            route, index = sumo.vehicle.getRoute(name), sumo.vehicle.getRouteIndex(name)
             if index < 0 or sum(self._length[edge] for edge in route[index + 1 :]) > _AHEAD_M / 3:
                 continue
             sumo.vehicle.setRoute(name, [*route[index:], *self._drive(route[-1])[1:]])
@@ -196,11 +196,6 @@ class SumoDemand:
 def model_of_type(name: str) -> int:
     """Index into `MODELS` of one of our SUMO types."""
     return int(name.removeprefix("model")) if name.startswith("model") else -1
-
-
-def kinds_by_model() -> Sequence[ActorKind]:
-    """Kind of every model."""
-    return [model.kind for model in MODELS]
 
 
 def _distance(line: FloatArray, places: FloatArray) -> float:

@@ -5,15 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from recording_helpers import RECORDED, RECORDED_TASKS
 
-from aln_p3_core.world.recorder.record import SceneTask
 from aln_p3_core.world.recorder.recording import record_root
-from aln_p3_core.world.recorder.settings import RecordSettings
 from aln_p3_core.world.render.available import rendering_problem
-
-#: How `recorded_root` is recorded.
-RECORDED = RecordSettings(duration_s=2.0)
-RECORDED_TASKS = (SceneTask("mini", 0), SceneTask("mini", 1))
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from shapely.geometry import Polygon
 
 from aln_p3_core.world.actors import ActorKind, join_actors, no_actors
+from aln_p3_core.world.assets.catalogue import sizes_of
 from aln_p3_core.world.closed_loop.boxes import EGO_SIZE_LW, footprints, overlapping, separations, time_to_overlap
 from aln_p3_core.world.closed_loop.collisions import SEPARATION_S, CollisionMeasure
 from aln_p3_core.world.closed_loop.events import InfractionKind
@@ -97,7 +98,7 @@ def test_a_contact_counts_once_until_it_is_over():
 
 
 def test_being_hit_while_standing_does_not_count():
-    bumping = helpers.actor(ActorKind.CAR, 47.8, helpers.EAST_INNER, speed=3.0)
+    bumping = helpers.actor(ActorKind.CAR, 48.5, helpers.EAST_INNER, speed=3.0)
     state = world(ego(50.0, speed=0.0), bumping)
     (event,) = measure().observe(state, state, 0.0)
     assert not event.counts and event.fault.value == "other"
@@ -113,8 +114,8 @@ def test_time_to_collision_with_a_standing_car():
     watch = TimeToCollisionMeasure()
     standing = helpers.actor(ActorKind.CAR, 60.0, helpers.EAST_INNER)
     state = world(ego(40.0, speed=10.0), standing)
-    gap = 20.0 - 1.39 - EGO_SIZE_LW[0] / 2 - 4.0 / 2
-    assert watch.observe(state) == pytest.approx(gap / 10.0, abs=0.05)
+    gap = 20.0 - 1.39 - EGO_SIZE_LW[0] / 2 - sizes_of(standing)[0, 0] / 2
+    assert watch.observe(state) == pytest.approx(gap / 10.0, abs=0.01)
     following = helpers.actor(ActorKind.CAR, 30.0, helpers.EAST_INNER, speed=14.0)
     assert watch.observe(world(ego(40.0), following)) == np.inf
     assert watch.observe(world(ego(40.0, speed=0.0), standing)) == np.inf

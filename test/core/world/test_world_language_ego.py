@@ -243,6 +243,31 @@ def test_who_is_not_seen_is_not_told() -> None:
     assert told is not None and told.cause is Cause.PEDESTRIAN
 
 
+@pytest.mark.parametrize(
+    ("actors", "cause"),
+    [
+        (ahead(ActorKind.PEDESTRIAN, 12, aside=2.0, heading=-ACROSS, speed=1.2), Cause.PEDESTRIAN),
+        (ahead(ActorKind.BICYCLE, 12, speed=3.0, flags=RIDER), Cause.CYCLIST),
+        (ahead(ActorKind.CAR, 14, aside=6.0, heading=-ACROSS, speed=3.0), Cause.CROSS_TRAFFIC),
+        (ahead(ActorKind.CAR, 14, aside=-6.0, heading=-ACROSS, speed=3.0), None),  # it drives away from the ego's way
+        (ahead(ActorKind.CAR, 14, speed=3.0), Cause.LEAD_VEHICLE),
+        (ahead(ActorKind.CAR, 14, speed=3.0, flags=ActorFlag.BRAKE), Cause.LEAD_BRAKING),
+        (ahead(ActorKind.PEDESTRIAN, 12, aside=-7.0, speed=1.2), None),
+        (no_actors(), None),
+    ],
+)
+def test_without_a_decision_the_scene_tells(actors: Actors, cause: Cause | None) -> None:
+    told = said_of(key_frame(8.0, BRAKING, actors)).statement.reasoning.speed
+    assert told is not None and told.cause is cause
+
+
+def test_a_road_with_somebody_on_it_is_not_free() -> None:
+    free = plan_of([8.0] * 6, Decision(Maneuver.KEEP_SPEED))
+    there = ahead(ActorKind.PEDESTRIAN, 12, aside=-1.0, speed=1.0)
+    assert said_of(key_frame(8.0, free, there)).statement.reasoning.speed == Reason(None)
+    assert said_of(key_frame(8.0, free)).statement.reasoning.speed == Reason(Cause.FREE_ROAD)
+
+
 def test_leader_is_named_with_its_colour() -> None:
     leader = ahead(ActorKind.TRUCK, 18, speed=8.0)
     leader.colors[:] = (240, 240, 240)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -212,6 +213,15 @@ def test_statement_of_both_sentences() -> None:
     told = parse_statement("the car turns left and slows down", "because the traffic light is red")
     assert isinstance(told, EgoStatement)
     assert told.narration.lateral is LateralManeuver.TURN_LEFT and told.narration.speed is Maneuver.DECELERATE
+
+
+def test_examples_of_the_page_read_back() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "language.md").read_text(encoding="utf-8")
+    statements = re.findall(r'"(the (?:car|vehicle) [^"]*)" / "([^"]*)"', page)
+    questions_told = re.findall(r"\| ([A-Z][^|]*\?) ", page)
+    assert len(statements) == 1 + len(SPLITS) and len(questions_told) == 11
+    assert len({parse_statement(*both) for both in statements[1:]}) == 1  # one fact, four wordings
+    assert {parse_question(text).form for text in questions_told} == set(Form)
 
 
 @pytest.mark.parametrize(

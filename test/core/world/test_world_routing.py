@@ -13,6 +13,8 @@ from aln_p3_core.frame import Command
 from aln_p3_core.world.city.cities import load_city
 from aln_p3_core.world.city.city_map import CityMap, Turn
 from aln_p3_core.world.city.routing import make_route, random_route, route_along_lanes, shortest_lanes
+from aln_p3_core.world.closed_loop.boxes import ego_footprint
+from aln_p3_core.world.ego import EgoState
 from aln_p3_core.world.route import Route, StopKind
 
 CITIES = ("elm-court", "cedar-ring", "hazel-end")
@@ -83,6 +85,22 @@ def test_turns_are_those_of_the_connectors_and_give_the_command() -> None:
             assert route.command_at(max(0.0, start - 10.0), 8.0) is command
             seen.add(command)
     assert seen == {Command.LEFT, Command.RIGHT}
+
+
+@pytest.mark.parametrize("name", ["maple-port", "oak-dale"])
+def test_sharp_turns_can_be_driven_within_the_road(name: str) -> None:
+    city = load_city(name)
+    shapely.prepare(city.drivable)
+    sharp = [i for i, lane in enumerate(city.lanes) if lane.turn in (Turn.LEFT, Turn.RIGHT) and lane.length < 9.0]
+    assert sharp
+    for index in sharp:
+        lane = city.lanes[index]
+        before, after = lane.predecessors[0], lane.successors[0]
+        route = route_along_lanes(city, [before, index, after], start_s=max(0.0, city.lanes[before].length - 25.0))
+        for s in np.arange(10.0, 45.0, 1.0):
+            place, heading = route.pose_at(s)
+            corners = ego_footprint(EgoState(0.0, float(place[0]), float(place[1]), float(heading)), 0.0)
+            assert shapely.contains_xy(city.drivable, corners[:, 0], corners[:, 1]).all(), (lane.id, s)
 
 
 def test_the_same_seed_gives_the_same_route() -> None:

@@ -1,0 +1,58 @@
+"""`aln-p3 world drive --ros` gives what `aln-p3 world drive` gives."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from world_ros_helpers import needs_rendering
+
+from aln_p3_core.errors import AlnP3Error
+from aln_p3_core.world.closed_loop.settings import DriveSettings
+from aln_p3_core.world.scenarios import make_episode
+from aln_p3_ros.commands.world import command
+from aln_p3_ros.simulator.route_driver import RosRouteDriver
+
+pytestmark = pytest.mark.usefixtures("ros_domain")
+CITY = "poplar-green"
+
+
+def drive(out: Path, planner: str, *options: str) -> tuple[dict[str, Any], bytes]:
+    """The report of one route and the bytes of its trace."""
+    arguments = ["drive", "--planner", planner, "--scenario", "free_driving", "--city", CITY, "--report", str(out)]
+    result = CliRunner().invoke(command, [*arguments, "--traces", *options], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    (report,) = (out / "routes").glob("*/*.json")
+    return json.loads(report.read_text()), report.with_suffix(".npz").read_bytes()
+
+
+def assert_equal(through: tuple[dict[str, Any], bytes], plain: tuple[dict[str, Any], bytes]) -> None:
+    assert (through[0].pop("through"), plain[0].pop("through")) == ("ros", "python")
+    assert through[0] == plain[0]
+    assert through[1] == plain[1]
+
+
+def test_a_planner_that_does_not_look_drives_the_same(tmp_path: Path) -> None:
+    options = ("--time-limit", "3")
+    assert_equal(drive(tmp_path / "ros", "expert", *options, "--ros"), drive(tmp_path / "python", "expert", *options))
+
+
+@needs_rendering
+@pytest.mark.slow
+def test_a_network_in_a_node_of_its_own_drives_the_same(tmp_path: Path) -> None:
+    options = ("--time-limit", "1.5")
+    through = drive(tmp_path / "ros", "untrained:nano", *options, "--ros")
+    assert_equal(through, drive(tmp_path / "python", "untrained:nano", *options))
+
+
+@pytest.mark.slow
+def test_a_driver_that_does_not_start_is_told_with_its_last_words(tmp_path: Path) -> None:
+    driver = RosRouteDriver()
+    try:
+        with pytest.raises(AlnP3Error, match=r"(?s)ended \(exit code 1\).*no recipe is named 'nono'"):
+            driver(make_episode("free_driving", CITY, 0), "untrained:nono", DriveSettings())
+    finally:
+        driver.close()
