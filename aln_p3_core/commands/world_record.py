@@ -23,7 +23,7 @@ _SPLITS = ("train", "val", "heldout", "mini")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything drawn by lot.")
 @click.option("--size", help="Pictures: 400x225, 800x450 or 1600x900 [default: 400x225, or as --calibration has them].")
 @click.option(
-    "--jobs", type=click.IntRange(1), help="Processes; each holds about 0.7 GB [default: one a CPU core, 8 at most]."
+    "--jobs", type=click.IntRange(1), help="Processes; each holds about 0.5 GB [default: one a CPU core, 8 at most]."
 )
 @click.option(
     "--log",

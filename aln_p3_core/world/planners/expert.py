@@ -16,6 +16,7 @@ from aln_p3_core.world.planners.deciding import DecisionMemory, decide
 from aln_p3_core.world.planners.drive_path import DrivePath, drive_path
 from aln_p3_core.world.planners.forecast import TIMES_S
 from aln_p3_core.world.planners.passing import (
+    PASSING_SPEED,
     Obstacle,
     Swerve,
     blocking,
@@ -119,6 +120,9 @@ class Expert:
         length = float(np.clip(25.0 + 6.5 * max(speed, 5.0), 60.0, 130.0))
         lateral = wanted_lateral(swerve, route_s, length)
         path = drive_path(route, ego, route_s, length, lateral)
+        if swerve is not None:
+            slow = np.where(swerve.slows(path.route_s), PASSING_SPEED, np.inf)
+            path = replace(path, limits=np.minimum(path.limits, slow))
         traffic = traffic_on(around, path, route)
         ahead, rest = leaders(traffic, self._yields, observation.state.time_s)
         ahead = [_with_room(r) if r.actor_id in wait_for else r for r in ahead]
@@ -152,7 +156,7 @@ def _passes(
             continue
         if float(restraint.places.min()) < goal:
             return False
-    left, speed = drive.path.s_of_route(way.end_s + 4.0), max(float(drive.profile.speeds[-1]), 3.0)
+    left, speed = drive.path.s_of_route(way.back_s), max(float(drive.profile.speeds[-1]), 3.0)
     within = np.flatnonzero(drive.profile.s >= left)
     leaves_s = float(TIMES_S[within[0]]) if len(within) else float(TIMES_S[-1] + (left - drive.profile.s[-1]) / speed)
     return not meets_oncoming(way, around, observation, leaves_s)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from aln_p3_core.geometry import FloatArray
 from aln_p3_core.world.actors import ActorKind
@@ -32,6 +33,11 @@ _BUS_PATIENCE_S = 6.0
 #: 1/m: sharpest bend of a swerve at walking pace. m/s^2 across the car at speed.
 _SHARPEST = 0.16
 _SWERVE_ACCELERATION = 1.1
+#: A swerve by more than this, m, is driven no faster than this, m/s.
+_WIDE_M = 1.0
+PASSING_SPEED = 9.0
+#: Farther out the middle of the car is in the next lane, m.
+_OWN_SIDE_M = 1.68
 _HALF_WIDTH_M = EGO_SIZE_LWH[1] / 2
 
 
@@ -65,6 +71,16 @@ class Swerve:
     actor_id: str
     cause: Cause
     names: frozenset[str] = frozenset()
+
+    @property
+    def back_s(self) -> float:
+        """m along the route where the car is as good as back."""
+        return 0.4 * self.end_s + 0.6 * self.done_s
+
+    def slows(self, s: FloatArray) -> NDArray[np.bool_]:
+        """Where along the route the car does not drive faster than `PASSING_SPEED`."""
+        wide: NDArray[np.bool_] = (s >= self.start_s) & (s <= self.back_s) & (abs(self.offset) > _WIDE_M)
+        return wide
 
     def lateral(self, s: FloatArray) -> FloatArray:
         """m left of the route at arc lengths."""
@@ -148,7 +164,7 @@ def ways_around(
     base = 0.0 if current is None else float(current.lateral(np.array(route_s)))
     full, back = begin - FRONT_M - 0.5, end + REAR_M + 0.5
     ways: list[tuple[float, Swerve]] = []
-    for gap, cost in ((SIDE_GAP_M, 0.0), (LEAST_SIDE_GAP_M, 3.0)):
+    for gap, narrow in ((SIDE_GAP_M, 0.0), (0.5 * (SIDE_GAP_M + LEAST_SIDE_GAP_M), 1.0), (LEAST_SIDE_GAP_M, 2.0)):
         left = max(o.left for o in group) + _HALF_WIDTH_M + gap
         right = min(o.right for o in group) - _HALF_WIDTH_M - gap
         for offset in (left, right):
@@ -168,7 +184,13 @@ def ways_around(
                 )  # fmt: skip
             same_side = current is not None and (offset > 0) == (current.offset > 0)
             if _has_room(swerve, observation.route, found, observation.city):
-                ways.append((abs(offset) + cost - (6.0 if same_side else 0.0) - (4.0 if kept else 0.0), swerve))
+                cost = (
+                    narrow
+                    + (2.5 if abs(offset) > _OWN_SIDE_M else 0.0)
+                    - (6.0 if same_side else 0.0)
+                    - (4.0 if kept else 0.0)
+                )
+                ways.append((abs(offset) + cost, swerve))
     return [swerve for _, swerve in sorted(ways, key=lambda way: way[0])]
 
 
@@ -187,7 +209,7 @@ def meets_oncoming(swerve: Swerve, around: Surroundings, observation: Observatio
         half = 0.5 * float(around.sizes[row, 1])
         if lateral + half < swerve.offset - reach or lateral - half > swerve.offset + reach:
             continue
-        if s > swerve.full_s and (s - swerve.end_s) / float(around.speeds[row]) < leaves_s + 1.0:
+        if s > swerve.full_s and (s - swerve.back_s) / float(around.speeds[row]) < leaves_s + 1.0:
             return True
     return False
 
@@ -195,7 +217,7 @@ def meets_oncoming(swerve: Swerve, around: Surroundings, observation: Observatio
 def _has_room(swerve: Swerve, route: Route, found: Sequence[Obstacle], city: CityMap) -> bool:
     """On the road with the whole body, and past everything that stands."""
     s = np.arange(swerve.full_s, swerve.end_s + FRONT_M, 1.0)
-    for side in (-_HALF_WIDTH_M + 0.15, _HALF_WIDTH_M - 0.15):
+    for side in (-_HALF_WIDTH_M, _HALF_WIDTH_M):
         places, _ = route.pose_at(s, swerve.offset + side)
         if not shapely.contains_xy(city.drivable, places[:, 0], places[:, 1]).all():
             return False
@@ -211,7 +233,8 @@ def _has_room(swerve: Swerve, route: Route, found: Sequence[Obstacle], city: Cit
 
 def _ramp(offset: float, speed: float) -> float:
     """m along the route within which the car moves aside by `offset`."""
-    bend = min(_SHARPEST, _SWERVE_ACCELERATION / max(speed, 0.5) ** 2)
+    speed = float(np.clip(speed, 0.5, PASSING_SPEED if offset > _WIDE_M else np.inf))
+    bend = min(_SHARPEST, _SWERVE_ACCELERATION / speed**2)
     return float(max(np.sqrt(6.0 * offset / bend), 4.0))
 
 

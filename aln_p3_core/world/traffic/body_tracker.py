@@ -27,7 +27,7 @@ _MAKE_GOOD_MPS = 0.6
 _WALK_RATE = 4.0
 _WALK_TURN_RATE = 4.0
 #: Whoever is farther than this from where it can have come was put there, m.
-_PUT_M = 6.0
+_PUT_M = 3.0
 
 
 @dataclass(slots=True)
@@ -38,6 +38,7 @@ class Body:
         model: index into `MODELS`.
         x, y: middle of the footprint, m. heading: rad. vx, vy: m/s. acceleration: m/s^2 along the heading.
         travelled: m since it was first seen.
+        lives: how often SUMO has put it somewhere else; it is somebody new then.
     """
 
     model: int
@@ -48,6 +49,7 @@ class Body:
     vy: float
     acceleration: float = 0.0
     travelled: float = 0.0
+    lives: int = 0
     front_x: float = 0.0
     front_y: float = 0.0
     speed: float = 0.0
@@ -74,7 +76,7 @@ def appeared(model: int, x: float, y: float, heading: float, speed: float) -> Bo
     """A body seen for the first time, its front bumper at (x, y), moving along its heading."""
     ahead = MODELS[model].size_lwh[0] / 2
     c, s = cos(heading), sin(heading)
-    return Body(model, x - ahead * c, y - ahead * s, heading, speed * c, speed * s, 0.0, 0.0, x, y, speed)
+    return Body(model, x - ahead * c, y - ahead * s, heading, speed * c, speed * s, front_x=x, front_y=y, speed=speed)
 
 
 def move_vehicle(body: Body, x: float, y: float) -> None:
@@ -85,8 +87,7 @@ def move_vehicle(body: Body, x: float, y: float) -> None:
     # Sideways the front goes only as far as it can be steered, or drifts in its lane.
     moves = abs(along) + abs(aside) > 1e-3
     most = max(_SIDEWAYS_MPS * TRAFFIC_STEP_S, _STEERED * abs(along)) if moves else 0.0
-    if abs(aside) < _PUT_M:
-        aside = max(-most, min(most, aside))
+    aside = max(-most, min(most, aside))
     front_x, front_y = body.front_x + c * along - s * aside, body.front_y + s * along + c * aside
     length = body.length
     axle = _AXLE_SHARE * length
@@ -96,15 +97,16 @@ def move_vehicle(body: Body, x: float, y: float) -> None:
     body.front_x, body.front_y = front_x, front_y
 
 
-def move_walker(body: Body, x: float, y: float, speed: float, direction: float) -> None:
-    """Moves somebody on foot on by a step: SUMO has him at (x, y), walking with `speed` in `direction` (rad)."""
+def move_walker(body: Body, x: float, y: float, speed: float, direction: float) -> bool:
+    """Moves somebody on foot on by a step: SUMO has him at (x, y), walking with `speed` in `direction` (rad).
+
+    Returns:
+        False, with nothing done, where SUMO has put him somewhere else altogether: nobody can walk there in a step.
+    """
     jump_x = x - body.front_x - speed * TRAFFIC_STEP_S * cos(direction)
     jump_y = y - body.front_y - speed * TRAFFIC_STEP_S * sin(direction)
     if hypot(jump_x, jump_y) > _PUT_M:
-        # Put somewhere else altogether: nobody walks there through streets and cars.
-        body.front_x, body.front_y, body.off_x, body.off_y = x, y, 0.0, 0.0
-        body.x, body.y, body.vx, body.vy, body.speed, body.acceleration = x, y, 0.0, 0.0, 0.0, 0.0
-        return
+        return False
     if hypot(jump_x, jump_y) > _SET_OVER_M:
         body.off_x -= jump_x
         body.off_y -= jump_y
@@ -120,6 +122,7 @@ def move_walker(body: Body, x: float, y: float, speed: float, direction: float) 
         most_turn = _WALK_TURN_RATE * TRAFFIC_STEP_S
         heading = _wrapped(heading + max(-most_turn, min(most_turn, 0.5 * turn)))
     _settle(body, body.x + step_x, body.y + step_y, heading)
+    return True
 
 
 def place_body(body: Body, x: float, y: float, heading: float) -> None:

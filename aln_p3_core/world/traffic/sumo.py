@@ -225,10 +225,13 @@ class SumoTraffic:
         body = self._bodies.get(name)
         if body is None:
             return appeared(model_of_type(type_of(name)), x, y, heading, values[_SPEED])
-        if is_walker(body.model):
-            move_walker(body, x, y, values[_SPEED], heading)
-        else:
+        if not is_walker(body.model):
             move_vehicle(body, x, y)
+        elif not move_walker(body, x, y, values[_SPEED], heading):
+            # Now and then SUMO skips the way around a street corner. Whoever is there now is somebody else.
+            lives = body.lives + 1
+            body = appeared(body.model, x, y, heading, values[_SPEED])
+            body.lives = lives
         return body
 
     def _read(self, ego: EgoState) -> Actors:
@@ -247,6 +250,7 @@ class SumoTraffic:
                 flag |= ActorFlag.RIGHT if signals & _RIGHT_BIT else 0
             if kind in _RIDDEN:
                 flag |= ActorFlag.RIDER
+            name = f"{name}.{body.lives}" if body.lives else name
             names.append(name)
             models.append(body.model)
             phase = float(phase_after(kind, body.travelled))
