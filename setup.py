@@ -59,7 +59,7 @@ setup(
     package_data={
         "aln_p3_core": [
             *("py.typed", "**/*.yaml", "**/*.json", "**/*.npz", "**/*.net.xml.gz"),
-            *("**/shaders/*", "**/meshes/*.md"),
+            *("**/shaders/*", "**/meshes/*.md", "**/clip.zip"),
         ],
         "aln_p3_ros": ["py.typed", "**/*.yaml"],
     },

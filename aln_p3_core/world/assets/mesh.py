@@ -55,7 +55,9 @@ def box_mesh(size_lwh: tuple[float, float, float]) -> Mesh:
     """A painted box: what is drawn for a model without a mesh of its own."""
     length, width, height = size_lwh
     axes = np.eye(3, dtype=np.float32)
-    vertices, normals, faces = [], [], []
+    vertices: list[NDArray[np.float32]] = []
+    normals: list[NDArray[np.float32]] = []
+    faces: list[tuple[int, int, int]] = []
     for axis in range(3):
         for sign in (1.0, -1.0):
             u, v = axes[(axis + 1) % 3], axes[(axis + 2) % 3]

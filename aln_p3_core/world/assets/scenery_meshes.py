@@ -6,6 +6,7 @@ the head of a traffic light, which has it in its middle.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import IntEnum
 
@@ -110,7 +111,13 @@ def post_mesh() -> Mesh:
     return builder.build()
 
 
-def _lit_box(builder: MeshBuilder, lower: FloatArray, upper: FloatArray, color: Color, part: PropPart) -> None:
+def _lit_box(
+    builder: MeshBuilder,
+    lower: Sequence[float] | FloatArray,
+    upper: Sequence[float] | FloatArray,
+    color: Color,
+    part: PropPart,
+) -> None:
     builder.box(lower, upper, color, part=part)  # type: ignore[arg-type]
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from aln_p3_core.geometry import FloatArray
 from aln_p3_core.world.assets.mesh import Mesh, Part
 
 Color = tuple[int, int, int]
@@ -149,8 +150,8 @@ class MeshBuilder:
 
     def ellipsoid(
         self,
-        center: Sequence[float],
-        radii: Sequence[float],
+        center: Sequence[float] | FloatArray,
+        radii: Sequence[float] | FloatArray,
         color: Color = PRIMER,
         *,
         segments: int = 10,

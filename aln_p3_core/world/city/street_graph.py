@@ -242,7 +242,8 @@ def _without_dead_ends(graph: StreetGraph) -> StreetGraph:
     net = nx.Graph()
     net.add_edges_from((s.start, s.end) for s in graph.streets)
     net.remove_edges_from(list(nx.bridges(net)))
-    largest = sorted(max(nx.connected_components(net), key=lambda c: (len(c), -min(c))))
+    parts: list[set[int]] = [set(part) for part in nx.connected_components(net)]
+    _, _, largest = max((len(part), -min(part), sorted(part)) for part in parts)
     number = {old: new for new, old in enumerate(largest)}
     streets = [
         Street(number[s.start], number[s.end], s.rank, s.shape, s.main)

@@ -7,6 +7,7 @@ with parked cars, signals and priority junctions, zebra crossings between juncti
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -115,7 +116,7 @@ def _with_lanes(graph: StreetGraph, rng: np.random.Generator, wide: bool) -> Str
     roads = {}
     for index, street in enumerate(graph.streets):
         name = f"r{index}"
-        common = {"start": f"n{street.start}", "end": f"n{street.end}", "shape": street.shape}
+        common: dict[str, Any] = {"start": f"n{street.start}", "end": f"n{street.end}", "shape": street.shape}
         if street.rank == 2:
             lanes = 3 if wide and street.main else 2
             parking = _PARKING_WIDTH_M if lanes == 2 and rng.random() < 0.2 else 0.0

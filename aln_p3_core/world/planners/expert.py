@@ -35,6 +35,8 @@ from aln_p3_core.world.planners.yielding import PASSING_GAP_M, YieldMemory, conf
 HORIZON_S = 4.0
 #: Rounds in which conflicts are looked for: yielding to one may lead into another.
 _ROUNDS = 3
+#: So many ways around an obstacle are tried.
+_WAYS = 3
 #: Farther beside the route than this, m, a swerve is finished rather than given up.
 _UNDER_WAY_M = 0.5
 
@@ -94,7 +96,7 @@ class Expert:
         if not group:
             return self._drive(observation, around, self._swerve)
         ways = ways_around(group, found, around, observation, self._swerve)
-        for way in ways:
+        for way in ways[:_WAYS]:
             drive = self._drive(observation, around, way)
             if _passes(drive, way, group, around, observation):
                 self._swerve = way

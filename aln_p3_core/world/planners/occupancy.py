@@ -15,6 +15,9 @@ from aln_p3_core.world.planners.forecast import Forecasts
 _EGO_HALF = np.array(EGO_SIZE_LWH[:2]) / 2
 #: m between two tried places of the ego on its path.
 _SAMPLE_M = 0.75
+#: Every so many of them are looked at first. Nobody whose middle is farther from the path than this touches it, m.
+_COARSE = 6
+_REACH_M = 12.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,12 +101,22 @@ def _close(
     """Pairs (row of `rows`, sample of the path) that are near enough to touch."""
     centers = forecasts.positions[rows, step]
     reach = np.hypot(*_EGO_HALF) + np.hypot(*(forecasts.sizes / 2).T) + margins
-    inside = (centers > middles.min(axis=0) - 12.0) & (centers < middles.max(axis=0) + 12.0)
+    coarse = middles[::_COARSE]
+    near = np.zeros(len(centers), bool)
+    inside = (centers > middles.min(axis=0) - _REACH_M) & (centers < middles.max(axis=0) + _REACH_M)
     kept = np.flatnonzero(inside.all(axis=1))
-    x = centers[kept, 0, None] - middles[:, 0]
-    y = centers[kept, 1, None] - middles[:, 1]
-    pair, sample = np.nonzero(x * x + y * y < reach[rows[kept], None] ** 2)
+    near[kept] = _within(centers[kept], coarse, reach[rows[kept]] + _COARSE * _SAMPLE_M).any(axis=1)
+    kept = np.flatnonzero(near)
+    pair, sample = np.nonzero(_within(centers[kept], middles, reach[rows[kept]]))
     return kept[pair], sample
+
+
+def _within(centers: FloatArray, places: FloatArray, reach: FloatArray) -> NDArray[np.bool_]:
+    """[R, S] whether each of R places is within its reach [R] of S others."""
+    x = centers[:, 0, None] - places[:, 0]
+    y = centers[:, 1, None] - places[:, 1]
+    within: NDArray[np.bool_] = x * x + y * y < reach[:, None] ** 2
+    return within
 
 
 def _touches(

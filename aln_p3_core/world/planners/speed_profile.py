@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -80,23 +81,23 @@ def roll_out(speed: float, acceleration: float, path: DrivePath, restraints: Seq
     at `BRAKING`, after its headway. A car that is faster brakes as hard as that takes, and not harder.
     """
     count = FORECAST_STEPS + 1
-    places, others, headway, slack = _stacked(restraints)
+    top = max(max(speed, 0.0), float(path.limits.max()))
+    holds = _Holds(restraints, 12.0 + top * float(TIMES_S[-1]) + top**2 / (2 * BRAKING))
     envelope = speed_envelope(path.limits, path.s)
+    spacing = float(path.s[-1]) / (len(path.s) - 1)
     s, v = np.zeros(count), np.zeros(count)
     a, holding = np.zeros(count), np.full(count, -2, np.int64)
     v[0], a[0] = max(speed, 0.0), acceleration
     for k in range(1, count):
-        now, before = v[k - 1], a[k - 1]
-        limit = float(np.interp(s[k - 1] + 0.4 * now, path.s, envelope))
+        now, before = float(v[k - 1]), float(a[k - 1])
+        limit = float(envelope[min(int((s[k - 1] + 0.4 * now) / spacing), len(envelope) - 1)])
         wanted = min((limit - now) / _RESPONSE_S, ACCELERATION)
         wanted = max(wanted, -3.0)
         if limit - now < 0.5:
             holding[k] = -1
-        if len(restraints):
-            against = _against(now, places[:, k] - s[k - 1], others[:, k], headway, slack)
-            strictest = int(against.argmin())
-            if against[strictest] < wanted:
-                wanted, holding[k] = float(against[strictest]), strictest
+        against, row = holds.strictest(k, now, float(s[k - 1]))
+        if against < wanted:
+            wanted, holding[k] = against, row
         rate = _FALLING_JERK + _JERK_OF_NEED * max(-wanted - _NEED_BRAKING, 0.0)
         asked = min(max(wanted, before - rate * FORECAST_STEP_S), before + _RISING_JERK * FORECAST_STEP_S)
         if before < 0.0 < wanted and now < 2.0:
@@ -117,25 +118,40 @@ def needed_braking(speed: float, gap_m: float, other_speed: float = 0.0) -> floa
     return float((speed**2 - other_speed**2) / (2 * gap_m)) if gap_m > 0.05 else np.inf
 
 
-def _stacked(restraints: Sequence[Restraint]) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    if not restraints:
-        none = np.zeros((0, FORECAST_STEPS + 1))
-        return none, none, np.zeros(0), np.zeros(0)
-    return (
-        np.stack([r.places for r in restraints]),
-        np.stack([r.speeds for r in restraints]),
-        np.array([r.headway_s for r in restraints]),
-        np.array([r.slack_m for r in restraints]),
-    )
+class _Holds:
+    """Restraints within reach, as plain numbers: there are few of them, and arrays of a handful would be slower."""
 
+    def __init__(self, restraints: Sequence[Restraint], reach_m: float) -> None:
+        self._rows = [row for row, r in enumerate(restraints) if float(r.places.min()) < reach_m]
+        near = [restraints[row] for row in self._rows]
+        self._reserve = [BRAKING * r.headway_s for r in near]
+        self._slack = [r.slack_m for r in near]
+        # Instants first: one row of these is read at every step.
+        self._places: list[list[float]] = np.stack([r.places for r in near], axis=1).tolist() if near else []
+        self._others: list[list[float]] = np.stack([r.speeds for r in near], axis=1).tolist() if near else []
 
-def _against(speed: float, gaps: FloatArray, others: FloatArray, headway: FloatArray, slack: FloatArray) -> FloatArray:
-    """[C] m/s^2 that each restraint allows."""
-    reserve = BRAKING * headway
-    others = np.maximum(others, 0.0)
-    safe = np.sqrt(reserve**2 + others**2 + 2 * BRAKING * np.clip(gaps, 0.0, 1e6)) - reserve
-    safe = np.where(gaps < 0.0, np.maximum(others + 0.6 * gaps, 0.0), safe)
-    need = np.maximum(speed**2 - others**2, 0.0) / (2 * np.maximum(gaps + slack, 0.1))
-    braking = np.minimum((speed - safe) / _RESPONSE_S, np.maximum(1.2 * need, 1.2))
-    allowed: FloatArray = np.where(speed > safe, -braking, (safe - speed) / FORECAST_STEP_S)
-    return allowed
+    def strictest(self, step: int, speed: float, s: float) -> tuple[float, int]:
+        """The least acceleration, m/s^2, that one of them allows, and its row in the given restraints."""
+        least, row = math.inf, -1
+        if not self._rows:
+            return least, row
+        looked = s + 8.0 + speed * 3.0 + speed * speed / (2 * BRAKING)
+        places, others = self._places[step], self._others[step]
+        for index, place in enumerate(places):
+            if place < looked:
+                allowed = self._allowed(index, speed, place - s, max(others[index], 0.0))
+                if allowed < least:
+                    least, row = allowed, self._rows[index]
+        return least, row
+
+    def _allowed(self, index: int, speed: float, gap: float, other: float) -> float:
+        reserve = self._reserve[index]
+        if gap < 0.0:
+            safe = max(other + 0.6 * gap, 0.0)
+        else:
+            safe = math.sqrt(reserve * reserve + other * other + 2 * BRAKING * gap) - reserve
+        faster = speed - safe
+        if faster <= 0.0:
+            return -faster / FORECAST_STEP_S
+        need = max(speed * speed - other * other, 0.0) / (2 * max(gap + self._slack[index], 0.1))
+        return -min(faster / _RESPONSE_S, max(1.2 * need, 1.2))

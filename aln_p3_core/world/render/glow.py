@@ -7,6 +7,7 @@ from functools import cache
 
 import moderngl
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from aln_p3_core.geometry import FloatArray
@@ -59,6 +60,8 @@ class Glow:
         headings = np.array([signal.heading for signal in city.signals])
         self._facing = np.stack([np.cos(headings), np.sin(headings), 0 * headings], axis=1)
         self._street = lamp_heads
+        self._road = city.drivable
+        shapely.prepare(self._road)
 
     def array(self, buffer: moderngl.Buffer) -> moderngl.VertexArray:
         """How a buffer of `halos` is read."""
@@ -132,7 +135,8 @@ class Glow:
         mirrored[:, 3] *= 1.5 * share
         mirrored[:, 4:7] *= 0.55 * self._light.wetness
         mirrored[:, 8] = 3.5
-        return mirrored
+        # Grass does not mirror.
+        return mirrored[shapely.contains_xy(self._road, mirrored[:, 0], mirrored[:, 1])]
 
 
 def _towards(place: FloatArray, facing: FloatArray, eye: FloatArray) -> FloatArray:

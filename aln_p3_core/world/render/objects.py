@@ -141,7 +141,7 @@ def actor_instances(
     if reference is not None and len(reference) == count:
         data[:, 13:15] = (reference.positions - actors.positions)[:, :2]
     data[:, 15] = _GLOSSY[actors.models]
-    middle = actors.positions + [0, 0, 1] * library.extents[actors.models, 1] / 2
+    middle = actors.positions + np.array([0, 0, 1]) * library.extents[actors.models, 1] / 2
     return Instances(actors.models, middle, library.radii[actors.models], data)
 
 
@@ -160,7 +160,7 @@ def still_instances(
     data[:, 11] = SHOW_LIMBS
     data[:, 12] = NO_ACTOR
     extents = library.extents[mesh]
-    middle = places + [0, 0, 1] * (extents[:, 0] + extents[:, 1]) / 2 * scales
+    middle = places + np.array([0, 0, 1]) * (extents[:, 0] + extents[:, 1]) / 2 * scales
     return Instances(mesh, middle, library.radii[mesh] * scales.max(axis=1, initial=0.0), data)
 
 

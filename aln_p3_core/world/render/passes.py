@@ -306,4 +306,4 @@ class _Batch:
 def _write_labels(target: moderngl.Framebuffer, on: bool) -> None:
     """Whether what is drawn changes the labels, where the target has them."""
     if len(target.color_attachments) > 1:
-        target.color_mask = (True,) * 4, (on,) * 4
+        target.color_mask = (True,) * 4, (on,) * 4  # type: ignore[assignment]

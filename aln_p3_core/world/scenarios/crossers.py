@@ -13,7 +13,7 @@ from aln_p3_core.world.assets.catalogue import MODELS
 from aln_p3_core.world.city.city_map import CityMap, Lane
 from aln_p3_core.world.route import Route, RouteStop, StopKind
 from aln_p3_core.world.scenarios.scenario import Ground, Play, Scenario, quiet_streets, start_on
-from aln_p3_core.world.scenarios.sites import no_place, pick_model, route_from, straight_lanes
+from aln_p3_core.world.scenarios.sites import long_lanes, no_place, pick_model, route_from
 from aln_p3_core.world.traffic.looks import paint_of
 from aln_p3_core.world.traffic.script import Phase, Script, Trigger, straight_path
 from aln_p3_core.world.traffic.sumo import StageTraffic
@@ -34,7 +34,7 @@ _FROM_KERB_M = 1.8
 def build_pedestrian_steps_out(ground: Ground) -> Play:
     """Somebody steps out from between parked cars right before the ego, which has just room to stop."""
     rng, city = ground.rng, ground.city
-    for lane in straight_lanes(city, rng, 95.0):
+    for lane in long_lanes(city, rng, 95.0):
         places = _places_beside(city.lanes[lane], ground.scenery.parking)
         if len(places):
             break
@@ -87,7 +87,7 @@ def build_crossing_cyclist(ground: Ground) -> Play:
 def _cyclists_way(ground: Ground) -> tuple[int, Route, float]:
     """Where the ego starts (lane), its route, and where on it the cyclist comes (m)."""
     rng, city = ground.rng, ground.city
-    for lane in straight_lanes(city, rng, 45.0):
+    for lane in long_lanes(city, rng, 45.0):
         length = city.lanes[lane].length
         start_s = max(2.0, length - float(rng.uniform(65.0, 90.0)))
         route = route_from(city, lane, start_s, length - start_s + 100.0)
@@ -95,7 +95,7 @@ def _cyclists_way(ground: Ground) -> tuple[int, Route, float]:
         if stop is not None:
             return lane, route, 0.5 * (stop.s + stop.end_s)
     # Cyclists cross elsewhere, too, where the street is narrow.
-    lane = straight_lanes(city, rng, 95.0, lambda lane: lane.left < 0 and lane.right < 0)[0]
+    lane = long_lanes(city, rng, 95.0, lambda lane: lane.left < 0 and lane.right < 0)[0]
     start_s = float(rng.uniform(2.0, 8.0))
     return lane, route_from(city, lane, start_s, 160.0), float(rng.uniform(60.0, 75.0))
 

@@ -11,7 +11,7 @@ from aln_p3_core.world.city.lines import heading_at
 from aln_p3_core.world.city.routing import route_along_lanes
 from aln_p3_core.world.route import Route, StopKind
 from aln_p3_core.world.scenarios.scenario import Ground, Play, Scenario, quiet_streets, start_on
-from aln_p3_core.world.scenarios.sites import is_straight, lanes_ahead, no_place, pick_car, straight_lanes
+from aln_p3_core.world.scenarios.sites import is_straight, lanes_ahead, long_lanes, no_place, pick_car
 from aln_p3_core.world.traffic.light_script import LightScript
 from aln_p3_core.world.traffic.script import Phase, Script, Trigger
 from aln_p3_core.world.traffic.sumo import StageTraffic
@@ -53,7 +53,7 @@ def build_unprotected_left(ground: Ground) -> Play:
 def build_red_light(ground: Ground) -> Play:
     """A light ahead turns yellow and red in time for the ego to stop, and green again."""
     rng, city = ground.rng, ground.city
-    for lane in straight_lanes(city, rng, 70.0, lambda lane: any(city.lanes[c].signal >= 0 for c in lane.successors)):
+    for lane in long_lanes(city, rng, 70.0, lambda lane: any(city.lanes[c].signal >= 0 for c in lane.successors)):
         straight = [c for c in city.lanes[lane].successors if city.lanes[c].turn is Turn.STRAIGHT]
         if straight and city.lanes[straight[0]].signal >= 0:
             break

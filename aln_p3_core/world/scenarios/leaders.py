@@ -11,7 +11,7 @@ from aln_p3_core.world.assets.catalogue import MODELS
 from aln_p3_core.world.city.city_map import Lane
 from aln_p3_core.world.route import Route
 from aln_p3_core.world.scenarios.scenario import Ground, Play, Scenario, quiet_streets, start_on
-from aln_p3_core.world.scenarios.sites import lane_offset, pick_car, pick_model, route_from, straight_lanes
+from aln_p3_core.world.scenarios.sites import lane_offset, long_lanes, pick_car, pick_model, route_from
 from aln_p3_core.world.traffic.script import Phase, Script, Trigger
 from aln_p3_core.world.traffic.sumo import StageTraffic
 from aln_p3_core.world.traffic.sumo_guests import FRONT_AHEAD_M
@@ -21,10 +21,15 @@ _HAZARD = ActorFlag.LEFT | ActorFlag.RIGHT
 
 
 def _street(
-    ground: Ground, need_m: float, length_m: float, accept: Callable[[Lane], bool] | None = None
+    ground: Ground,
+    need_m: float,
+    length_m: float,
+    accept: Callable[[Lane], bool] | None = None,
+    *,
+    straight: bool = True,
 ) -> tuple[int, float, Route]:
-    """A straight lane with `need_m` of it ahead of the ego: lane, where the ego starts on it (m), and the route."""
-    lane = straight_lanes(ground.city, ground.rng, need_m + _START_S[1], accept)[0]
+    """A lane with `need_m` of it ahead of the ego: lane, where the ego starts on it (m), and the route."""
+    lane = long_lanes(ground.city, ground.rng, need_m + _START_S[1], accept, straight=straight)[0]
     # Somewhere on it: there is no need to begin at its beginning.
     spare = ground.city.lanes[lane].length - need_m - _START_S[1]
     start_s = float(ground.rng.uniform(*_START_S) + ground.rng.uniform(0.0, 0.6) * spare)
@@ -136,7 +141,7 @@ def build_bus_stop(ground: Ground) -> Play:
     """A bus ahead stops in the lane, lets people in and out, and goes on."""
     rng = ground.rng
     # With a second lane the ego would not have to wait.
-    lane, _, route = _street(ground, 115.0, 190.0, lambda lane: lane.right < 0 and lane.left < 0)
+    lane, _, route = _street(ground, 115.0, 190.0, lambda lane: lane.right < 0 and lane.left < 0, straight=False)
     limit = ground.city.lanes[lane].speed_limit
     bus_speed = float(rng.uniform(6.0, 8.0))
     braking = float(rng.uniform(1.2, 1.6))

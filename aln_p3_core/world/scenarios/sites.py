@@ -30,10 +30,15 @@ def is_straight(lane: Lane) -> bool:
     return not lane.is_connector and float(np.ptp(np.unwrap(np.arctan2(steps[:, 1], steps[:, 0])))) < _STRAIGHT_RAD
 
 
-def straight_lanes(
-    city: CityMap, rng: np.random.Generator, length_m: float, accept: Callable[[Lane], bool] | None = None
+def long_lanes(
+    city: CityMap,
+    rng: np.random.Generator,
+    length_m: float,
+    accept: Callable[[Lane], bool] | None = None,
+    *,
+    straight: bool = True,
 ) -> list[int]:
-    """Straight lanes of at least a length that lead on somewhere, in random order.
+    """Lanes (straight ones, unless told otherwise) of at least a length that lead on somewhere, in random order.
 
     Raises:
         ConfigError: when the city has none.
@@ -41,10 +46,14 @@ def straight_lanes(
     found = [
         index
         for index, lane in enumerate(city.lanes)
-        if is_straight(lane) and lane.length >= length_m and _goes_on(city, lane) and (accept is None or accept(lane))
+        if not lane.is_connector
+        and lane.length >= length_m
+        and (not straight or is_straight(lane))
+        and _goes_on(city, lane)
+        and (accept is None or accept(lane))
     ]
     if not found:
-        raise no_place(city, f"a straight lane of {length_m:.0f} m")
+        raise no_place(city, f"a {'straight ' if straight else ''}lane of {length_m:.0f} m")
     return [found[i] for i in rng.permutation(len(found))]
 
 

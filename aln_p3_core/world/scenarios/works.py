@@ -8,7 +8,7 @@ from aln_p3_core.world.actors import ActorKind, Actors, make_actors
 from aln_p3_core.world.assets.catalogue import MODELS, models_of
 from aln_p3_core.world.route import Route
 from aln_p3_core.world.scenarios.scenario import Ground, Play, Scenario, quiet_streets, start_on
-from aln_p3_core.world.scenarios.sites import route_from, straight_lanes
+from aln_p3_core.world.scenarios.sites import long_lanes, route_from
 from aln_p3_core.world.traffic.looks import paint_of
 from aln_p3_core.world.traffic.sumo import StageTraffic
 
@@ -20,7 +20,7 @@ _BARRIER_SPACING_M = 5.0
 def build_works(ground: Ground) -> Play:
     """Cones and barriers take so much of the lane that the ego has to move over."""
     rng, city = ground.rng, ground.city
-    lane = straight_lanes(city, rng, 115.0, lambda lane: lane.right < 0)[0]
+    lane = long_lanes(city, rng, 115.0, lambda lane: lane.right < 0)[0]
     here = city.lanes[lane]
     start_s = float(rng.uniform(3.0, 8.0))
     route = route_from(city, lane, start_s, 180.0)

@@ -15,10 +15,11 @@ from aln_p3_core.world.traffic.source import TRAFFIC_STEP_S
 
 #: The rear axle is this share of the length behind the front bumper.
 _AXLE_SHARE = 0.75
-#: A front bumper moves sideways, off the direction of its body, at most so fast, m/s (it may turn faster).
-_SIDEWAYS_MPS = 2.0
-#: It is steered at most so far off the body's direction (tangent).
-_STEERED = 1.2
+#: A front bumper may move sideways so fast at any time, m/s; and turn off the direction of its body (tangent) by so
+#: much more than in the step before.
+_SIDEWAYS_MPS = 1.0
+_STEERED_STEP = 0.25
+_MOST_STEERED = 2.5
 #: SUMO sets people over sideways where it re-sorts them into files. They walk there instead: a step that differs by
 #: more than this from what their speed makes, m, is made good at this speed, m/s.
 _SET_OVER_M = 0.12
@@ -53,6 +54,7 @@ class Body:
     front_x: float = 0.0
     front_y: float = 0.0
     speed: float = 0.0
+    steered: float = 0.0
     off_x: float = 0.0
     off_y: float = 0.0
 
@@ -84,10 +86,10 @@ def move_vehicle(body: Body, x: float, y: float) -> None:
     dx, dy = x - body.front_x, y - body.front_y
     c, s = cos(body.heading), sin(body.heading)
     along, aside = c * dx + s * dy, c * dy - s * dx
-    # Sideways the front goes only as far as it can be steered, or drifts in its lane.
-    moves = abs(along) + abs(aside) > 1e-3
-    most = max(_SIDEWAYS_MPS * TRAFFIC_STEP_S, _STEERED * abs(along)) if moves else 0.0
-    aside = max(-most, min(most, aside))
+    # Nobody is steered over at once: what is missing is made good in the next steps.
+    most = max(_SIDEWAYS_MPS * TRAFFIC_STEP_S, (body.steered + _STEERED_STEP) * abs(along))
+    aside = max(-most, min(most, aside)) if abs(along) + abs(aside) > 1e-3 else 0.0
+    body.steered = min(abs(aside) / max(abs(along), 1e-3), _MOST_STEERED)
     front_x, front_y = body.front_x + c * along - s * aside, body.front_y + s * along + c * aside
     length = body.length
     axle = _AXLE_SHARE * length

@@ -211,6 +211,9 @@ class ScriptedActor:
 
     def _move(self, phase: Phase, ego: EgoState, others: Actors) -> None:
         wanted = self._wanted(phase, ego)
+        if not self.script.edges:
+            # It comes to rest at the end of its path.
+            wanted = min(wanted, float(np.sqrt(2 * phase.braking * (self.script.path.length - self.s))))
         on_foot = is_walker(self.script.model)
         change = (wanted - self.speed) / TRAFFIC_STEP_S
         limit = _WALK_ACCELERATION if on_foot else phase.acceleration

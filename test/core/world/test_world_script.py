@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from world_helpers import actor as one_actor
 
 from aln_p3_core.world.actors import ActorFlag, ActorKind, no_actors
 from aln_p3_core.world.assets.catalogue import MODELS, models_of
 from aln_p3_core.world.ego import EGO_CENTER_AHEAD_M, EgoState
 from aln_p3_core.world.traffic.footprint import ego_overlaps
 from aln_p3_core.world.traffic.script import Phase, Script, ScriptedActor, Trigger, straight_path
-
-from world_helpers import actor as one_actor
 
 CAR = models_of(ActorKind.CAR)[1]
 WALKER = models_of(ActorKind.PEDESTRIAN)[0]

@@ -21,7 +21,7 @@ from aln_p3_core.world.city.lines import heading_at
 from aln_p3_core.world.city.routing import random_route
 from aln_p3_core.world.ego import EgoState
 from aln_p3_core.world.route import Route
-from aln_p3_core.world.scenarios.sites import route_from, straight_lanes
+from aln_p3_core.world.scenarios.sites import long_lanes, route_from
 from aln_p3_core.world.state import TrafficState
 from aln_p3_core.world.traffic.footprint import ego_overlaps
 from aln_p3_core.world.traffic.parked import parked_cars
@@ -167,7 +167,7 @@ def test_lights_change() -> None:
 
 def test_a_follower_stops_behind_a_standing_ego_and_parked_cars_stay() -> None:
     town = load_sumo_city(CITY)
-    lane = straight_lanes(town.city, np.random.default_rng(3), 170.0)[0]
+    lane = long_lanes(town.city, np.random.default_rng(3), 170.0)[0]
     route = route_from(town.city, lane, 100.0, 60.0)
     here = town.city.lanes[lane]
     onward = town.city.lanes[town.city.lanes[here.successors[0]].successors[0]].road

@@ -34,13 +34,14 @@ def test_textures_follow_their_seed(ground: np.ndarray) -> None:
 def test_every_storey_has_glass_and_wall() -> None:
     glass = facade_textures(3)[..., 3] > 127
     share = glass.mean(axis=(1, 2))
-    assert ((0.04 < share) & (share < 0.9)).all(), share
+    assert ((share > 0.04) & (share < 0.9)).all(), share
 
 
 def test_drops_cover_a_little_of_the_lens_and_repeat() -> None:
     drops = lens_drops(np.random.default_rng(0), 256, 1.0)
     covered = drops[..., 2] > 0
     assert 0.003 < covered.mean() < 0.2
-    # What leaves at one side comes in at the other.
-    wide = np.tile(covered, (2, 2))
-    assert (wide[:256, 256:] == covered).all()
+    # What leaves at one side comes in at the other: cover is a smooth ramp at every rim, at the seam too.
+    cover = lens_drops(np.random.default_rng(0), 512, 1.0)[..., 2].astype(int)
+    assert np.abs(cover - np.roll(cover, 1, axis=1)).max(axis=0)[0] <= np.abs(np.diff(cover, axis=1)).max()
+    assert cover[:, 0].any() or cover[0].any(), "no drop lies on the seam: nothing was tested"

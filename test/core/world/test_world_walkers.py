@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from world_helpers import CROSSING_X, straight_city
 
 from aln_p3_core.world.actors import ActorKind
 from aln_p3_core.world.assets.catalogue import models_of
 from aln_p3_core.world.ego import EgoState
 from aln_p3_core.world.traffic.body_tracker import Body
 from aln_p3_core.world.traffic.walkers import WalkerManners
-
-from world_helpers import CROSSING_X, straight_city
 
 WALKER = models_of(ActorKind.PEDESTRIAN)[0]
 ON_CROSSING = float(np.mean(CROSSING_X))
