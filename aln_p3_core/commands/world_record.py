@@ -13,6 +13,7 @@ from aln_p3_core.commands.options import parse_size
 if TYPE_CHECKING:
     from aln_p3_core.world.recorder.recording import Recorded
 
+_CONDITIONS = ("day", "dusk", "night", "rain")
 _SPLITS = ("train", "val", "heldout", "mini")
 
 
@@ -32,6 +33,7 @@ _SPLITS = ("train", "val", "heldout", "mini")
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Play back this recorded drive (.npz) instead of episodes; may be repeated.",
 )
+@click.option("--condition", type=click.Choice(_CONDITIONS), help="Of every scene [default: drawn by lot].")
 @click.option("--sweeps", is_flag=True, help="Pictures and LiDAR at 10 Hz: five times the rendering.")
 @click.option("--no-language", is_flag=True, help="Without narration, captions and questions.")
 @click.option("--no-perturb", is_flag=True, help="Never push the expert off its way.")
@@ -51,6 +53,7 @@ def command(
     size: str | None,
     jobs: int | None,
     logs: tuple[Path, ...],
+    condition: str | None,
     sweeps: bool,
     no_language: bool,
     no_perturb: bool,
@@ -92,6 +95,7 @@ def command(
         seed=seed,
         size=(400, 225) if rig else (width, height),
         duration_s=seconds,
+        condition=condition or "",
         perturb=not (no_perturb or logs),
         sweeps=sweeps,
         language=not no_language,

@@ -87,7 +87,9 @@ def run_replay_demo(
     rate = rate or (_SHORT_SCENE_RATE if length_s < _SHORT_SCENE_S else 1.0)
     files = DemoFiles.below(out, rate)
     say(f"replaying {root}, scene {scene} ({length_s:.1f} s, {len(records)} messages) at {rate:g} x, over and over")
-    plan = _replay_plan(root, scene, files, driver_arguments)
+    front = [record for record in records if record.channel == dataset.cameras_of(scene)[0]]
+    period_s = length_s / max(len(front) - 1, 1)
+    plan = _replay_plan(root, scene, files, driver_arguments, period_s)
     with files.log.open("w") as log, recording(files.bag, plan, log.fileno()):
         running = RunningGraph(plan, show=lambda line: print(line, file=log, flush=True))
         try:
@@ -136,7 +138,9 @@ def recording(bag: Path, plan: GraphPlan, log: int, topics: Sequence[str] = ()) 
             child.wait()
 
 
-def _replay_plan(root: Path, scene: str, files: DemoFiles, driver_arguments: dict[str, str]) -> GraphPlan:
+def _replay_plan(
+    root: Path, scene: str, files: DemoFiles, driver_arguments: dict[str, str], period_s: float
+) -> GraphPlan:
     texts = {
         "root": str(root),
         "scene": scene,
@@ -151,6 +155,11 @@ def _replay_plan(root: Path, scene: str, files: DemoFiles, driver_arguments: dic
         graph("replay").plan(texts),
         {
             "replay_node": {"wait_for_nodes": ["driver_node", "view_node", RECORDER]},
+            # Two key frames a second are no dead camera.
+            "driver_node": {
+                "camera_timeout_s": max(0.5, 2.5 * period_s),
+                "input_timeout_s": max(1.0, 4.0 * period_s),
+            },
             "view_node": {
                 "folder": str(files.pictures.absolute()),
                 "note": "" if "checkpoint" in driver_arguments else UNTRAINED_NOTE,

@@ -1,46 +1,149 @@
-"""The demonstration, from a data set to bag, pictures and table, with all nodes as processes of their own."""
+"""The demonstration, from the world (or its recorded clip) to films, bag, pictures and tables."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
+from click.testing import CliRunner
+from world_ros_helpers import needs_rendering
 
-from aln_p3_core.errors import DataError
+from aln_p3_core.datasets.nuscenes import NuScenesDataset
+from aln_p3_core.errors import ConfigError, DataError
+from aln_p3_core.world.clip import ARCHIVE, unpack_clip
 from aln_p3_ros.bags.reader import bag_summary
-from aln_p3_ros.bringup.demo import find_data
-from aln_p3_ros.bringup.demo_summary import summarise_run
+from aln_p3_ros.bringup import demo
+from aln_p3_ros.bringup.demo_drive import demo_driver
+from aln_p3_ros.bringup.demo_summary import drive_table, summarise_run
+from aln_p3_ros.commands.demo import command
+
+#: With this no EGL is found, as on a machine that has none.
+WITHOUT_EGL = {"__EGL_VENDOR_LIBRARY_DIRS": "/nowhere", "__EGL_VENDOR_LIBRARY_FILENAMES": "/nowhere.json"}
 
 
-def test_given_data_must_exist(tmp_path):
-    with pytest.raises(DataError, match="DATA="):
-        find_data(tmp_path / "nowhere", tmp_path, print)
+def run_demo(out: Path, *options: str, **environment: str) -> str:
+    """Runs the command in a process of its own; returns what it said."""
+    command_line = [sys.executable, "-m", "aln_p3_ros", "demo", "--out", str(out), *options]
+    done = subprocess.run(
+        command_line, env={**os.environ, **environment}, capture_output=True, text=True, timeout=400, check=False
+    )
+    log = (out / "nodes.log").read_text() if (out / "nodes.log").exists() else ""
+    assert done.returncode == 0, done.stdout + done.stderr + log
+    return done.stdout
 
 
-def test_without_any_data_a_track_is_painted(tmp_path, monkeypatch):
-    monkeypatch.setenv("ALN_P3_SHARED", str(tmp_path / "nothing"))
-    said: list[str] = []
-    root = find_data(None, tmp_path / "out", said.append)
-    assert (root / "v1.0-track" / "scene.json").is_file()
-    assert "painting" in said[0]
+def topics_of(bag: Path) -> set[str]:
+    return {topic for topic, _, _ in bag_summary(bag).counts}
+
+
+def test_given_data_must_exist(tmp_path: Path) -> None:
+    result = CliRunner().invoke(command, ["--data", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out")])
+    assert isinstance(result.exception, DataError)
+    assert "DATA=" in str(result.exception)
+
+
+def test_given_data_is_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def replay(root: Path, out: Path, **options: Any) -> None:
+        asked.extend([root, options["driver_arguments"], options["seconds"]])
+        raise DataError("enough")
+
+    monkeypatch.setattr(demo, "run_replay_demo", replay)
+    arguments = ["--data", str(tmp_path), "--driver", "tiny", "--out", str(tmp_path / "out")]
+    CliRunner().invoke(command, arguments)
+    assert asked == [tmp_path, {"recipe": "tiny"}, 20.0]
+    refused = CliRunner().invoke(command, ["--data", str(tmp_path), "--driver", "expert", "--out", str(tmp_path)])
+    assert "not the planner 'expert'" in refused.output
+
+
+def test_it_is_said_who_drives(tmp_path: Path) -> None:
+    expert = demo_driver("expert")
+    assert expert.is_autopilot and dict(expert.arguments) == {"autopilot": "expert"}
+    assert "ground truth" in expert.said
+    nano = demo_driver("nano")
+    assert not nano.is_autopilot and "UNTRAINED" in nano.said and "untrained" in nano.note
+    weights = tmp_path / "best.safetensors"
+    weights.touch()
+    trained = demo_driver(str(weights))
+    assert trained.arguments["checkpoint"] == str(weights) and trained.note == ""
+    with pytest.raises(ConfigError, match=r"expert.*nano"):
+        demo_driver("nobody")
+
+
+def test_the_clip_is_small_and_whole(tmp_path: Path) -> None:
+    assert ARCHIVE.stat().st_size < 3e6
+    root = unpack_clip(tmp_path / "clip")
+    (root / "leftover").touch()
+    unpack_clip(root)
+    assert not (root / "leftover").exists()
+    dataset = NuScenesDataset(root)
+    (scene,) = dataset.scenes
+    assert len(dataset) == 16
+    dataset.check_files()
+    frame = dataset.frame(dataset.scene_tokens(scene)[8])
+    assert len(frame.views) == 6
+    assert {(view.calibration.width, view.calibration.height) for view in frame.views.values()} == {(400, 225)}
+    assert all(len(dataset.targets(token).class_ids) for token in dataset.scene_tokens(scene)[:2])
+
+
+def test_a_drive_becomes_a_table() -> None:
+    measures: dict[str, Any] = {
+        "status": "time_out", "driving_score": 41.239, "route_completion": 68.7, "outside_share": 0.25,
+        "collisions": {"vehicle": 2, "pedestrian": 1}, "own_fault_collisions": 1, "distance_m": 312.0,
+        "counts": {"collision_vehicle": 2, "collision_pedestrian": 1, "red_light": 0}, "mean_speed": 5.0,
+        "comfort": 0.5, "duration_s": 60.0,
+    }  # fmt: skip
+    episode = {"scenario": "cut_in", "city": "iris-bridge", "condition": "rain"}
+    text = drive_table({"episode": episode, "measures": measures}, wall_s=120.0)
+    for words in ("cut in, iris-bridge, rain", "time out", "41.2", "69 %", "25 % of the way", "3 (1)", "18 km/h",
+                  "collision vehicle 2, collision pedestrian 1 |", "60.0 s simulated in 120 s: 0.50 x"):  # fmt: skip
+        assert words in text, words
+
+
+@needs_rendering
+@pytest.mark.slow
+@pytest.mark.usefixtures("ros_domain")
+def test_the_demo_drives_and_leaves_films_bag_pictures_and_tables(tmp_path: Path) -> None:
+    said = run_demo(tmp_path / "demo", "--driver", "expert", "--seconds", "4")
+    out = tmp_path / "demo"
+    assert "who drives: planner 'expert'" in said
+    summary = (out / "summary.md").read_text()
+    assert "| driving score |" in summary and "x real time" in summary
+    for name in ("mosaic", "bev"):
+        assert cv2.imread(str(out / f"{name}.png")).std() > 10
+    for film in ("drive_bev.gif", "drive_cameras.mp4"):
+        frames = cv2.VideoCapture(str(out / film))
+        shown, picture = frames.read()
+        assert shown and picture.std() > 10, film
+    assert list((out / "drive").glob("*.json")) and list((out / "drive").glob("*.npz"))
+    topics = topics_of(out / "bag")
+    assert {"/planning/trajectory", "/clock", "/tf_static", "/ground_truth/objects", "/simulator/result"} <= topics
+    assert not [topic for topic in topics if topic.startswith("/view/mosaic")]
+    run = summarise_run(out / "bag", lockstep=True)
+    assert run.trajectories == 8
+    assert sum(run.images.values()) == 48
 
 
 @pytest.mark.slow
-def test_demo_leaves_bag_pictures_and_table(track_root, tmp_path, ros_domain):
+@pytest.mark.usefixtures("ros_domain")
+def test_without_graphics_the_clip_is_replayed_to_the_driver(tmp_path: Path) -> None:
     out = tmp_path / "demo"
-    command = [sys.executable, "-m", "aln_p3_ros", "demo", "--data", str(track_root), "--out", str(out)]
-    result = subprocess.run([*command, "--seconds", "6"], capture_output=True, text=True, timeout=400, check=False)
-    log = (out / "nodes.log").read_text() if (out / "nodes.log").exists() else ""
-    assert result.returncode == 0, result.stdout + result.stderr + log
-    assert "untrained heads" in result.stdout
+    said = run_demo(out, "--seconds", "4", **WITHOUT_EGL)
+    assert "apt-get install libegl1" in said or "pip install" in said
+    assert "recorded clip" in said
+    assert "untrained heads" in said
     for name in ("mosaic", "bev"):
         assert cv2.imread(str(out / f"{name}.png")).std() > 10
-    topics = {topic for topic, _, _ in bag_summary(out / "bag").counts}
+    topics = topics_of(out / "bag")
     assert {"/planning/trajectory", "/diagnostics", "/tf_static", "/view/mosaic", "/clock"} <= topics
-    summary = summarise_run(out / "bag")
-    assert summary.trajectories >= 1
-    assert summary.stamps_kept == summary.trajectories
-    assert len(summary.images) == 6
-    assert {"decode", "backbone", "total"} <= set(summary.stages_ms)
+    run = summarise_run(out / "bag")
+    assert run.trajectories >= 1
+    assert run.stamps_kept == run.trajectories
+    assert len(run.images) == 6
+    assert {"decode", "backbone", "total"} <= set(run.stages_ms)

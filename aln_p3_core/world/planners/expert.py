@@ -49,7 +49,6 @@ class _Drive:
     restraints: Sequence[Restraint]
     profile: SpeedProfile
     yielding: frozenset[str]
-    ahead: frozenset[str]
 
 
 class Expert:
@@ -78,7 +77,7 @@ class Expert:
         self._last_time_s = observation.state.time_s
         around = look_around(observation, self._standing)
         drive = self._best_drive(observation, around)
-        self._yields.keep(observation.state.time_s, set(drive.yielding), set(drive.ahead))
+        self._yields.keep(observation.state.time_s, drive.yielding)
         count = round(HORIZON_S / float(TIMES_S[1])) + 1
         places, headings = drive.path.at(drive.profile.s[:count])
         ego = observation.state.ego
@@ -126,7 +125,7 @@ class Expert:
             slow = np.where(swerve.slows(path.route_s), PASSING_SPEED, np.inf)
             path = replace(path, limits=np.minimum(path.limits, slow))
         traffic = traffic_on(around, path, route)
-        ahead, rest = leaders(traffic, self._yields, observation.state.time_s)
+        ahead, rest = leaders(traffic)
         ahead = [_with_room(r) if r.actor_id in wait_for else r for r in ahead]
         held = [*ahead, *light_restraints(observation, path, self._lights)]
         held += keep_clear_restraints(observation, path, ahead)
@@ -144,7 +143,6 @@ class Expert:
             [*held, *yielding],
             profile,
             frozenset(r.actor_id for r in yielding),
-            frozenset(r.actor_id for r in ahead),
         )
 
 

@@ -91,7 +91,7 @@ def forecast(actors: Actors, match: LaneMatch, situation: Situation) -> Forecast
         if kind.is_vehicle and not parked and match.lane[row] >= 0:
             ways = _along_lanes(actors, row, float(speeds[row]), match, situation, float(lengths[row]))
         if not ways:
-            ways = [(tuple(part[row] for part in straight), False)]  # type: ignore[list-item]
+            ways = [((straight[0][row], straight[1][row], straight[2][row]), False)]
         for track, gives_way in ways:
             rows.append(row)
             tracks.append(track)

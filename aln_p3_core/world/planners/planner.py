@@ -113,9 +113,9 @@ def as_sent(plan: EgoPlan) -> EgoPlan:
     return replace(
         plan,
         stamp_s=round(plan.stamp_s, 6),
-        times_s=np.round(np.asarray(plan.times_s, dtype=np.float64), 9),
+        times_s=np.asarray(plan.times_s, dtype=np.float64).round(9),
         points_ego=np.asarray(plan.points_ego, dtype=np.float64),
-        headings_ego=np.round(wrap_angle(np.asarray(plan.headings_ego, dtype=np.float64)), 9),
+        headings_ego=wrap_angle(np.asarray(plan.headings_ego, dtype=np.float64)).round(9),
     )
 
 

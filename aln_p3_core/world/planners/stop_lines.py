@@ -27,6 +27,7 @@ YELLOW_BRAKING = 2.8
 #: Seconds of yellow that are counted on, and the most that the car brakes for it when they do not suffice.
 _YELLOW_S = 2.6
 _HARD_BRAKING = 5.5
+_MISSED_BRAKING = 5.0
 #: Room that the car needs behind a junction or crossing to leave it free, m.
 _CLEAR_M = 0.8
 #: Before a light or a junction, within so many metres, whoever stands may be waiting for it.
@@ -68,12 +69,12 @@ def light_restraints(observation: Observation, path: DrivePath, memory: LightMem
         color = int(state.signals[stop.index])
         if color == SignalColor.YELLOW and stop.index not in memory.yellow_since:
             memory.yellow_since[stop.index] = state.time_s
-            if not _stops_at_yellow(max(state.ego.speed, 0.0), place, 0.0):
+            if not _stops_at_yellow(max(state.ego.speed, 0.0), place):
                 memory.passing.add(stop.index)
         if stop.index in memory.passing:
-            if color == SignalColor.YELLOW or needed_braking(max(state.ego.speed, 0.0), place + LINE_GAP_M) > 3.0:
+            elapsed = state.time_s - memory.yellow_since.get(stop.index, -np.inf)
+            if not _is_missed(max(state.ego.speed, 0.0), place, elapsed):
                 continue
-            # Held up on the way to the line: the light is missed.
             memory.passing.discard(stop.index)
         if color == SignalColor.RED:
             found.append(standing_restraint(_reachable(place), Cause.RED_LIGHT, signal=stop.index))
@@ -82,12 +83,18 @@ def light_restraints(observation: Observation, path: DrivePath, memory: LightMem
     return found
 
 
-def _stops_at_yellow(speed: float, place: float, elapsed_s: float) -> bool:
+def _stops_at_yellow(speed: float, place: float) -> bool:
     need = needed_braking(speed, place + LINE_GAP_M)
     if need <= YELLOW_BRAKING:
         return True
-    in_time = (place + LINE_GAP_M) / max(speed, 0.1) < _YELLOW_S - elapsed_s
+    in_time = (place + LINE_GAP_M) / max(speed, 0.1) < _YELLOW_S
     return not in_time and need < _HARD_BRAKING
+
+
+def _is_missed(speed: float, place: float, elapsed_s: float) -> bool:
+    """Whether somebody held the car up on its way through yellow, so that it stops after all, where it still can."""
+    in_time = (place + LINE_GAP_M) / max(speed, 0.1) < _YELLOW_S - elapsed_s
+    return not in_time and needed_braking(speed, place + LINE_GAP_M + PASSED_M) < _MISSED_BRAKING
 
 
 def _reachable(place: float) -> float:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aln_p3_core.geometry import FloatArray, wrap_angle
 from aln_p3_core.world.actors import ActorKind
@@ -30,6 +31,7 @@ CROSSING_GAP_S = 1.0
 WALKING_GAP_S = 1.4
 #: More of it for whom the car has been yielding to already.
 _KEPT_GAP_S = 0.5
+_KEPT_S = 1.2
 #: m before somebody's track at which the car stops.
 _BEFORE_TRACK_M = 1.6
 _BEFORE_WALKER_M = 2.5
@@ -46,16 +48,14 @@ _STEPS = FORECAST_STEPS + 1
 
 @dataclass
 class YieldMemory:
-    """Whom the car yields to, and until when that is remembered; since when somebody is ahead on the path."""
+    """Whom the car yields to, and until when that is remembered."""
 
     until: dict[str, float] = field(default_factory=dict)
-    ahead_since: dict[str, float] = field(default_factory=dict)
 
-    def keep(self, time_s: float, names: set[str], ahead: set[str]) -> None:
+    def keep(self, time_s: float, names: Collection[str]) -> None:
         """Takes over what was decided at an instant."""
         self.until = {name: end for name, end in self.until.items() if end > time_s}
-        self.until.update(dict.fromkeys(sorted(names), time_s + 1.2))
-        self.ahead_since = {name: self.ahead_since.get(name, time_s) for name in sorted(ahead)}
+        self.until.update(dict.fromkeys(sorted(names), time_s + _KEPT_S))
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ class Traffic:
     route: Route
     path: DrivePath
     taken: Occupancy
-    ignored: FloatArray
+    ignored: NDArray[np.bool_]
 
     def name(self, hypothesis: int) -> str:
         """Id of the actor."""
@@ -86,7 +86,7 @@ def traffic_on(around: Surroundings, path: DrivePath, route: Route) -> Traffic:
     return Traffic(around, route, path, taken, ~taken.any | followers)
 
 
-def leaders(traffic: Traffic, memory: YieldMemory, time_s: float) -> tuple[list[Restraint], list[int]]:
+def leaders(traffic: Traffic) -> tuple[list[Restraint], list[int]]:
     """Who stands or drives ahead on the path in its direction.
 
     Returns:
@@ -108,7 +108,7 @@ def leaders(traffic: Traffic, memory: YieldMemory, time_s: float) -> tuple[list[
                 Restraint(
                     places,
                     np.where(on_path, np.maximum(taken.along[h], 0.0), 0.0),
-                    _leader_cause(traffic, row, memory, time_s),
+                    _leader_cause(traffic.around, row),
                     traffic.name(int(h)),
                     headway_s=HEADWAY_S,
                     slack_m=0.8,
@@ -152,11 +152,13 @@ def _conflict(traffic: Traffic, h: int, nominal: SpeedProfile, memory: YieldMemo
     begin = int(on_path[0])
     if _leads(traffic, h, begin) and kind is not ActorKind.PEDESTRIAN:
         return _merging(traffic, h, begin, nominal)
+    near = float(taken.first[h][on_path].min())
+    if near > nominal.s[-1] + 2.0:
+        return None
     walks = kind is ActorKind.PEDESTRIAN
     gap_s = (WALKING_GAP_S if walks else CROSSING_GAP_S) + (_KEPT_GAP_S if name in memory.until else 0.0)
     if not _meets(taken.first[h], taken.last[h], nominal.s, gap_s, 0.4):
         return None
-    near = float(taken.first[h][on_path].min())
     stop = near - (_BEFORE_WALKER_M if walks else _BEFORE_TRACK_M)
     speed = nominal.speeds[0]
     if near - 0.3 < speed**2 / (2 * 6.5) and not _meets(taken.first[h], taken.last[h], nominal.s, 0.2, 0.2):
@@ -171,7 +173,7 @@ def _conflict(traffic: Traffic, h: int, nominal: SpeedProfile, memory: YieldMemo
     return Restraint(
         places,
         np.zeros(_STEPS),
-        _crossing_cause(traffic, row),
+        _crossing_cause(around, row),
         name,
         slack_m=float(np.clip(near - 0.4 - stop, 0.1, 0.8)),
     )
@@ -198,7 +200,8 @@ def _merging(traffic: Traffic, h: int, begin: int, nominal: SpeedProfile) -> Res
     if nominal.s[begin] > float(last[begin]) + rear_gap:
         return None
     behind_now = around.offsets[row, 0] < -0.25 * around.sizes[row, 0] - 1.0
-    if nominal.s[begin] > 0.5 * float(first[begin] + last[begin]) and behind_now and _gives_room(traffic, h, begin):
+    if nominal.s[begin] > 0.5 * float(first[begin] + last[begin]) and behind_now and TIMES_S[begin] > 1.0:
+        # It comes up from behind and has time to brake a little.
         return None
     on_path = np.isfinite(first)
     places = first - STANDSTILL_GAP_M
@@ -208,16 +211,10 @@ def _merging(traffic: Traffic, h: int, begin: int, nominal: SpeedProfile) -> Res
     back = first[begin] - STANDSTILL_GAP_M - theirs * (TIMES_S[begin] - TIMES_S)
     soon = early & (TIMES_S[begin] - TIMES_S <= _MERGE_AHEAD_S)
     places = np.where(soon, np.maximum(back, 0.0), places)
-    same_road = _beside_route(traffic, row)
-    cause = Cause.CUT_IN if same_road else Cause.MERGING_TRAFFIC
+    cause = Cause.CUT_IN if _drives_beside(around, row) else Cause.MERGING_TRAFFIC
     if around.kinds[row] is ActorKind.BICYCLE:
         cause = Cause.CYCLIST
     return Restraint(places, speeds, cause, traffic.name(h), headway_s=0.8, slack_m=0.8)
-
-
-def _gives_room(traffic: Traffic, h: int, begin: int) -> bool:
-    """Whether somebody behind can avoid the car easily once it is in front of it."""
-    return TIMES_S[begin] > 1.0
 
 
 def _leads(traffic: Traffic, h: int, step: int) -> bool:
@@ -256,8 +253,7 @@ def _may_queue(traffic: Traffic, place: float) -> bool:
     return waits_at_junction(traffic.route, at, at + 5.0)
 
 
-def _leader_cause(traffic: Traffic, row: int, memory: YieldMemory, time_s: float) -> Cause:
-    around = traffic.around
+def _leader_cause(around: Surroundings, row: int) -> Cause:
     kind = around.kinds[row]
     if kind is ActorKind.PEDESTRIAN:
         return Cause.PEDESTRIAN
@@ -270,19 +266,18 @@ def _leader_cause(traffic: Traffic, row: int, memory: YieldMemory, time_s: float
     return Cause.LEAD_VEHICLE
 
 
-def _crossing_cause(traffic: Traffic, row: int) -> Cause:
-    kind = traffic.around.kinds[row]
+def _crossing_cause(around: Surroundings, row: int) -> Cause:
+    kind = around.kinds[row]
     if kind is ActorKind.PEDESTRIAN:
         return Cause.PEDESTRIAN
     if kind is ActorKind.BICYCLE:
         return Cause.CYCLIST
-    return Cause.ONCOMING_TRAFFIC if abs(traffic.around.turned[row]) > 2.2 else Cause.CROSS_TRAFFIC
+    return Cause.ONCOMING_TRAFFIC if abs(around.turned[row]) > 2.2 else Cause.CROSS_TRAFFIC
 
 
-def _beside_route(traffic: Traffic, row: int) -> bool:
+def _drives_beside(around: Surroundings, row: int) -> bool:
     """Whether somebody drives on the same road as the car, in the same direction."""
-    offset = traffic.around.offsets[row]
-    return bool(abs(traffic.around.turned[row]) < 0.5 and abs(offset[1]) < 5.5)
+    return bool(abs(around.turned[row]) < 0.5 and abs(around.offsets[row, 1]) < 5.5)
 
 
 def _at_line(traffic: Traffic, stop: float, near: float) -> float:

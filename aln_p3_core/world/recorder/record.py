@@ -114,6 +114,8 @@ def set_episode(settings: RecordSettings, task: SceneTask, *, name: str = "") ->
     from aln_p3_core.world.scenarios import draw_episode, open_stage
 
     episode = task.episode or draw_episode(task.split, settings.seed, task.index)
+    if settings.condition:
+        episode = replace(episode, weather=settings.weather(episode.weather.seed))
     stage = open_stage(episode)
     identity = "/".join(filter(None, ("world", name, task.split, str(settings.seed), str(task.index), episode.name)))
     disturbances = None

@@ -29,7 +29,6 @@ from aln_p3_core.world.recorder.scene_writer import SceneInfo, SceneWriter, part
 from aln_p3_core.world.recorder.settings import SCENE_NUMBERS, RecordSettings, root_rig
 from aln_p3_core.world.simulation import STEP_S, Simulation
 from aln_p3_core.world.traffic.recorded_log import RecordedLog
-from aln_p3_core.world.weather import draw_weather
 
 
 def record_log(
@@ -98,7 +97,7 @@ def _set_log(settings: RecordSettings, task: SceneTask) -> Take:
         raise DataError("this scene has no log")
     log = RecordedLog.load(task.log)
     stage = open_log_stage(task.log, "replay")
-    weather = draw_weather(settings.seed + crc32(log.name.encode()))
+    weather = settings.weather(settings.seed + crc32(log.name.encode()))
     info = SceneInfo(
         number=task.number,
         split=task.split,

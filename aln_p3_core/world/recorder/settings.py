@@ -20,6 +20,7 @@ from aln_p3_core.world.closed_loop.settings import RATES_HZ
 from aln_p3_core.world.recorder.scene_writer import JPEG_QUALITY, PARTS
 from aln_p3_core.world.recorder.tables import write_json
 from aln_p3_core.world.rig import SIZES, world_rig
+from aln_p3_core.world.weather import Condition, Weather, draw_weather
 
 SETTINGS_FILE = "recording.json"
 #: Calibration of the root's cameras, as `driver_node` and `aln-p3 world record --calibration` read it.
@@ -52,6 +53,7 @@ class RecordSettings:
         rig: "world", or a hash of another rig's calibrations.
         duration_s: of a scene at most.
         rate_hz: plans a second. At every key frame there is one in any case.
+        condition: light and weather of every scene; "" draws them by lot.
         perturb: push the expert off its way, so that it shows how to come back.
         sweeps: pictures and LiDAR at 10 Hz, not only at key frames.
         language: narrate, caption and ask.
@@ -66,6 +68,7 @@ class RecordSettings:
     rig: str = WORLD_RIG
     duration_s: float = SCENE_S
     rate_hz: int = 4
+    condition: str = ""
     perturb: bool = True
     sweeps: bool = False
     language: bool = True
@@ -80,9 +83,15 @@ class RecordSettings:
             raise ConfigError(f"a scene lasts 0.5 to 200 s, not {self.duration_s:g}")
         if not 1 <= self.quality <= 100:
             raise ConfigError(f"the quality of JPEG files is 1 to 100, not {self.quality}")
+        if self.condition and self.condition not in {condition.value for condition in Condition}:
+            raise ConfigError(f"no condition {self.condition!r}; choose from {', '.join(c.value for c in Condition)}")
         if self.rig == WORLD_RIG and tuple(self.size) not in SIZES:
             sizes = ", ".join(f"{w}x{h}" for w, h in SIZES)
             raise ConfigError(f"the world renders {sizes}; {self.size[0]}x{self.size[1]} is none of them")
+
+    def weather(self, seed: int) -> Weather:
+        """Of a scene: its condition drawn from the seed, unless the settings name it."""
+        return draw_weather(seed, Condition(self.condition) if self.condition else None)
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready dictionary."""
@@ -178,7 +187,7 @@ def _require_same(root: Path, stored: Mapping[str, Any], asked: Mapping[str, Any
 def _told(value: object) -> str:
     if isinstance(value, list):
         return "x".join(map(str, value))
-    return "unknown" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return "not set" if value in (None, "") else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _scaled(camera: CameraCalibration, width: int) -> CameraCalibration:

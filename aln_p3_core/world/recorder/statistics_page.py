@@ -237,7 +237,8 @@ def _page(statistics: Statistics, plots: Mapping[str, bytes]) -> str:
 
 
 def _settings(settings: Mapping[str, Any]) -> str:
-    return ", ".join(f"{k}={'x'.join(map(str, v)) if isinstance(v, list) else v}" for k, v in settings.items())
+    told = {name: "x".join(map(str, v)) if isinstance(v, list) else v for name, v in settings.items()}
+    return ", ".join(f"{name}={value}" for name, value in told.items() if value != "")
 
 
 def _amounts(splits: Mapping[str, Statistics]) -> list[list[str]]:

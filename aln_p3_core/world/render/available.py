@@ -18,7 +18,7 @@ def rendering_problem() -> str | None:
     except ImportError:
         return 'the Python package moderngl is missing: pip install "aln-p3-core[world]"'
     try:
-        context = moderngl.create_standalone_context(backend="egl", require=OPENGL_VERSION)
+        context = moderngl.create_context(standalone=True, backend="egl", require=OPENGL_VERSION)  # type: ignore[arg-type]
     except Exception as error:  # the loader raises whatever the missing library makes it raise
         return (
             f"no headless OpenGL {OPENGL_VERSION // 100}.{OPENGL_VERSION % 100 // 10} through EGL ({error}): "

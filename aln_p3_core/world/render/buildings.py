@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +27,7 @@ _PAINTS = np.array(
 PLAIN = -1
 
 
+@lru_cache(maxsize=8)
 def building_chunks(scenery: Scenery) -> Chunks:
     """All buildings of a city."""
     parts = []

@@ -27,7 +27,7 @@ class Graphics:
         problem = rendering_problem()
         if problem:
             raise ConfigError(f"the world's cameras cannot be rendered here: {problem}")
-        self.context = moderngl.create_standalone_context(backend="egl", require=OPENGL_VERSION)
+        self.context = moderngl.create_context(standalone=True, backend="egl", require=OPENGL_VERSION)  # type: ignore[arg-type]
 
     def __enter__(self) -> moderngl.Context:
         return self.context.__enter__()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 import shapely
@@ -25,6 +26,7 @@ _KERB_M, _KERB_HEIGHT_M = 0.16, 0.07
 _PAINT_Z = 0.006
 
 
+@lru_cache(maxsize=8)
 def ground_base(city: CityMap) -> Chunks:
     """Road and pavements: they do not overlap."""
     road = triangulate_in_chunks(city.drivable)
@@ -36,6 +38,7 @@ def ground_base(city: CityMap) -> Chunks:
     )
 
 
+@lru_cache(maxsize=8)
 def ground_paint(city: CityMap) -> Chunks:
     """Lines and zebra crossings, a few millimetres above the road."""
     parts = [*_divider_paint(city), *_edge_paint(city), *_stop_lines(city)]

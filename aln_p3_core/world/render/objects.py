@@ -95,7 +95,7 @@ class MeshLibrary:
             meters_per_pixel: size of a pixel at a distance of 1 m.
         """
         # Meshes of 1 m that are scaled up (trees) may be coarser than others.
-        pixel = distance * meters_per_pixel / np.sqrt(np.maximum(instances.data[:, 6], 1e-3))
+        pixel = distance * meters_per_pixel / np.maximum(instances.data[:, 6], 1e-3) ** 0.25
         level = np.searchsorted(np.array(_CELLS_M[1:]), pixel * _PIXELS, side="right")
         key = instances.mesh * len(_CELLS_M) + level
         order = np.lexsort((distance, key))

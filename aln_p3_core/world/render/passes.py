@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 _GROUND_REACH_M, _PAINT_REACH_M, _BUILDING_REACH_M, _OBJECT_REACH_M = 320.0, 130.0, 450.0, 260.0
 #: Whatever is this near to the middle of the shadow map may throw its shadow into it, m.
 _CASTER_REACH_M = 1.5 * shadows.REACH_M
+_FINE_SHADOWS_M = 35.0
 _EGO_MODEL = next(row for row, model in enumerate(MODELS) if model.name == "car_hatchback")
 
 
@@ -77,7 +78,7 @@ class Passes:
         ]
         ground = graphics.program("surface", "ground", defines)
         paint = graphics.program("surface", "ground", [*defines, "PAINTED"])
-        facade = graphics.program("surface", "facade", defines)
+        facade = graphics.program("surface", "facade", [*defines, *(["WINDOWS"] if light.windows > 0 else [])])
         self._object_program = graphics.program("object", "object", defines)
         self._leaf_program = graphics.program("object", "object", [*defines, "LEAVES"])
         self._caster_program = graphics.program("object", "nothing", ["SHADOW_PASS"])
@@ -219,14 +220,16 @@ class Passes:
         context.copy_framebuffer(self._shadow_target, self._still_shadows)
         self._shadow_target.use()
         actors = actor_instances(self._library, reference.actors, reference.time_s, lamps=0.0)
-        self._cast_objects(self._moving_casters, join_instances([actors, self._ego(reference)]), middle, 0.16)
+        self._cast_objects(self._moving_casters, join_instances([actors, self._ego(reference)]), middle, 0.12)
         context.polygon_offset = (0.0, 0.0)
 
     def _cast_objects(self, casters: _Objects, things: Instances, middle: FloatArray, detail_m: float) -> None:
         """Draws what may throw a shadow near `middle`, in meshes with details of about `detail_m`."""
-        offset = things.middle[:, :2] - middle
-        things = things.select((offset**2).sum(axis=1) < (_CASTER_REACH_M + things.radius) ** 2)
-        casters.draw(*self._library.draws(things, np.full(len(things.mesh), detail_m), 1.0))
+        distance = np.hypot(*(things.middle[:, :2] - middle).T)
+        near = distance < _CASTER_REACH_M + things.radius
+        # Shadows farther away may be rougher.
+        details = np.where(distance[near] < _FINE_SHADOWS_M, detail_m, 2 * detail_m)
+        casters.draw(*self._library.draws(things.select(near), details, 1.0))
 
     def _ego(self, state: WorldState) -> Instances:
         """The ego's own car: its cameras see its shadow only."""

@@ -102,7 +102,7 @@ def _cracks(rng: np.random.Generator, size: int, count: int) -> FloatArray:
         place, heading = rng.uniform(0, size, 2), rng.uniform(0, 2 * np.pi)
         for step in rng.normal(0, 0.35, int(rng.integers(60, 220))):
             heading += step
-            place = (place + 1.3 * np.array([np.cos(heading), np.sin(heading)])) % size
+            place = np.mod(place + 1.3 * np.array([np.cos(heading), np.sin(heading)]), float(size))
             cracks[int(place[1]), int(place[0])] = 1.0
     return np.maximum(cracks, 0.55 * np.roll(cracks, 1, axis=1))
 
@@ -181,7 +181,7 @@ def _window(image: FloatArray, rng: np.random.Generator, x0: int, x1: int, y0: i
 
 def _muted(rng: np.random.Generator) -> FloatArray:
     """A colour [3] of doors and signs: one that is not loud."""
-    return rng.uniform(0.22, 0.5) * (1 + rng.uniform(-0.28, 0.28, 3))
+    return rng.uniform(0.24, 0.5) * (1 + rng.uniform(-0.16, 0.16, 3))
 
 
 def _street_floor(rng: np.random.Generator, style: int) -> FloatArray:

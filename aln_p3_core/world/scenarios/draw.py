@@ -63,7 +63,8 @@ def route_set(name: str, seeds: int, *, split: str) -> list[Episode]:
     cities = cities_of(split)
     episodes = []
     for seed in range(seeds):
-        offset = crc("city", split, seed)
+        # Another city for the same scenario of the next seed.
+        offset = crc("city", split) + seed
         for number, scenario in enumerate(ROUTE_SETS[name]):
             own = crc("route", split, scenario, seed, number) % 2**31
             episodes.append(make_episode(scenario, cities[(offset + number) % len(cities)], own))

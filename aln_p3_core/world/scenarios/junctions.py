@@ -11,7 +11,7 @@ from aln_p3_core.world.city.lines import heading_at
 from aln_p3_core.world.city.routing import route_along_lanes
 from aln_p3_core.world.route import Route, StopKind
 from aln_p3_core.world.scenarios.scenario import Ground, Play, Scenario, quiet_streets, start_on
-from aln_p3_core.world.scenarios.sites import is_straight, lanes_ahead, long_lanes, no_place, pick_car
+from aln_p3_core.world.scenarios.sites import is_straight, lanes_ahead, long_lanes, no_place, pick_car, roads_of
 from aln_p3_core.world.traffic.light_script import LightScript
 from aln_p3_core.world.traffic.script import Phase, Script, Trigger
 from aln_p3_core.world.traffic.sumo import StageTraffic
@@ -111,7 +111,7 @@ def build_merge(ground: Ground) -> Play:
         start_s=FRONT_AHEAD_M + gap + length / 2,
         speed=speed,
         flags=ActorFlag.RIGHT if left else ActorFlag.LEFT,
-        edges=(here.road, city.lanes[ahead[0]].road),
+        edges=roads_of(city, route),
     )
     setting = StageTraffic(scripts=(car,), clear_edges=(here.road, city.lanes[ahead[0]].road))
     return Play(route, start_on(route, speed), quiet_streets(), setting)

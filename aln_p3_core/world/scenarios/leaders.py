@@ -11,7 +11,7 @@ from aln_p3_core.world.assets.catalogue import MODELS
 from aln_p3_core.world.city.city_map import Lane
 from aln_p3_core.world.route import Route
 from aln_p3_core.world.scenarios.scenario import Ground, Play, Scenario, quiet_streets, start_on
-from aln_p3_core.world.scenarios.sites import lane_offset, long_lanes, pick_car, pick_model, route_from
+from aln_p3_core.world.scenarios.sites import lane_offset, long_lanes, pick_car, pick_model, roads_of, route_from
 from aln_p3_core.world.traffic.script import Phase, Script, Trigger
 from aln_p3_core.world.traffic.sumo import StageTraffic
 from aln_p3_core.world.traffic.sumo_guests import FRONT_AHEAD_M
@@ -52,7 +52,7 @@ def build_lead_brakes(ground: Ground) -> Play:
     limit = ground.city.lanes[lane].speed_limit
     speed = float(rng.uniform(0.75, 0.95)) * limit
     gap = 3.0 + float(rng.uniform(1.0, 1.3)) * speed
-    edges = (ground.city.lanes[lane].road,)
+    edges = roads_of(ground.city, route)
     braking = float(rng.uniform(5.0, 7.0))
     phases = (
         Phase(speed=0.6 * limit, gap_m=gap, top_speed=limit, until=Trigger(after_s=float(rng.uniform(2.0, 3.5)))),
@@ -75,7 +75,7 @@ def build_cut_in(ground: Ground) -> Play:
     offset = lane_offset(ground.city, lane, beside)
     side = ActorFlag.RIGHT if offset > 0 else ActorFlag.LEFT
     gap = float(rng.uniform(6.0, 9.0))
-    edges = (here.road,)
+    edges = roads_of(ground.city, route)
     # The indicator comes on a second before.
     wait, over_s = float(rng.uniform(0.8, 2.0)), float(rng.uniform(2.2, 2.8))
     phases = (
@@ -113,7 +113,7 @@ def build_cut_out(ground: Ground) -> Play:
     offset = lane_offset(ground.city, lane, beside)
     side = ActorFlag.LEFT if offset > 0 else ActorFlag.RIGHT
     gap = 3.0 + float(rng.uniform(0.9, 1.2)) * speed
-    edges = (here.road,)
+    edges = roads_of(ground.city, route)
     model, stopped_model = pick_model(ActorKind.VAN, rng), pick_model(ActorKind.CAR, rng)
     stop_s = float(rng.uniform(100.0, 115.0))
     swerve_s = float(rng.uniform(2.0, 2.4))
@@ -147,7 +147,7 @@ def build_bus_stop(ground: Ground) -> Play:
     braking = float(rng.uniform(1.2, 1.6))
     gap = float(rng.uniform(22.0, 30.0))
     model = pick_model(ActorKind.BUS, rng)
-    edges = (ground.city.lanes[lane].road,)
+    edges = roads_of(ground.city, route)
     start = _behind(route, gap, model)
     drives = float(rng.uniform(8.0, 25.0))
     hold = float(rng.uniform(4.5, 7.5))

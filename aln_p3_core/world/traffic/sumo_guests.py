@@ -89,7 +89,7 @@ class SumoGuests:
     def _enter(self, name: str, type_id: str, edges: Sequence[str]) -> None:
         vehicle = self._sumo.vehicle
         self._entries += 1
-        route = f"route-{name}-{self._entries}"
+        route = f"guest-{name}-{self._entries}"
         self._sumo.route.add(route, list(edges))
         vehicle.add(name, route, typeID=type_id, depart="now", departLane="best", departPos="0")
         vehicle.setSpeedMode(name, 0)

@@ -27,6 +27,8 @@ _CLASSES = {
     ActorKind.MOTORCYCLE: ("motorcycle", 3.0, 5.0, 40.0, 0.3, 1.0),
     ActorKind.BICYCLE: ("bicycle", 1.0, 3.0, 5.2, 0.3, 0.6),
 }
+#: Gaps at standstill, m: the corners of long vehicles reach far in bends.
+_GAPS = {ActorKind.BICYCLE: 1.2, ActorKind.TRUCK: 3.0, ActorKind.BUS: 3.0}
 
 
 def vehicle_type(model: int) -> str:
@@ -106,6 +108,8 @@ def _arguments(network: Path, types: Path, seed: int) -> list[str]:
         "time-to-teleport": -1,
         "collision.action": "none",
         "max-depart-delay": 10,
+        # Who has waited long takes smaller gaps: so knots dissolve.
+        "time-to-impatience": 60,
         "step-method.ballistic": "true",
         "no-step-log": "true",
         "no-warnings": "true",
@@ -133,7 +137,7 @@ def _types_xml() -> str:
             size = f'length="{max(length, 0.5)}" width="{max(width, 0.5)}" height="{height}"'
         else:
             name, acceleration, braking, top, sigma, lateral = _CLASSES[model.kind]
-            gap = 1.2 if model.kind is ActorKind.BICYCLE else 2.0
+            gap = _GAPS.get(model.kind, 2.2)
             rows.append(
                 f'<vType id="{vehicle_type(index)}" vClass="{name}" {size} accel="{acceleration}" decel="{braking}"'
                 f' emergencyDecel="8" maxSpeed="{top}" sigma="{sigma}" tau="1.1" minGap="{gap}"'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from world_helpers import straight_city
 
 from aln_p3_core.frame import CameraCalibration
@@ -53,6 +54,18 @@ def street(ego: EgoState = EGO, actors: Actors | None = None) -> WorldState:
     """The world of `street_actors`."""
     city = straight_city(signal=True)
     return WorldState(ego, street_actors() if actors is None else actors, np.ones(len(city.signals), np.int64))
+
+
+def depth_of(view: RenderedView) -> NDArray[np.float32]:
+    """The view's depth, which is there."""
+    assert view.depth is not None
+    return view.depth
+
+
+def labels_of(view: RenderedView) -> NDArray[np.int32]:
+    """The view's labels, which are there."""
+    assert view.labels is not None
+    return view.labels
 
 
 def render_street(

@@ -7,17 +7,15 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import world_helpers as helpers
-from shapely.geometry import LineString, box
 
 from aln_p3_core.world.actors import ActorFlag, ActorKind, Actors, join_actors, no_actors
-from aln_p3_core.world.city.city_map import CityMap, Lane, Turn
 from aln_p3_core.world.closed_loop.runner import RouteResult, drive_episode
 from aln_p3_core.world.closed_loop.settings import DriveSettings
 from aln_p3_core.world.episode import Stage
 from aln_p3_core.world.planners.expert import Expert
 from aln_p3_core.world.planners.planner import Cause, Decision, EgoPlan, LateralManeuver, Maneuver, Observation
 from aln_p3_core.world.planners.route_blind import RouteBlind
-from aln_p3_core.world.route import Route, RouteStop, StopKind
+from aln_p3_core.world.route import RouteStop, StopKind
 from aln_p3_core.world.simulation import Simulation
 from aln_p3_core.world.state import SignalColor
 
@@ -114,7 +112,7 @@ def test_it_follows_a_leader_and_stops_behind_it():
     assert {(d.cause, d.actor_id) for d in following} == {(Cause.LEAD_VEHICLE, "lead")}
     assert log.decisions[-1].maneuver is Maneuver.WAIT and log.decisions[-1].cause is Cause.STOPPED_VEHICLE
     assert log.decisions[-1].actor_id == "lead"
-    gap = 134.0 - 1.7 - log.places[-1] - FRONT_M
+    gap = 134.0 - 1.5 - log.places[-1] - FRONT_M
     assert 1.5 < gap < 12.0 and not any(result.measures.collisions.values())
     assert log.speeds.max() < 13.0
 
@@ -189,8 +187,10 @@ def test_a_parked_car_that_sticks_out_is_passed(y, flags, side):
 
 def test_works_in_the_lane_wait_for_oncoming_traffic():
     """One lane each way: the car borrows the opposite lane only when nobody comes."""
-    city = narrow_city()
-    cones = join_actors([helpers.actor(ActorKind.CONE, x, -1.55, name=f"cone{x:g}") for x in np.arange(80.0, 96.0, 3.0)])
+    city = helpers.narrow_city()
+    cones = join_actors(
+        [helpers.actor(ActorKind.CONE, x, -1.55, name=f"cone{x:g}") for x in np.arange(80.0, 96.0, 3.0)]
+    )
 
     def traffic(t: float) -> Actors:
         truck = helpers.actor(ActorKind.TRUCK, 190.0 - 9.0 * t, 1.75, heading=np.pi, speed=9.0, name="oncoming")
@@ -224,7 +224,7 @@ def test_it_keeps_to_the_limit_and_slows_down_for_a_corner():
 
 @pytest.mark.parametrize("rate_hz", [2, 5])
 def test_a_left_turn_waits_for_oncoming_traffic(rate_hz):
-    city, route = left_turn()
+    city, route = helpers.left_turn()
 
     def oncoming(t: float) -> Actors:
         cars = [(90.0 - 11.0 * t, "first"), (125.0 - 11.0 * t, "second")]
@@ -285,36 +285,3 @@ def test_the_same_drive_gives_the_same_plans_and_a_used_expert_is_as_good_as_new
     used = Expert()
     first = plans(used)
     assert plans(used) == first and plans(Expert()) == first
-
-
-def narrow_city() -> CityMap:
-    """One lane each way along x."""
-    east = Lane("east", np.array([[0.0, -1.75], [600.0, -1.75]]), road="east")
-    west = Lane("west", np.array([[600.0, 1.75], [0.0, 1.75]]), road="west")
-    area = box(0.0, -3.5, 600.0, 3.5)
-    return CityMap("narrow", (east, west), (np.asarray(area.exterior.coords),), area)
-
-
-def left_turn() -> tuple[CityMap, Route]:
-    """A junction at the origin: the route comes from the west and turns north, through traffic from the east."""
-    approach, arc = 80.0, np.linspace(0.0, np.pi / 2, 30)
-    radius = 10.0
-    turn = np.stack([-8.0 + radius * np.sin(arc), -1.75 + radius * (1 - np.cos(arc))], axis=1)
-    lanes = (
-        Lane("in", np.array([[-8.0 - approach, -1.75], [-8.0, -1.75]]), successors=(1,), road="in"),
-        Lane("left", turn, junction="j", turn=Turn.LEFT, successors=(2,), predecessors=(0,), yields_to=(4,)),
-        Lane("out", np.array([turn[-1], turn[-1] + [0.0, 80.0]]), predecessors=(1,), road="out"),
-        Lane("oncoming", np.array([[160.0, 1.75], [8.0, 1.75]]), successors=(4,), road="oncoming"),
-        Lane("straight", np.array([[8.0, 1.75], [-8.0, 1.75]]), junction="j", successors=(5,), predecessors=(3,)),
-        Lane("west", np.array([[-8.0, 1.75], [-88.0, 1.75]]), predecessors=(4,), road="west"),
-    )
-    area = LineString([(-88, 0), (160, 0)]).buffer(8.0).union(box(-6.0, 0.0, 9.0, 90.0))
-    city = CityMap("left_turn", lanes, (np.asarray(area.exterior.coords),), area)
-    corners = np.concatenate([lanes[0].centerline[:1], turn, lanes[2].centerline[1:]])
-    line = LineString(corners)
-    s = np.linspace(0.0, line.length, round(line.length * 2))
-    points = np.array([line.interpolate(v).coords[0] for v in s])
-    end = approach + radius * np.pi / 2
-    lane_of = np.select([s < approach, s < end], [0, 1], 2).astype(np.int64)
-    stops = (RouteStop(approach, end, StopKind.YIELD, 1),)
-    return city, Route(points, np.full(len(points), 11.0), lane_of, stops)

@@ -14,6 +14,7 @@ from aln_p3_core.world.actors import make_actors
 from aln_p3_core.world.assets.catalogue import sizes_of
 from aln_p3_core.world.render.lidar import AZIMUTHS, LOWEST_DEG, RING_DEG, RINGS, lidar_sweep
 from aln_p3_core.world.rig import world_rig
+from aln_p3_core.world.state import WorldState
 
 pytestmark = needs_rendering
 
@@ -61,7 +62,7 @@ def test_points_lie_on_the_road_and_on_bodies(sweep: np.ndarray) -> None:
 
 
 def test_moving_actors_are_where_they_are_at_the_instant_of_the_sweep() -> None:
-    def at(x: float, time_s: float) -> object:
+    def at(x: float, time_s: float) -> WorldState:
         actors = make_actors(["a"], [model("van")], [(x, -1.75)], [0.0], velocities=[(20.0, 0.0)])
         return street(replace(EGO, time_s=time_s), actors)
 

@@ -1,10 +1,11 @@
-"""One scene on a straight street: what is kept when the drive ends in a collision."""
+"""One scene on a straight street: sweeps, and what is kept when the drive ends in a collision."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from world_helpers import EAST_INNER, actor, stage
 
@@ -59,3 +60,24 @@ def test_states_before_a_crash_are_labelled(tmp_path: Path) -> None:
     assert plans[0] is not None and plans[-3] is not None
     # With the parked car a car's length ahead, the expert would have been far slower than the blind planner.
     assert plans[-3].points_ego[-1, 0] < plans[0].points_ego[-1, 0] - 5.0
+
+
+def test_sweeps_lie_between_key_frames(tmp_path: Path) -> None:
+    settings = prepare_root(tmp_path, RecordSettings(language=False, perturb=False, duration_s=1.0, sweeps=True))
+    place = stage(actor(ActorKind.CAR, 40.0, EAST_INNER, name="parked"), speed=5.0)
+    record_take(
+        tmp_path, settings, Take(SceneInfo(9000, "mini", "sweeps"), place, Weather()), make_planner("route_blind")
+    )
+    assemble_root(tmp_path)
+    nusc = NuScenesDataset(tmp_path).nusc
+    for channel in ("CAM_FRONT", "LIDAR_TOP"):
+        rows = [row for row in nusc.sample_data if row["channel"] == channel]
+        assert [row["is_key_frame"] for row in rows] == [True, *[False] * 4, True, *[False] * 4]
+        assert all((tmp_path / row["filename"]).is_file() for row in rows)
+        token, stamps = rows[0]["token"], []
+        while token:
+            row = nusc.get("sample_data", token)
+            stamps.append(row["timestamp"])
+            token = row["next"]
+        # The first exposure of a camera cannot be before time 0.
+        assert np.diff(stamps[1:]).tolist() == [100_000] * 8 and stamps[1] > stamps[0]

@@ -9,16 +9,19 @@ from zlib import crc32
 
 import numpy as np
 import pytest
-from render_helpers import BUILDING, EGO, SCENERY, needs_rendering, render_street, street
+from render_helpers import BUILDING, EGO, SCENERY, depth_of, labels_of, needs_rendering, render_street, street
 from world_helpers import straight_city
 
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.frame import CameraCalibration
 from aln_p3_core.geometry import box_corners, invert_transform, project_points, transform_points
+from aln_p3_core.world.actors import no_actors
 from aln_p3_core.world.assets.catalogue import sizes_of
+from aln_p3_core.world.ego import EgoState
 from aln_p3_core.world.render import available
 from aln_p3_core.world.render.images import NO_ACTOR, RenderedView, Shot
 from aln_p3_core.world.rig import world_rig
+from aln_p3_core.world.state import WorldState
 from aln_p3_core.world.weather import Condition, Weather
 
 pytestmark = needs_rendering
@@ -46,7 +49,7 @@ def test_pixels_of_every_actor_lie_in_its_projected_box(views: dict[str, Rendere
     for view in views.values():
         actors = view.state.actors
         sizes = sizes_of(actors)
-        for row in np.unique(view.labels[view.labels != NO_ACTOR]):
+        for row in np.unique(labels_of(view)[labels_of(view) != NO_ACTOR]):
             center = actors.positions[row] + [0, 0, sizes[row, 2] / 2]
             pixels, depth = _projected(view, box_corners(center, sizes[row], actors.headings[row]))
             if (depth < 0.5).any():
@@ -73,27 +76,27 @@ def test_the_edges_of_a_building_are_rendered_where_they_project(views: dict[str
     pixels, depth = _projected(view, corners[[2, 1]])
     u = float(pixels[0, 0])
     assert u == pytest.approx(float(pixels[1, 0]))
-    line = view.depth[round(float(pixels[:, 1].mean()))]
+    line = depth_of(view)[round(float(pixels[:, 1].mean()))]
     # Pixel k covers k .. k + 1: the last one that shows the wall has its centre left of the edge.
     last = int(np.floor(u - 0.5))
     assert line[last - 1] == pytest.approx(depth[0], rel=0.05)
     assert line[last + 2] > 1.2 * depth[0]
     jump = int(np.diff(np.minimum(line[last - 4 : last + 5], 500.0)).argmax()) + last - 4
     assert abs(jump - last) <= 1
-    top = int(np.isfinite(view.depth[:, last - 1]).argmax())
+    top = int(np.isfinite(depth_of(view)[:, last - 1]).argmax())
     assert abs(top - pixels[1, 1]) <= 1.0
 
 
 def test_depth_is_metres_along_the_optical_axis(views: dict[str, RenderedView]) -> None:
     view = views["CAM_BACK"]
-    rows, columns = np.nonzero((view.labels == NO_ACTOR) & np.isfinite(view.depth) & (view.depth < 15))
+    rows, columns = np.nonzero((view.labels == NO_ACTOR) & np.isfinite(depth_of(view)) & (depth_of(view) < 15))
     k, T = view.calibration.intrinsic, view.T_world_cam
     ray = np.stack([(columns + 0.5 - k[0, 2]) / k[0, 0], (rows + 0.5 - k[1, 2]) / k[1, 1], np.ones(len(rows))], axis=1)
-    points = transform_points(T, ray * view.depth[rows, columns][:, None])
+    points = transform_points(T, ray * depth_of(view)[rows, columns][:, None])
     on_road = np.abs(points[:, 1]) < 6.5
     assert on_road.sum() > 5000
     assert np.abs(points[on_road, 2]).max() < 0.03
-    assert np.isinf(view.depth[0]).any(), "the sky has no depth"
+    assert np.isinf(depth_of(view)[0]).any(), "the sky has no depth"
 
 
 def test_the_back_of_the_van_ahead_is_as_far_as_it_stands(views: dict[str, RenderedView]) -> None:
@@ -101,7 +104,7 @@ def test_the_back_of_the_van_ahead_is_as_far_as_it_stands(views: dict[str, Rende
     truck = view.state.actors.positions[5]
     length = sizes_of(view.state.actors)[5, 0]
     expected = truck[0] - length / 2 - (EGO.x + view.calibration.T_ego_cam[0, 3])
-    assert view.depth[view.labels == 5].min() == pytest.approx(expected, abs=0.15)
+    assert depth_of(view)[view.labels == 5].min() == pytest.approx(expected, abs=0.15)
 
 
 @pytest.mark.parametrize("condition", list(Condition))
@@ -110,8 +113,8 @@ def test_conditions_look_different_and_truth_does_not_depend_on_them(
 ) -> None:
     other = render_street(condition=condition)
     for name, view in other.items():
-        np.testing.assert_array_equal(view.labels, views[name].labels)
-        np.testing.assert_array_equal(view.depth, views[name].depth)
+        np.testing.assert_array_equal(labels_of(view), labels_of(views[name]))
+        np.testing.assert_array_equal(depth_of(view), depth_of(views[name]))
     mean = np.mean([view.color.mean() for view in other.values()])
     assert (15 < mean < 90) if condition is Condition.NIGHT else (80 < mean < 190), mean
 
@@ -119,8 +122,8 @@ def test_conditions_look_different_and_truth_does_not_depend_on_them(
 def test_anti_aliasing_changes_edges_and_nothing_else(views: dict[str, RenderedView]) -> None:
     smooth = render_street(samples=4)["CAM_FRONT"]
     plain = views["CAM_FRONT"]
-    np.testing.assert_array_equal(smooth.labels, plain.labels)
-    np.testing.assert_array_equal(smooth.depth, plain.depth)
+    np.testing.assert_array_equal(labels_of(smooth), labels_of(plain))
+    np.testing.assert_array_equal(depth_of(smooth), depth_of(plain))
     changed = np.abs(smooth.color.astype(int) - plain.color).max(axis=2) > 12
     assert 0.002 < changed.mean() < 0.2
 
@@ -131,10 +134,10 @@ def test_cameras_of_another_size_and_count() -> None:
     mixed = {"CAM_FRONT": rig["CAM_FRONT"], "rear": small}
     views = render_street(rig=mixed)
     assert views["CAM_FRONT"].color.shape == (450, 800, 3)
-    assert views["rear"].labels.shape == (225, 400)
+    assert labels_of(views["rear"]).shape == (225, 400)
     alone = render_street(rig={"rear": small})["rear"]
-    np.testing.assert_allclose(alone.depth, views["rear"].depth, rtol=1e-4)
-    np.testing.assert_array_equal(alone.labels, views["rear"].labels)
+    np.testing.assert_allclose(depth_of(alone), depth_of(views["rear"]), rtol=1e-4)
+    np.testing.assert_array_equal(labels_of(alone), labels_of(views["rear"]))
     # Leaves are cut out pixel by pixel: a few fall to the other side by rounding.
     assert (np.abs(alone.color.astype(int) - views["rear"].color) > 4).mean() < 0.004
 
@@ -145,11 +148,10 @@ def test_a_principal_point_off_the_middle_shifts_the_picture() -> None:
     shifted[:2, 2] += [30, -12]
     moved = render_street(rig={"CAM_FRONT": CameraCalibration(shifted, camera.T_ego_cam, 400, 225)})["CAM_FRONT"]
     plain = render_street(rig={"CAM_FRONT": camera})["CAM_FRONT"]
-    np.testing.assert_array_equal(moved.labels[:-12, 30:], plain.labels[12:, :-30])
+    np.testing.assert_array_equal(labels_of(moved)[:-12, 30:], labels_of(plain)[12:, :-30])
 
 
 def test_a_picture_does_not_depend_on_what_was_rendered_before() -> None:
-    from aln_p3_core.world.ego import EgoState
     from aln_p3_core.world.render.renderer import WorldRenderer
 
     states = [street(EgoState(t, x, -1.75, 0.0)) for t, x in ((2.0, 100.0), (2.5, 160.0), (3.0, 101.0))]
@@ -193,10 +195,7 @@ def test_indicators_brake_lights_and_signals_shine() -> None:
     assert (np.abs(red - green).max(axis=2) > 40).sum() >= 6, "red and green look alike from 40 m"
 
 
-def _lit(signal: int) -> object:
-    from aln_p3_core.world.actors import no_actors
-    from aln_p3_core.world.ego import EgoState
-
+def _lit(signal: int) -> WorldState:
     state = street(EgoState(2.0, 262.0, -1.75, 0.0), no_actors())
     state.signals[:] = signal
     return state

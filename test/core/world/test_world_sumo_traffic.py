@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +96,7 @@ def test_the_same_bytes_in_two_processes() -> None:
 def test_many_kinds_move_without_jumps(recording: list[TrafficState]) -> None:
     sideways, turning = {True: [0.0], False: [0.0]}, [0.0]
     kinds: set[ActorKind] = set()
-    for before, after in zip(recording[:-1], recording[1:], strict=True):
+    for before, after in pairwise(recording):
         rows = {name: row for row, name in enumerate(before.actors.ids)}
         kinds.update(kinds_of(after.actors))
         for row, name in enumerate(after.actors.ids):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from render_helpers import EGO, model, needs_rendering, render_street, street
+from render_helpers import EGO, labels_of, model, needs_rendering, render_street, street
 
 from aln_p3_core.errors import DataError
 from aln_p3_core.world.actors import make_actors
@@ -15,14 +16,14 @@ from aln_p3_core.world.render.visibility import actor_visibility
 pytestmark = needs_rendering
 
 
-def _seen(names: list[str], places: list[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
+def _seen(names: list[str], places: Sequence[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
     """Fractions [N] and pixels [N] of actors that look along x."""
     actors = make_actors(
         [str(row) for row in range(len(names))], [model(n) for n in names], places, np.zeros(len(names))
     )
     state = street(EGO, actors)
     result = actor_visibility(render_street(state), state)
-    return result.fractions, sum(result.pixels.values())
+    return result.fractions, sum(result.pixels.values(), np.zeros(len(names), np.int64))
 
 
 def test_who_stands_free_is_wholly_seen_at_any_distance() -> None:
@@ -62,7 +63,7 @@ def test_pixels_are_those_of_the_labels() -> None:
     result = actor_visibility(views, state)
     for name, view in views.items():
         for row in range(len(state.actors)):
-            assert result.pixels[name][row] == (view.labels == row).sum()
+            assert result.pixels[name][row] == (labels_of(view) == row).sum()
     assert result.fractions.shape == (len(state.actors),)
 
 

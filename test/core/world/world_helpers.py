@@ -112,6 +112,42 @@ def cornering_city(radius: float = 10.0, *, approach: float = 80.0, left: bool =
     return CityMap("corner", lanes, (np.asarray(area.exterior.coords),), area)
 
 
+def narrow_city() -> CityMap:
+    """One lane each way along x."""
+    east = Lane("east", np.array([[0.0, -1.75], [600.0, -1.75]]), road="east")
+    west = Lane("west", np.array([[600.0, 1.75], [0.0, 1.75]]), road="west")
+    area = box(0.0, -3.5, 600.0, 3.5)
+    return CityMap("narrow", (east, west), (np.asarray(area.exterior.coords),), area)
+
+
+def left_turn() -> tuple[CityMap, Route]:
+    """A junction at the origin: the route comes from the west and turns north, through traffic from the east.
+
+    The route yields at lane 1 (its connector) to lane 4, which leads west from lane 3.
+    """
+    approach, arc = 80.0, np.linspace(0.0, np.pi / 2, 30)
+    radius = 10.0
+    turn = np.stack([-8.0 + radius * np.sin(arc), -1.75 + radius * (1 - np.cos(arc))], axis=1)
+    lanes = (
+        Lane("in", np.array([[-8.0 - approach, -1.75], [-8.0, -1.75]]), successors=(1,), road="in"),
+        Lane("left", turn, junction="j", turn=Turn.LEFT, successors=(2,), predecessors=(0,), yields_to=(4,)),
+        Lane("out", np.array([turn[-1], turn[-1] + [0.0, 80.0]]), predecessors=(1,), road="out"),
+        Lane("oncoming", np.array([[160.0, 1.75], [8.0, 1.75]]), successors=(4,), road="oncoming"),
+        Lane("straight", np.array([[8.0, 1.75], [-8.0, 1.75]]), junction="j", successors=(5,), predecessors=(3,)),
+        Lane("west", np.array([[-8.0, 1.75], [-88.0, 1.75]]), predecessors=(4,), road="west"),
+    )
+    area = LineString([(-88, 0), (160, 0)]).buffer(8.0).union(box(-6.0, 0.0, 9.0, 90.0))
+    city = CityMap("left_turn", lanes, (np.asarray(area.exterior.coords),), area)
+    corners = np.concatenate([lanes[0].centerline[:1], turn, lanes[2].centerline[1:]])
+    line = LineString(corners)
+    s = np.linspace(0.0, line.length, round(line.length * 2))
+    points = np.array([line.interpolate(v).coords[0] for v in s])
+    end = approach + radius * np.pi / 2
+    lane_of = np.select([s < approach, s < end], [0, 1], 2).astype(np.int64)
+    stops = (RouteStop(approach, end, StopKind.YIELD, 1),)
+    return city, Route(points, np.full(len(points), 11.0), lane_of, stops)
+
+
 def actor(
     kind: ActorKind,
     x: float,

@@ -21,6 +21,7 @@ void main() {
     vec3 mirrored = reflect(view, v_normal);
     vec3 seen = mix(0.5 * ground_light.rgb + 0.08 * sky_light.rgb, 0.85 * sky(mirrored.z), smoothstep(0.05, 0.35, mirrored.z));
     color = mix(color, seen, texel.a * (0.18 + 0.6 * facing * facing));
+#ifdef WINDOWS
     // Some windows are lit: by lot of the window's place and its building.
     ivec2 window = ivec2(floor(v_uvl.xy * 4.0));
     int hash = (window.x * 7919 + window.y * 104729 + int(v_tint.a * 255.0 + 0.5) * 1299709) & 0xffff;
@@ -28,6 +29,7 @@ void main() {
     float lot = float(hash) / 65536.0;
     vec3 warm = mix(vec3(0.85, 0.52, 0.22), vec3(0.7, 0.72, 0.7), float(hash & 15) / 15.0);
     color += warm * (texel.a * step(lot, weather.w) * 0.55);
+#endif
     out_color = filmed(color, distance);
     out_label = -1;
 }
