@@ -12,7 +12,7 @@ from build_interfaces import build_environment
 
 pytestmark = [pytest.mark.build, pytest.mark.slow]
 
-EXECUTABLES = ("driver_node", "replay_node", "simulator_node", "view_node", "lifecycle_manager")
+EXECUTABLES = ("driver_node", "replay_node", "simulator_node", "adapter_node", "view_node", "lifecycle_manager")
 
 
 def _build(tree: Path, prefix: Path) -> None:

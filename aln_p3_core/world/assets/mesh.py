@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,18 +76,3 @@ def box_mesh(size_lwh: tuple[float, float, float]) -> Mesh:
         pivots=np.zeros((5, 3), np.float32),
         faces=np.array(faces, np.uint32),
     )
-
-
-@cache
-def load_mesh(name: str, size_lwh: tuple[float, float, float]) -> Mesh:
-    """The mesh of a model, with the extents `size_lwh`: the baked one, else one made by code, else a box.
-
-    The arrays are shared by all callers and cannot be written to.
-    """
-    from aln_p3_core.world.assets.baked import baked_mesh  # These two build on this module.
-    from aln_p3_core.world.assets.procedural import procedural_mesh
-
-    mesh = baked_mesh(name, size_lwh) or procedural_mesh(name, size_lwh) or box_mesh(size_lwh)
-    for field in fields(mesh):
-        getattr(mesh, field.name).flags.writeable = False
-    return mesh

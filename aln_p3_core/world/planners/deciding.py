@@ -24,8 +24,11 @@ _CAUSE_S = 2.0
 _STANDING, _CHANGE, _CHANGE_SHARE = 0.4, 0.8, 0.1
 #: m beside the route from which the car is said to go around something.
 _NUDGE_M = 0.25
-#: Seconds for which a cause is kept when nothing decides any more.
-_KEPT_S = 0.4
+#: Causes that a car can follow.
+_LEADING = (
+    Cause.LEAD_VEHICLE, Cause.LEAD_BRAKING, Cause.STOPPED_VEHICLE, Cause.BUS_AT_STOP, Cause.CUT_IN,
+    Cause.MERGING_TRAFFIC, Cause.CYCLIST,
+)  # fmt: skip
 
 
 @dataclass
@@ -93,13 +96,16 @@ def _cause(
     steps = round((_CAUSE_S if maneuver is not Maneuver.STOP else TOLD_S) / FORECAST_STEP_S)
     holding = profile.holding[1 : steps + 1]
     held = holding[holding >= 0]
-    if maneuver in (Maneuver.START, Maneuver.ACCELERATE) and len(held) * 2 < len(holding):
-        return Cause.FREE_ROAD, "", -1
+    if maneuver in (Maneuver.START, Maneuver.ACCELERATE):
+        # Only who drives ahead decides how fast it goes on.
+        held = np.array([row for row in held if restraints[row].cause in _LEADING], np.int64)
+        if len(held) * 2 < len(holding):
+            return Cause.FREE_ROAD, "", -1
     if len(held) and (len(held) * 3 >= len(holding) or maneuver in (Maneuver.STOP, Maneuver.DECELERATE)):
         names, counts = np.unique(held, return_counts=True)
         chosen = restraints[int(names[counts.argmax()])]
         return chosen.cause, chosen.actor_id, chosen.signal
-    if not (holding == -1).any() or maneuver in (Maneuver.START, Maneuver.ACCELERATE):
+    if not (holding == -1).any():
         return Cause.FREE_ROAD, "", -1
     # The place that decides the limit here: where the braking for it would have to begin now.
     energy = path.limits**2 + 2 * COMFORT_BRAKING * path.s

@@ -26,6 +26,7 @@ _TRUSTED_BRAKING = 3.5
 #: A vehicle that moves faster across its lane than this, m/s, is changing it.
 CHANGING_SPEED = 0.3
 _STARTING_ACCELERATION = 2.0
+_SWING_S = 0.6
 #: Seconds that an indicated change of lane is expected to take. Nearer to a lane's end, m, an indicator means a turn.
 _CHANGE_S = 3.0
 _TURN_INDICATED_M = 30.0
@@ -130,7 +131,7 @@ def _along_lanes(
         actors.velocities[row] @ [-np.sin(match.heading[row]), np.cos(match.heading[row])] if speed > 1.0 else 0.0
     )
     s0 = float(match.s[row])
-    lateral = _lateral(float(match.lateral[row]), across)
+    lateral = _lateral(float(match.lateral[row]), across, situation.city.lanes[lane])
     changed = _indicated(situation.city.lanes[lane], s0, float(match.lateral[row]), int(actors.flags[row]), across)
     ways = []
     for chain in chains:
@@ -170,10 +171,17 @@ def _likely(chains: tuple[Chain, ...], flags: int, speed: float) -> tuple[Chain,
     return tuple(chain for chain in chains if chain.turn in wanted) or chains
 
 
-def _lateral(lateral: float, across: float) -> FloatArray:
-    """[T] m left of the lane's middle: on to the next lane's middle while changing, else as it is."""
+def _lateral(lateral: float, across: float, lane: Lane) -> FloatArray:
+    """[T] m left of the lane's middle: on to the next lane's middle while changing, else as it is.
+
+    In a bend bodies swing: where there is no lane to change to, sideways motion lasts for a moment only.
+    """
     if abs(across) < CHANGING_SPEED:
         return np.full(len(TIMES_S), lateral)
+    if lane.is_connector:
+        return np.full(len(TIMES_S), lateral)
+    if lateral * across > 0 and (lane.left if across > 0 else lane.right) < 0:
+        return lateral + across * np.minimum(TIMES_S, _SWING_S)
     goal = np.copysign(_LANE_WIDTH_M, across) if lateral * across > 0 and abs(lateral) > 0.4 else 0.0
     moved = lateral + across * TIMES_S
     return np.minimum(moved, max(goal, lateral)) if across > 0 else np.maximum(moved, min(goal, lateral))

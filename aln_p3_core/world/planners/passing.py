@@ -16,7 +16,7 @@ from aln_p3_core.world.ego import EGO_SIZE_LWH
 from aln_p3_core.world.planners.drive_path import PATH_STEP_M
 from aln_p3_core.world.planners.planner import Cause, Observation
 from aln_p3_core.world.planners.stop_lines import FRONT_M, REAR_M, waits_at_junction
-from aln_p3_core.world.planners.surroundings import STANDING, Surroundings, is_held_by_light, standing_cause
+from aln_p3_core.world.planners.surroundings import STANDING, Surroundings, standing_cause
 from aln_p3_core.world.route import Route
 
 #: m between the car's side and what it passes: wanted, and at least.
@@ -259,7 +259,7 @@ def _may_be_passed(obstacle: Obstacle, around: Surroundings, observation: Observ
     patience = _BUS_PATIENCE_S if kind is ActorKind.BUS else _PATIENCE_S
     if around.standing_s.get(around.actors.ids[row], 0.0) < patience:
         return False
-    if is_held_by_light(around, observation, row):
+    if around.held[row]:
         return False
     if kind is not ActorKind.BUS and waits_at_junction(observation.route, obstacle.begin_s, obstacle.end_s):
         return False

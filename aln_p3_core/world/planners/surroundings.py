@@ -48,7 +48,7 @@ class Surroundings:
 
     Attributes:
         actors: who. kinds: of each. sizes: [N, 2] length, width, m. speeds: [N] m/s.
-        parked: [N] vehicles without a driver.
+        parked: [N] vehicles without a driver. held: [N] those that stand at a light, or in the queue before it.
         offsets: [N, 2] m, of their middles from the ego's middle: x ahead, y left.
         turned: [N] rad, their heading relative to the ego's.
         match: their lanes.
@@ -61,6 +61,7 @@ class Surroundings:
     sizes: FloatArray
     speeds: FloatArray
     parked: NDArray[np.bool_]
+    held: NDArray[np.bool_]
     offsets: FloatArray
     turned: FloatArray
     match: LaneMatch
@@ -92,12 +93,17 @@ def look_around(observation: Observation, memory: StandingMemory) -> Surrounding
     situation = Situation(observation.city, state.signals, connectors, standing, ego_standing > 6.0)
     delta = actors.positions[:, :2] - ego.center
     cos, sin = np.cos(ego.heading), np.sin(ego.heading)
+    parked = (actors.flags & ActorFlag.PARKED) > 0
+    driven = np.array([kind.is_vehicle for kind in kinds], bool) & ~parked & (match.lane >= 0)
+    held = driven & (actors.speeds < STANDING)
+    held[held] = [_before_a_light(match, observation, int(row)) for row in np.flatnonzero(held)]
     return Surroundings(
         actors=actors,
         kinds=kinds,
         sizes=sizes_of(actors)[:, :2],
         speeds=actors.speeds,
-        parked=(actors.flags & ActorFlag.PARKED) > 0,
+        parked=parked,
+        held=held,
         offsets=np.stack([delta[:, 0] * cos + delta[:, 1] * sin, delta[:, 1] * cos - delta[:, 0] * sin], axis=1),
         turned=wrap_angle(actors.headings - ego.heading),
         match=match,
@@ -107,15 +113,13 @@ def look_around(observation: Observation, memory: StandingMemory) -> Surrounding
     )
 
 
-def is_held_by_light(around: Surroundings, observation: Observation, row: int) -> bool:
-    """Whether a vehicle stands before a red or yellow light of its own lane, or in the queue before it."""
-    lanes, lane = observation.city.lanes, int(around.match.lane[row])
-    if lane < 0:
-        return False
-    for chain in lane_graph(observation.city).chains(lane):
+def _before_a_light(match: LaneMatch, observation: Observation, row: int) -> bool:
+    """Whether there is a red or yellow light closely ahead of somebody in a lane."""
+    lanes = observation.city.lanes
+    for chain in lane_graph(observation.city).chains(int(match.lane[row])):
         for index, start in zip(chain.lanes, chain.starts, strict=True):
             signal = lanes[index].signal if lanes[index].is_connector else -1
-            near = -2.0 < start - float(around.match.s[row]) < _LIGHT_QUEUE_M
+            near = -2.0 < start - float(match.s[row]) < _LIGHT_QUEUE_M
             if signal >= 0 and near and observation.state.signals[signal] in (SignalColor.RED, SignalColor.YELLOW):
                 return True
     return False
@@ -130,6 +134,6 @@ def standing_cause(around: Surroundings, row: int) -> Cause:
         return Cause.PEDESTRIAN
     if kind is ActorKind.BICYCLE and around.actors.flags[row] & ActorFlag.RIDER:
         return Cause.CYCLIST
-    if kind is ActorKind.BUS and not around.parked[row]:
+    if kind is ActorKind.BUS and not around.parked[row] and not around.held[row]:
         return Cause.BUS_AT_STOP
     return Cause.STOPPED_VEHICLE

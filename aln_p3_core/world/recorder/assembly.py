@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aln_p3_core.datasets.stored_plans import COMMAND_FILE, PLAN_FILE
+from aln_p3_core.datasets.tables import TABLES
 from aln_p3_core.errors import DataError
 from aln_p3_core.world.city.city_map import CityMap
 from aln_p3_core.world.city.scenery import Scenery
@@ -21,7 +22,6 @@ from aln_p3_core.world.recorder.scene_writer import PARTS
 from aln_p3_core.world.recorder.settings import root_rig
 from aln_p3_core.world.recorder.tables import (
     SCENE_TABLES,
-    TABLE_NAMES,
     VERSION,
     Row,
     Table,
@@ -64,7 +64,7 @@ def assemble_root(root: Path) -> list[str]:
     paths = sorted((root / PARTS).glob("scene-*.json"))
     if not paths:
         raise DataError(f"{root} has no finished scene; record some first")
-    tables: dict[str, Table] = {name: [] for name in TABLE_NAMES} | fixed_tables(root_rig(root))
+    tables: dict[str, Table] = {name: [] for name in TABLES} | fixed_tables(root_rig(root))
     splits: dict[str, list[str]] = defaultdict(list)
     plans: dict[str, Row] = {}
     commands: dict[str, str] = {}

@@ -23,21 +23,6 @@ Table = list[Row]
 VERSION = "v1.0-world"
 LIDAR = "LIDAR_TOP"
 
-TABLE_NAMES = (
-    "category",
-    "attribute",
-    "visibility",
-    "instance",
-    "sensor",
-    "calibrated_sensor",
-    "ego_pose",
-    "log",
-    "scene",
-    "sample",
-    "sample_data",
-    "sample_annotation",
-    "map",
-)
 #: Tables whose rows belong to one scene: what a scene's part holds.
 SCENE_TABLES = ("log", "scene", "sample", "sample_data", "ego_pose", "instance", "sample_annotation")
 

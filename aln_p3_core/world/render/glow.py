@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from aln_p3_core.geometry import FloatArray
 from aln_p3_core.world.assets.catalogue import MODELS
-from aln_p3_core.world.assets.mesh import Part, load_mesh
+from aln_p3_core.world.assets.library import load_mesh
+from aln_p3_core.world.assets.mesh import Part
 from aln_p3_core.world.assets.scenery_meshes import SIGNAL_LAMPS_Z
 from aln_p3_core.world.city.city_map import CityMap
 from aln_p3_core.world.render.camera import PlacedCamera
@@ -163,6 +164,8 @@ def _lamp_places() -> dict[Part, tuple[FloatArray, NDArray[np.bool_]]]:
         for row, mesh in enumerate(meshes):
             vertices = mesh.vertices[mesh.parts == part].astype(np.float64)
             wide = len(vertices) > 0 and np.ptp(vertices[:, 1]) > 0.4
+            if wide:  # Without a third lamp in the middle.
+                vertices = vertices[np.abs(vertices[:, 1]) > 0.5 * np.abs(vertices[:, 1]).max()]
             corner = (vertices[:, 0] > 0) + 2 * ((vertices[:, 1] > 0) if wide else np.zeros(len(vertices), np.int64))
             for slot in np.unique(corner):
                 here = vertices[corner == slot]

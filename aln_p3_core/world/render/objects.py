@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from aln_p3_core.geometry import FloatArray
 from aln_p3_core.world.actors import ActorFlag, ActorKind, Actors
 from aln_p3_core.world.assets.catalogue import MODELS
-from aln_p3_core.world.assets.mesh import Mesh, load_mesh
+from aln_p3_core.world.assets.library import load_mesh
+from aln_p3_core.world.assets.mesh import Mesh
 from aln_p3_core.world.render.camera import PlacedCamera
 from aln_p3_core.world.render.images import NO_ACTOR
 from aln_p3_core.world.render.simplify import simplified

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from aln_p3_core.errors import DataError
 from aln_p3_core.geometry import FloatArray, invert_transform
 from aln_p3_core.world.assets.catalogue import MODELS
-from aln_p3_core.world.assets.mesh import load_mesh
+from aln_p3_core.world.assets.library import load_mesh
 from aln_p3_core.world.render.images import RenderedView
 from aln_p3_core.world.state import WorldState
 

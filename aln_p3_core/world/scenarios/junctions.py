@@ -11,11 +11,11 @@ from aln_p3_core.world.city.lines import heading_at
 from aln_p3_core.world.city.routing import route_along_lanes
 from aln_p3_core.world.route import Route, StopKind
 from aln_p3_core.world.scenarios.scenario import Ground, Play, Scenario, quiet_streets, start_on
-from aln_p3_core.world.scenarios.sites import is_straight, lanes_ahead, long_lanes, no_place, pick_car, roads_of
+from aln_p3_core.world.scenarios.sites import is_straight, lanes_ahead, long_lanes, no_place, pick_car
 from aln_p3_core.world.traffic.light_script import LightScript
 from aln_p3_core.world.traffic.script import Phase, Script, Trigger
 from aln_p3_core.world.traffic.sumo import StageTraffic
-from aln_p3_core.world.traffic.sumo_guests import FRONT_AHEAD_M
+from aln_p3_core.world.traffic.sumo_guests import FRONT_AHEAD_M, roads_of
 
 #: A stream of oncoming cars: at least so long a road to come along, m.
 _STREAM_ROAD_M = 75.0

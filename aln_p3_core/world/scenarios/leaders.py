@@ -11,10 +11,10 @@ from aln_p3_core.world.assets.catalogue import MODELS
 from aln_p3_core.world.city.city_map import Lane
 from aln_p3_core.world.route import Route
 from aln_p3_core.world.scenarios.scenario import Ground, Play, Scenario, quiet_streets, start_on
-from aln_p3_core.world.scenarios.sites import lane_offset, long_lanes, pick_car, pick_model, roads_of, route_from
+from aln_p3_core.world.scenarios.sites import lane_offset, long_lanes, pick_car, pick_model, route_from
 from aln_p3_core.world.traffic.script import Phase, Script, Trigger
 from aln_p3_core.world.traffic.sumo import StageTraffic
-from aln_p3_core.world.traffic.sumo_guests import FRONT_AHEAD_M
+from aln_p3_core.world.traffic.sumo_guests import FRONT_AHEAD_M, roads_of
 
 _START_S = (4.0, 12.0)
 _HAZARD = ActorFlag.LEFT | ActorFlag.RIGHT
@@ -150,7 +150,7 @@ def build_bus_stop(ground: Ground) -> Play:
     edges = roads_of(ground.city, route)
     start = _behind(route, gap, model)
     drives = float(rng.uniform(8.0, 25.0))
-    hold = float(rng.uniform(4.5, 7.5))
+    hold = float(rng.uniform(3.5, 6.0))
     phases = (
         Phase(speed=bus_speed, until=Trigger(at_s=start + drives)),
         Phase(speed=0.0, braking=braking, flags=ActorFlag.RIGHT, until=Trigger(after_s=bus_speed / braking + hold)),

@@ -93,16 +93,6 @@ def route_from(city: CityMap, lane: int, start_s: float, length_m: float) -> Rou
     return route_along_lanes(city, lanes, start_s=start_s, end_s=end_s)
 
 
-def roads_of(city: CityMap, route: Route) -> tuple[str, ...]:
-    """The roads (SUMO edges) along a route, in order."""
-    roads: list[str] = []
-    for index in route.lane_of:
-        lane = city.lanes[index]
-        if index >= 0 and not lane.is_connector and (not roads or roads[-1] != lane.road):
-            roads.append(lane.road)
-    return tuple(roads)
-
-
 def pick_model(kind: ActorKind, rng: np.random.Generator) -> int:
     """A model of a kind by lot."""
     models = models_of(kind)

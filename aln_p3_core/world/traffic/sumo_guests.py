@@ -49,7 +49,8 @@ class SumoGuests:
         x = ego.x + way * cos(ego.heading + ego.yaw_rate * ahead_s / 2) + FRONT_AHEAD_M * cos(heading)
         y = ego.y + way * sin(ego.heading + ego.yaw_rate * ahead_s / 2) + FRONT_AHEAD_M * sin(heading)
         if EGO not in self._sumo.vehicle.getIDList():
-            self._enter(EGO, EGO, self._route_edges())
+            # Whoever meets it at a junction knows where it is going.
+            self._enter(EGO, EGO, self._demand.drive_on(roads_of(self._city, self._route)))
         self._put(EGO, x, y, heading, max(ego.speed, 0.0))
 
     def place(self, actors: Sequence[ScriptedActor]) -> list[str]:
@@ -99,15 +100,6 @@ class SumoGuests:
         self._sumo.vehicle.moveToXY(name, "", -1, float(front_x), float(front_y), sumo_angle(heading), _ANYWHERE)
         self._sumo.vehicle.setSpeed(name, float(speed))
 
-    def _route_edges(self) -> list[str]:
-        """The ego's route, prolonged: whoever meets it at a junction knows where it is going."""
-        edges: list[str] = []
-        for index in self._route.lane_of:
-            lane = self._city.lanes[index] if index >= 0 else None
-            if lane is not None and not lane.is_connector and (not edges or edges[-1] != lane.road):
-                edges.append(lane.road)
-        return self._demand.drive_on(edges)
-
     def _edges_of(self, actor: ScriptedActor) -> list[str]:
         if actor.script.edges:
             return self._demand.drive_on(actor.script.edges)
@@ -116,3 +108,13 @@ class SumoGuests:
                 if not self._city.lanes[index].is_connector:
                     return [self._city.lanes[index].road]
         return [next(lane.road for lane in self._city.lanes if not lane.is_connector)]
+
+
+def roads_of(city: CityMap, route: Route) -> tuple[str, ...]:
+    """The roads (SUMO edges) along a route, in order."""
+    roads: list[str] = []
+    for index in route.lane_of:
+        lane = city.lanes[index] if index >= 0 else None
+        if lane is not None and not lane.is_connector and (not roads or roads[-1] != lane.road):
+            roads.append(lane.road)
+    return tuple(roads)

@@ -11,7 +11,8 @@ from aln_p3_core.errors import DataError
 from aln_p3_core.world.actors import ActorKind
 from aln_p3_core.world.assets.baked import MESH_FOLDER, baked_mesh, read_mesh, write_mesh
 from aln_p3_core.world.assets.catalogue import MODELS, Model
-from aln_p3_core.world.assets.mesh import Mesh, Part, box_mesh, load_mesh
+from aln_p3_core.world.assets.library import load_mesh
+from aln_p3_core.world.assets.mesh import Mesh, Part, box_mesh
 from aln_p3_core.world.assets.procedural import procedural_mesh
 
 BAKED = sorted(path.stem for path in MESH_FOLDER.glob("*.npz"))

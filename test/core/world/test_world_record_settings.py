@@ -17,6 +17,7 @@ from aln_p3_core.world.recorder.disturbance import START_LATERAL_M, Disturbances
 from aln_p3_core.world.recorder.record import SceneTask
 from aln_p3_core.world.recorder.settings import RecordSettings, only_recording, prepare_root, read_rig, root_rig
 from aln_p3_core.world.rig import world_rig
+from aln_p3_core.world.weather import Condition
 
 
 def test_a_root_keeps_its_settings_and_cameras(tmp_path: Path) -> None:
@@ -73,11 +74,19 @@ def test_one_recording_at_a_time(tmp_path: Path) -> None:
         ({"size": (640, 360)}, "640x360"),
         ({"duration_s": 0.1}, "0.5 to 200"),
         ({"quality": 0}, "1 to 100"),
+        ({"condition": "fog"}, "no condition 'fog'"),
     ],
 )
 def test_settings_that_cannot_be(wrong: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         RecordSettings(**wrong)
+
+
+def test_the_weather_of_scenes() -> None:
+    drawn = {RecordSettings().weather(seed).condition for seed in range(60)}
+    assert drawn == set(Condition)
+    assert {RecordSettings(condition="rain").weather(seed).condition for seed in range(60)} == {Condition.RAIN}
+    assert RecordSettings(condition="rain").weather(5).seed == 5
 
 
 def test_tasks_that_cannot_be() -> None:
