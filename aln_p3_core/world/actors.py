@@ -34,6 +34,12 @@ class ActorKind(Enum):
         return self.value.partition("#")[0]
 
     @property
+    def detection_class(self) -> str:
+        """Class of the nuScenes detection benchmark, such as "car" or "traffic_cone"."""
+        name = self.category.split(".")[1]
+        return {"trafficcone": "traffic_cone", "adult": "pedestrian"}.get(name, name)
+
+    @property
     def is_vehicle(self) -> bool:
         """Drives on the road: cars to bicycles."""
         return self.value.startswith("vehicle.")

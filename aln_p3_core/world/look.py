@@ -19,7 +19,6 @@ from aln_p3_core.drawing.mosaic import draw_mosaic
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.frame import CameraCalibration, DrivingFrame
 from aln_p3_core.geometry import FloatArray, invert_transform, rotate_vectors, transform_points, wrap_angle
-from aln_p3_core.world.actors import ActorKind
 from aln_p3_core.world.assets.catalogue import kinds_of, sizes_of
 from aln_p3_core.world.closed_loop.drives import Drive, OpenDrive, open_drive
 from aln_p3_core.world.closed_loop.runner import ClosedLoop
@@ -35,17 +34,6 @@ from aln_p3_core.world.rig import world_rig
 _LEAST_SHARE, _LEAST_PIXELS = 0.05, 6
 #: Depth is drawn up to here, m.
 _DEPTH_M = 80.0
-_CLASSES = {
-    ActorKind.CAR: "car",
-    ActorKind.VAN: "car",
-    ActorKind.TRUCK: "truck",
-    ActorKind.BUS: "bus",
-    ActorKind.MOTORCYCLE: "motorcycle",
-    ActorKind.BICYCLE: "bicycle",
-    ActorKind.PEDESTRIAN: "pedestrian",
-    ActorKind.CONE: "traffic_cone",
-    ActorKind.BARRIER: "barrier",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +78,8 @@ def look_at(
     Raises:
         ConfigError: there is no human in an episode, or nothing can be rendered here.
     """
-    from aln_p3_core.world.render.renderer import RenderOptions, WorldRenderer
+    from aln_p3_core.world.render.options import RenderOptions
+    from aln_p3_core.world.render.renderer import WorldRenderer
 
     opened = open_drive(what)
     stage, rig = opened.stage, rig or world_rig()
@@ -152,7 +141,7 @@ def seen_boxes(look: Look) -> list[DrawnBox]:
         velocity = rotate_vectors(T_model_world, np.append(actors.velocities[row], 0.0))[:2]
         boxes.append(
             DrawnBox(
-                class_name=_CLASSES[kinds[row]],
+                class_name=kinds[row].detection_class,
                 center_model=transform_points(T_model_world, center),
                 size_lwh=sizes[row],
                 heading_model=float(wrap_angle(actors.headings[row] + heading)),
@@ -180,7 +169,7 @@ def label_picture(view: RenderedView) -> Image:
     """Every actor in the colour of its class, in shades by row, on what else there is, dark."""
     assert view.labels is not None
     actors = view.state.actors
-    colors = np.array([palette.agent_color(_CLASSES[kind]) for kind in kinds_of(actors)]).reshape(-1, 3)
+    colors = np.array([palette.agent_color(kind.detection_class) for kind in kinds_of(actors)]).reshape(-1, 3)
     shades = 0.75 + 0.25 * (np.arange(len(actors)) * 0.618 % 1.0)
     table = np.vstack([colors * shades[:, None], [0, 0, 0]])
     painted = table[view.labels]

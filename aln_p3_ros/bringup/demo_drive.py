@@ -23,7 +23,7 @@ from aln_p3_ros.topics import TOPICS
 #: the same drive as a fast one, and only takes longer.
 CAMERA_RATE_HZ = 2
 #: Where the demonstration drives.
-SCENARIO, CITY, SEED = "free_driving", "poplar-green", 3
+SCENARIO, CITY, SEED = "free_driving", "poplar-green", 0
 #: Every so many pictures of the view are kept as files.
 _PICTURES_EVERY = 4
 _SAY_EVERY_S = 10.0
@@ -151,7 +151,7 @@ class _Progress:
             self._over = time.monotonic()
             if ": driving " in line and not self._begun:
                 self._begun = self._over
-                self._say(f"driving for {self._seconds:.0f} s of simulated time")
+                self._say(f"driving for {self._seconds:.0f} s of simulated time, or to the end of the route")
 
     def look(self, pictures: Path) -> bool:
         """Looks at the newest picture's stamp. Always False, to be used as a condition to go on."""

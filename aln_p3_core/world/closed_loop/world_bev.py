@@ -16,7 +16,7 @@ from aln_p3_core.drawing.images import SHIFT, Image, blend_mask, canvas, fixed_p
 from aln_p3_core.drawing.palette import Color
 from aln_p3_core.drawing.text import draw_label, draw_text, wrap_text
 from aln_p3_core.geometry import FloatArray
-from aln_p3_core.world.actors import ActorKind, Actors
+from aln_p3_core.world.actors import Actors
 from aln_p3_core.world.assets.catalogue import MODELS, sizes_of
 from aln_p3_core.world.city.city_map import CityMap
 from aln_p3_core.world.closed_loop.boxes import ego_footprint, footprints
@@ -31,17 +31,6 @@ _CENTER_LINE: Color = (196, 164, 60)
 _EDGE: Color = (104, 114, 130)
 _CROSSING: Color = (150, 158, 170)
 _ROUTE: Color = (64, 116, 190)
-_CLASS_OF = {
-    ActorKind.CAR: "car",
-    ActorKind.VAN: "car",
-    ActorKind.TRUCK: "truck",
-    ActorKind.BUS: "bus",
-    ActorKind.MOTORCYCLE: "motorcycle",
-    ActorKind.BICYCLE: "bicycle",
-    ActorKind.PEDESTRIAN: "pedestrian",
-    ActorKind.CONE: "traffic_cone",
-    ActorKind.BARRIER: "barrier",
-}
 _SIGNALS: dict[int, Color] = {
     SignalColor.RED: (240, 52, 52),
     SignalColor.YELLOW: (250, 200, 40),
@@ -192,7 +181,7 @@ class WorldBev:
         reach = self._size + 12 * self._scale
         for row in np.flatnonzero(((middles > -12 * self._scale) & (middles < reach)).all(axis=1)):
             kind = MODELS[actors.models[row]].kind
-            color = palette.agent_color(_CLASS_OF[kind])
+            color = palette.agent_color(kind.detection_class)
             corners = fixed_point(outlines[row])
             cv2.fillPoly(image, [corners], mix(palette.BACKGROUND, color, 0.72), cv2.LINE_AA, SHIFT)
             marked = actors.ids[row] == cause

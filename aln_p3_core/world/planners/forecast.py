@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aln_p3_core.geometry import FloatArray
+from aln_p3_core.geometry import FloatArray, wrap_angle
 from aln_p3_core.world.actors import ActorFlag, ActorKind, Actors
 from aln_p3_core.world.assets.catalogue import kinds_of, sizes_of
 from aln_p3_core.world.city.city_map import CityMap, Lane, Turn
@@ -27,6 +27,8 @@ _TRUSTED_BRAKING = 3.5
 CHANGING_SPEED = 0.3
 _STARTING_ACCELERATION = 2.0
 _SWING_S = 0.6
+#: A vehicle this long or longer is placed by its front: its body swings out of its lane in turns, m.
+LONG_M = 5.5
 #: Seconds that an indicated change of lane is expected to take. Nearer to a lane's end, m, an indicator means a turn.
 _CHANGE_S = 3.0
 _TURN_INDICATED_M = 30.0
@@ -109,6 +111,15 @@ def forecast(actors: Actors, match: LaneMatch, situation: Situation) -> Forecast
     )  # fmt: skip
 
 
+def match_lanes(city: CityMap, actors: Actors) -> LaneMatch:
+    """The lanes that actors drive on. Long vehicles are looked up by their fronts; `s` is that of their middles."""
+    lengths = sizes_of(actors)[:, 0]
+    ahead = np.where(lengths >= LONG_M, 0.5 * lengths, 0.0)
+    nose = np.stack([np.cos(actors.headings), np.sin(actors.headings)], axis=1)
+    match = lane_graph(city).match(actors.positions[:, :2] + ahead[:, None] * nose, actors.headings)
+    return replace(match, s=match.s - ahead)
+
+
 def _straight_on(actors: Actors, speeds: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Everybody on at their present velocity; people for as long as that can be believed."""
     times = np.broadcast_to(TIMES_S, (len(actors), len(TIMES_S)))
@@ -128,7 +139,9 @@ def _along_lanes(
     lane = int(match.lane[row])
     chains = _likely(graph.chains(lane), int(actors.flags[row]), speed)
     across = float(
-        actors.velocities[row] @ [-np.sin(match.heading[row]), np.cos(match.heading[row])] if speed > 1.0 else 0.0
+        actors.velocities[row] @ [-np.sin(match.heading[row]), np.cos(match.heading[row])]
+        if speed > 1.0 and length < LONG_M
+        else 0.0
     )
     s0 = float(match.s[row])
     lateral = _lateral(float(match.lateral[row]), across, situation.city.lanes[lane])
@@ -150,12 +163,25 @@ def _along_lanes(
                 room = max(stop - s0 - 0.5 * length, 0.0)
                 fast = np.where(moved < room - 1e-6, fast, 0.0)
                 moved = np.minimum(moved, room)
-            positions, headings = chain.at(s0 + moved, lateral)
-            ways.append(((positions, headings, fast), gives_way))
-            if changed is not None:
-                positions, headings = chain.at(s0 + moved, changed)
+            for beside in (lateral,) if changed is None else (lateral, changed):
+                positions, headings = _poses(chain, s0 + moved, beside, length)
+                # From where it really is, onto the lane within some metres.
+                rest = np.clip(1.0 - moved / (0.6 * length + 4.0), 0.0, 1.0)
+                positions = positions + rest[:, None] * (actors.positions[row, :2] - positions[0])
+                headings = headings + rest * wrap_angle(actors.headings[row] - headings[0])
                 ways.append(((positions, headings, fast), gives_way))
     return ways
+
+
+def _poses(chain: Chain, s: FloatArray, lateral: FloatArray, length: float) -> tuple[FloatArray, FloatArray]:
+    """Middles [T, 2] and headings [T] of a body along a lane; a long one cuts its corners."""
+    if length < LONG_M:
+        return chain.at(s, lateral)
+    front, _ = chain.at(s + 0.5 * length, lateral)
+    rear, _ = chain.at(s - 0.25 * length, lateral)
+    axis = front - rear
+    heading = np.arctan2(axis[:, 1], axis[:, 0])
+    return front - 0.5 * length * np.stack([np.cos(heading), np.sin(heading)], axis=1), heading
 
 
 def _likely(chains: tuple[Chain, ...], flags: int, speed: float) -> tuple[Chain, ...]:

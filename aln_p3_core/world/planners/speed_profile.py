@@ -103,6 +103,9 @@ def roll_out(speed: float, acceleration: float, path: DrivePath, restraints: Seq
         if before < 0.0 < wanted and now < 2.0:
             # Off from a stop without waiting for the brakes to be let go.
             asked = min(wanted, _RISING_JERK * FORECAST_STEP_S)
+        if k == 1 and wanted > -_NEED_BRAKING and now > 1.0:
+            # A car's controller is ahead of its plan: what changes at once in the plan would be a jolt in the car.
+            asked = before
         after = max(now + max(asked, -MAX_BRAKING) * FORECAST_STEP_S, 0.0)
         if after < _HELD_SPEED and wanted <= 0.05:
             after = 0.0
@@ -153,5 +156,8 @@ class _Holds:
         faster = speed - safe
         if faster <= 0.0:
             return -faster / FORECAST_STEP_S
+        if gap < 0.0:
+            # Too close already: firmly to the end, without the long fading of a comfortable stop.
+            return -min(max(faster / _RESPONSE_S, BRAKING), faster / FORECAST_STEP_S)
         need = max(speed * speed - other * other, 0.0) / (2 * max(gap + self._slack[index], 0.1))
         return -min(faster / _RESPONSE_S, max(1.2 * need, 1.2))

@@ -12,7 +12,7 @@ from aln_p3_core.geometry import FloatArray, wrap_angle
 from aln_p3_core.world.actors import ActorFlag, ActorKind, Actors
 from aln_p3_core.world.assets.catalogue import kinds_of, sizes_of
 from aln_p3_core.world.ego import EgoState
-from aln_p3_core.world.planners.forecast import Forecasts, Situation, forecast
+from aln_p3_core.world.planners.forecast import Forecasts, Situation, forecast, match_lanes
 from aln_p3_core.world.planners.lane_graph import LaneMatch, lane_graph
 from aln_p3_core.world.planners.planner import Cause, Observation
 from aln_p3_core.world.state import SignalColor
@@ -85,7 +85,7 @@ def look_around(observation: Observation, memory: StandingMemory) -> Surrounding
     actors = actors.select(~far | oncoming)
     kinds = tuple(kinds_of(actors))
     standing = memory.update(state.time_s, actors, ego)
-    match = lane_graph(observation.city).match(actors.positions[:, :2], actors.headings)
+    match = match_lanes(observation.city, actors)
     ego_standing = 0.0 if memory.ego_since is None else state.time_s - memory.ego_since
     ahead = (route.s >= observation.route_s - 5.0) & (route.s <= observation.route_s + 80.0)
     lanes = observation.city.lanes

@@ -218,7 +218,8 @@ def add_key_frame(
 def open_renderer(settings: RecordSettings, take: Take, rig: Mapping[str, CameraCalibration]) -> SceneRenderer:
     """The cameras of a scene. Raises ConfigError, saying what to install, where they cannot be rendered."""
     from aln_p3_core.world.render.available import rendering_problem
-    from aln_p3_core.world.render.renderer import RenderOptions, WorldRenderer
+    from aln_p3_core.world.render.options import RenderOptions
+    from aln_p3_core.world.render.renderer import WorldRenderer
 
     problem = rendering_problem()
     if problem:

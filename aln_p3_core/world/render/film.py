@@ -26,7 +26,7 @@ class Film:
         self._seed = seed
         rain = light.rain if noise else 0.0
         self._program = graphics.program(
-            "film", "film", ["SHADOW_PASS", *(["GRAIN"] if noise else []), *(["RAIN"] if rain > 0 else [])]
+            "film", "film", [*(["GRAIN"] if noise else []), *(["RAIN"] if rain > 0 else [])], lit=False
         )
         rng = np.random.default_rng([seed, crc32(b"film")])
         if noise:

@@ -170,5 +170,7 @@ def _lamp_places() -> dict[Part, tuple[FloatArray, NDArray[np.bool_]]]:
             for slot in np.unique(corner):
                 here = vertices[corner == slot]
                 places[row, slot], known[row, slot] = (here.min(axis=0) + here.max(axis=0)) / 2, True
+                # On the outside of the body, also where the lamp reaches around its corner.
+                places[row, slot, 0] = here[:, 0].max() if slot % 2 else here[:, 0].min()
         result[part] = places, known
     return result

@@ -39,10 +39,13 @@ class Graphics:
         """Frees everything that was made in the context."""
         self.context.release()
 
-    def program(self, vertex: str, fragment: str, defines: Sequence[str] = ()) -> moderngl.Program:
-        """Compiles shaders/`vertex`.vert with shaders/`fragment`.frag; samplers and blocks are bound."""
+    def program(self, vertex: str, fragment: str, defines: Sequence[str] = (), *, lit: bool = True) -> moderngl.Program:
+        """Compiles shaders/`vertex`.vert with shaders/`fragment`.frag; samplers and blocks are bound.
+
+        lit: with camera and light of shaders/common.glsl.
+        """
         head = "#version 330\n" + "".join(f"#define {name}\n" for name in defines)
-        common = "" if "SHADOW_PASS" in defines else _source("common.glsl")
+        common = _source("common.glsl") if lit else ""
         program = self.context.program(
             vertex_shader=head + common + _source(f"{vertex}.vert"),
             fragment_shader=head + "#define FRAGMENT\n" + common + _source(f"{fragment}.frag"),

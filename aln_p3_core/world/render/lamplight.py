@@ -39,7 +39,7 @@ class LampLight:
         self._map.repeat_x = self._map.repeat_y = False
         self._target = context.framebuffer([self._map])
         self._map.use(UNITS["pool_map"])
-        self._program = graphics.program("pool", "pool", ["SHADOW_PASS"])
+        self._program = graphics.program("pool", "pool", lit=False)
         square = context.buffer(np.array([-1, -1, 1, -1, -1, 1, 1, 1], np.float32).tobytes())
         self._square = (square, "2f", ("in_corner",))
         self._lights = context.buffer(reserve=40 * 4096)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import moderngl
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +11,11 @@ from aln_p3_core.world.actors import make_actors
 from aln_p3_core.world.assets.catalogue import MODELS
 from aln_p3_core.world.city.city_map import CityMap
 from aln_p3_core.world.city.scenery import Scenery
-from aln_p3_core.world.render import contact as contacts
-from aln_p3_core.world.render import shadows
+from aln_p3_core.world.render import contact, shadows
 from aln_p3_core.world.render.buffers import GrowingBuffer, Indirect
 from aln_p3_core.world.render.buildings import building_chunks
 from aln_p3_core.world.render.camera import PlacedCamera
-from aln_p3_core.world.render.chunks import SURFACE_FORMAT, SURFACE_NAMES, Chunks
-from aln_p3_core.world.render.contact import contact_boxes
+from aln_p3_core.world.render.chunks import SURFACE, SURFACE_FORMAT, SURFACE_NAMES, Chunks
 from aln_p3_core.world.render.glow import Glow
 from aln_p3_core.world.render.graphics import UNITS, Graphics, block
 from aln_p3_core.world.render.ground import ground_base, ground_paint
@@ -34,13 +30,11 @@ from aln_p3_core.world.render.objects import (
     join_instances,
     near_camera,
 )
+from aln_p3_core.world.render.options import RenderOptions
 from aln_p3_core.world.render.props import Props, world_meshes
 from aln_p3_core.world.render.textures import facade_textures, ground_textures
 from aln_p3_core.world.state import WorldState
 from aln_p3_core.world.weather import Light
-
-if TYPE_CHECKING:
-    from aln_p3_core.world.render.renderer import RenderOptions
 
 #: How far surfaces, buildings, and objects (by their size in pixels too) are drawn, m.
 _GROUND_REACH_M, _PAINT_REACH_M, _BUILDING_REACH_M, _OBJECT_REACH_M = 320.0, 130.0, 450.0, 260.0
@@ -55,12 +49,9 @@ class _Surfaces:
 
     def __init__(self, graphics: Graphics, chunks: Chunks, program: moderngl.Program) -> None:
         self.chunks = chunks
-        self.buffer = graphics.context.buffer(chunks.vertices.tobytes() or bytes(SURFACE_BYTES))
+        # An empty buffer cannot be made.
+        self.buffer = graphics.context.buffer(chunks.vertices.tobytes() or bytes(SURFACE.itemsize))
         self.array = graphics.vertex_array(program, [(self.buffer, SURFACE_FORMAT, SURFACE_NAMES)])
-
-
-#: Of one vertex: an empty buffer cannot be made.
-SURFACE_BYTES = 40
 
 
 class Passes:
@@ -81,11 +72,11 @@ class Passes:
         facade = graphics.program("surface", "facade", [*defines, *(["WINDOWS"] if light.windows > 0 else [])])
         self._object_program = graphics.program("object", "object", defines)
         self._leaf_program = graphics.program("object", "object", [*defines, "LEAVES"])
-        self._caster_program = graphics.program("object", "nothing", ["SHADOW_PASS"])
+        self._caster_program = graphics.program("object", "nothing", ["SHADOW_PASS"], lit=False)
         self._ground = _Surfaces(graphics, ground_base(city), ground)
         self._paint = _Surfaces(graphics, ground_paint(city), paint)
         self._buildings = _Surfaces(graphics, building_chunks(scenery), facade)
-        walls = graphics.program("surface", "nothing", ["SHADOW_PASS"])
+        walls = graphics.program("surface", "nothing", ["SHADOW_PASS"], lit=False)
         self._casting_walls = graphics.vertex_array(walls, [(self._buildings.buffer, SURFACE_FORMAT, SURFACE_NAMES)])
         square = context.buffer(np.array([-1, -1, 1, -1, -1, 1, 1, 1], np.float32).tobytes())
         sky, meadow = graphics.program("sky", "sky", defines), graphics.program("meadow", "ground", defines)
@@ -163,7 +154,7 @@ class Passes:
         context.enable_only(moderngl.DEPTH_TEST | moderngl.BLEND)
         batch.draw_chunks(self._paint, camera, _PAINT_REACH_M, 2)
         target.depth_mask = False
-        boxes = contact_boxes(state.actors, camera)
+        boxes = contact.contact_boxes(state.actors, camera)
         if batch.contact.write(boxes):
             batch.contact.array.render(moderngl.TRIANGLE_STRIP, vertices=4, instances=len(boxes))
         halos = self._glow.halos(camera, state)
@@ -192,16 +183,16 @@ class Passes:
     def _make_batch(self) -> _Batch:
         context, graphics = self._context, self._graphics
 
-        def contact(buffer: moderngl.Buffer) -> moderngl.VertexArray:
+        def dark_ground(buffer: moderngl.Buffer) -> moderngl.VertexArray:
             return context.vertex_array(
-                self._contact_program, [(self._square, "2f", "in_corner"), (buffer, contacts.FORMAT, *contacts.NAMES)]
+                self._contact_program, [(self._square, "2f", "in_corner"), (buffer, contact.FORMAT, *contact.NAMES)]
             )
 
         return _Batch(
             context,
             objects=_Objects(graphics, self._object_program, self._mesh_buffers),
             leaves=_Objects(graphics, self._leaf_program, self._mesh_buffers),
-            contact=GrowingBuffer(context, contact),
+            contact=GrowingBuffer(context, dark_ground),
             halos=GrowingBuffer(context, self._glow.array),
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import moderngl
 import numpy as np
@@ -17,31 +16,11 @@ from aln_p3_core.world.render.camera import PlacedCamera
 from aln_p3_core.world.render.film import Film
 from aln_p3_core.world.render.graphics import Graphics
 from aln_p3_core.world.render.images import RenderedView, Shot
+from aln_p3_core.world.render.options import RenderOptions
 from aln_p3_core.world.render.passes import Passes
 from aln_p3_core.world.render.targets import Targets
 from aln_p3_core.world.state import WorldState
 from aln_p3_core.world.weather import Weather, light_of
-
-
-@dataclass(frozen=True, slots=True)
-class RenderOptions:
-    """How much is drawn.
-
-    Attributes:
-        shadows: shadows of the sun.
-        shadow_size: texels along a side of the shadow map (it covers 160 m).
-        samples: 0, or 4 samples a pixel against jagged edges.
-        noise: grain of the sensor, rain on the lens.
-    """
-
-    shadows: bool = True
-    shadow_size: int = 2048
-    samples: int = 0
-    noise: bool = True
-
-    def __post_init__(self) -> None:
-        if self.samples not in (0, 4):
-            raise ConfigError(f"samples must be 0 or 4, not {self.samples}")
 
 
 class WorldRenderer:

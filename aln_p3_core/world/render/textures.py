@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,13 +50,15 @@ def noise(rng: np.random.Generator, size: int, low: float, high: float) -> Float
     return field / field.std()
 
 
+@lru_cache(maxsize=4)
 def ground_textures(seed: int) -> Texture:
     """uint8 [layers, GROUND_SIZE, GROUND_SIZE, 4], indexed by `Material`."""
     rng = np.random.default_rng([seed, 1])
     makers = [_asphalt, _pavement, _grass, _paint, _concrete, _variation]
-    return np.stack([_bytes(make(rng, GROUND_SIZE)) for make in makers])
+    return _frozen(np.stack([_bytes(make(rng, GROUND_SIZE)) for make in makers]))
 
 
+@lru_cache(maxsize=4)
 def facade_textures(seed: int) -> Texture:
     """uint8 [2 * FACADE_STYLES, FACADE_SIZE, FACADE_SIZE, 4]: upper floors, then street floors, of each style.
 
@@ -65,7 +68,13 @@ def facade_textures(seed: int) -> Texture:
     rng = np.random.default_rng([seed, 2])
     upper = [_upper_floors(rng, style) for style in range(FACADE_STYLES)]
     street = [_street_floor(rng, style) for style in range(FACADE_STYLES)]
-    return np.stack([_bytes(t) for t in upper + street])
+    return _frozen(np.stack([_bytes(t) for t in upper + street]))
+
+
+def _frozen(textures: Texture) -> Texture:
+    """Read-only: they are handed out more than once."""
+    textures.setflags(write=False)
+    return textures
 
 
 def _bytes(image: FloatArray) -> Texture:

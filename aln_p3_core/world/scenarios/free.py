@@ -8,7 +8,7 @@ from aln_p3_core.world.scenarios.scenario import Ground, Play, Scenario, start_o
 from aln_p3_core.world.traffic.sumo_demand import Demand
 
 _LENGTH_M = (300.0, 380.0)
-#: Lights and long ways cost time: a route has at most so many lights, and so many metres.
+#: A route has a light, but lights and long ways cost time: not more than so many lights, and so many metres.
 _MOST_LIGHTS = 2
 _MOST_M = 520.0
 _TRIES = 12
@@ -28,7 +28,7 @@ def build_free_driving(ground: Ground) -> Play:
 
 
 def _route(ground: Ground) -> Route:
-    """The first route that is short enough and has few lights, or the one that is nearest to that."""
+    """The first route that is as it should be, or the one that is nearest to that."""
     routes: list[Route] = []
     while len(routes) < _TRIES and (not routes or _excess(routes[-1]) > 0.0):
         routes.append(random_route(ground.city, ground.rng, float(ground.rng.uniform(*_LENGTH_M))))
@@ -36,8 +36,10 @@ def _route(ground: Ground) -> Route:
 
 
 def _excess(route: Route) -> float:
-    """How much a route has too much: a light counts as 200 m."""
-    return max(0.0, 200.0 * (_lights(route) - _MOST_LIGHTS)) + max(0.0, route.length - _MOST_M)
+    """How far a route is from what it should be, m: a light too many counts as 200, none at all as 100."""
+    lights = _lights(route)
+    unlit = 100.0 if lights == 0 else 0.0
+    return unlit + max(0.0, 200.0 * (lights - _MOST_LIGHTS)) + max(0.0, route.length - _MOST_M)
 
 
 def _lights(route: Route) -> int:

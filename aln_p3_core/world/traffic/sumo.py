@@ -40,6 +40,8 @@ SEEN_M = 150.0
 #: Bodies are followed for so many steps before time 0, so that they have headings and velocities then.
 _FOLLOWED_STEPS = 30
 _DEPART_STEPS = 40
+#: Scripted lights are set so many steps before time 0: junctions clear until then.
+_LIGHT_STEPS = 80
 _PROLONG_STEPS = 30
 #: At time 0 the ego's lane is free of others so far behind it and, at least, so far ahead, m; and so many seconds.
 _FREE_BEHIND_M, _FREE_AHEAD_M, _FREE_AHEAD_S = 12.0, 14.0, 2.5
@@ -132,8 +134,9 @@ class SumoTraffic:
         warm_up = max(round(self._demand.warm_up_s / TRAFFIC_STEP_S), _FOLLOWED_STEPS + 1)
         self._warm_up = warm_up
         for step in range(warm_up - 1):
+            if step == max(0, warm_up - _LIGHT_STEPS):
+                self._light_actors = [LightActor(script, self._sumo) for script in self._setting.lights]
             self._tick(followed=step >= warm_up - _FOLLOWED_STEPS)
-        self._light_actors = [LightActor(script, self._sumo) for script in self._setting.lights]
         self._scripted = [ScriptedActor.begin(script) for script in self._setting.scripts]
         self._make_room(ego)
         self._guests.place_ego(ego, ahead_s=0.0)

@@ -77,7 +77,8 @@ def render_street(
     **options: object,
 ) -> dict[str, RenderedView]:
     """All cameras of the straight city with `SCENERY`."""
-    from aln_p3_core.world.render.renderer import RenderOptions, WorldRenderer
+    from aln_p3_core.world.render.options import RenderOptions
+    from aln_p3_core.world.render.renderer import WorldRenderer
 
     state = street() if state is None else state
     with WorldRenderer(

@@ -202,7 +202,8 @@ def _lit(signal: int) -> WorldState:
 
 
 def test_a_closed_renderer_says_so_and_samples_are_checked() -> None:
-    from aln_p3_core.world.render.renderer import RenderOptions, WorldRenderer
+    from aln_p3_core.world.render.options import RenderOptions
+    from aln_p3_core.world.render.renderer import WorldRenderer
 
     renderer = WorldRenderer(straight_city(), SCENERY, world_rig(), Weather())
     assert renderer.render([]) == {}

@@ -53,7 +53,7 @@ def states(traffic: SumoTraffic, ego: Callable[[float], EgoState], steps: int) -
         yield traffic.step(ego(0.1 * step))
 
 
-def digest(steps: int = 60) -> str:
+def digest(steps: int = 40) -> str:
     """Of everything that traffic tells in a drive with a scripted actor."""
     town = load_sumo_city(CITY)
     route = random_route(town.city, np.random.default_rng(5), 300.0)

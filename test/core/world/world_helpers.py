@@ -136,7 +136,7 @@ def left_turn() -> tuple[CityMap, Route]:
         Lane("straight", np.array([[8.0, 1.75], [-8.0, 1.75]]), junction="j", successors=(5,), predecessors=(3,)),
         Lane("west", np.array([[-8.0, 1.75], [-88.0, 1.75]]), predecessors=(4,), road="west"),
     )
-    area = LineString([(-88, 0), (160, 0)]).buffer(8.0).union(box(-6.0, 0.0, 9.0, 90.0))
+    area = LineString([(-88, 0), (160, 0)]).buffer(8.0).union(box(-6.0, 0.0, 9.0, 100.0))
     city = CityMap("left_turn", lanes, (np.asarray(area.exterior.coords),), area)
     corners = np.concatenate([lanes[0].centerline[:1], turn, lanes[2].centerline[1:]])
     line = LineString(corners)
