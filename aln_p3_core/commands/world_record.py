@@ -83,10 +83,10 @@ def command(
     Killed or interrupted, the same command goes on where it stopped and ends with the same bytes. More --scenes add
     scenes. Other settings are refused: a root holds one kind of data.
     """
-    from aln_p3_core.world.recorder.record import SceneTask
     from aln_p3_core.world.recorder.record_log import log_tasks
     from aln_p3_core.world.recorder.recording import record_root
     from aln_p3_core.world.recorder.settings import RecordSettings, read_rig
+    from aln_p3_core.world.recorder.take import SceneTask
 
     width, height = parse_size(size) if size else (400, 225)
     rig = read_rig(calibration, width if size else None) if calibration else None

@@ -33,7 +33,7 @@ _LEADING = (
 
 @dataclass
 class DecisionMemory:
-    """The last decision, and the light that the car waited for."""
+    """The light that the car waited for (-1 for none), and when somebody last cut in, by id."""
 
     waited_for: int = -1
     cut_in: dict[str, float] = field(default_factory=dict)

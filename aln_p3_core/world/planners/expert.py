@@ -30,6 +30,7 @@ from aln_p3_core.world.planners.speed_profile import Restraint, SpeedProfile, ro
 from aln_p3_core.world.planners.stop_lines import LightMemory, end_restraint, keep_clear_restraints, light_restraints
 from aln_p3_core.world.planners.surroundings import StandingMemory, Surroundings, look_around
 from aln_p3_core.world.planners.yielding import PASSING_GAP_M, YieldMemory, conflicts, leaders, traffic_on
+from aln_p3_core.world.route import Route
 
 #: Points of a plan: `TIMES_S` up to this many seconds.
 HORIZON_S = 4.0
@@ -67,14 +68,14 @@ class Expert:
         self._yields = YieldMemory()
         self._decisions = DecisionMemory()
         self._swerve: Swerve | None = None
-        self._last_s = -np.inf
+        self._route: Route | None = None
         self._last_time_s = -np.inf
 
     def plan(self, observation: Observation) -> EgoPlan:
         """The next four seconds, a point every 0.2 s, with the decision behind them."""
-        if observation.state.time_s < self._last_time_s - 1e-6:
+        if observation.route is not self._route or observation.state.time_s < self._last_time_s - 1e-6:
             self.reset()
-        self._last_time_s = observation.state.time_s
+        self._route, self._last_time_s = observation.route, observation.state.time_s
         around = look_around(observation, self._standing)
         drive = self._best_drive(observation, around)
         self._yields.keep(observation.state.time_s, drive.yielding)

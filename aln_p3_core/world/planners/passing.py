@@ -59,7 +59,7 @@ class Swerve:
     Attributes:
         offset: m. begins_at: m left of the route where it begins (another one may be under way there).
         start_s: where the first ramp begins. full_s: where it is over. end_s: where the second begins.
-        done_s: where the car is back. actor_id, cause: what it goes around first. names: of all that it goes around.
+        done_s: where the car is back. actor_id, cause: what it goes around first.
     """
 
     offset: float
@@ -70,7 +70,6 @@ class Swerve:
     done_s: float
     actor_id: str
     cause: Cause
-    names: frozenset[str] = frozenset()
 
     @property
     def back_s(self) -> float:
@@ -159,7 +158,6 @@ def ways_around(
     """
     route_s, speed = observation.route_s, max(observation.state.ego.speed, 0.0)
     begin, end = min(o.begin_s for o in group), max(o.end_s for o in group)
-    names = frozenset(around.actors.ids[o.row] for o in group)
     row = min(group, key=lambda o: o.begin_s).row
     base = 0.0 if current is None else float(current.lateral(np.array(route_s)))
     full, back = begin - FRONT_M - 0.5, end + REAR_M + 0.5
@@ -172,7 +170,7 @@ def ways_around(
             if current is not None and kept:
                 end_s = max(back, current.full_s)
                 done_s = max(end_s + _ramp(abs(current.offset), speed), min(current.done_s, end_s + 25.0))
-                swerve = replace(current, end_s=end_s, done_s=done_s, names=names)
+                swerve = replace(current, end_s=end_s, done_s=done_s)
             else:
                 length = _ramp(abs(offset - base), speed)
                 start = max(full - length, route_s)
@@ -180,7 +178,7 @@ def ways_around(
                 end_s = max(back, over)
                 swerve = Swerve(
                     offset, base, start, over, end_s, end_s + _ramp(abs(offset), speed),
-                    around.actors.ids[row], standing_cause(around, row), names,
+                    around.actors.ids[row], standing_cause(around, row),
                 )  # fmt: skip
             same_side = current is not None and (offset > 0) == (current.offset > 0)
             if _has_room(swerve, observation.route, found, observation.city):

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from zlib import crc32
 
 from aln_p3_core.errors import DataError
-from aln_p3_core.world.recorder.assembly import read_part, write_map
+from aln_p3_core.world.recorder.assembly import read_part
 from aln_p3_core.world.recorder.plans import human_plan
-from aln_p3_core.world.recorder.record import (
+from aln_p3_core.world.recorder.scene_writer import SceneInfo, part_path
+from aln_p3_core.world.recorder.settings import SCENE_NUMBERS, RecordSettings
+from aln_p3_core.world.recorder.take import (
     KEY_FRAME_STEPS,
     SWEEP_STEPS,
     KeyFrameListener,
@@ -23,11 +24,9 @@ from aln_p3_core.world.recorder.record import (
     add_key_frame,
     is_last,
     make_expert,
-    open_renderer,
+    open_take,
 )
-from aln_p3_core.world.recorder.scene_writer import SceneInfo, SceneWriter, part_path
-from aln_p3_core.world.recorder.settings import SCENE_NUMBERS, RecordSettings, root_rig
-from aln_p3_core.world.simulation import STEP_S, Simulation
+from aln_p3_core.world.simulation import STEP_S
 from aln_p3_core.world.traffic.recorded_log import RecordedLog
 
 
@@ -42,20 +41,11 @@ def record_log(
         on_key_frame: for progress.
     """
     take = _set_log(settings, task)
-    stage, info = take.stage, take.info
+    stage = take.stage
     if stage.recorded_ego is None or stage.duration_s is None:
         raise DataError(f"{task.log} has no recorded driver")
     duration_s = min(settings.duration_s, stage.duration_s)
-    rig = root_rig(root)
-    with ExitStack() as closing:
-        closing.callback(stage.traffic.close)
-        write_map(root, stage.city, stage.scenery)
-        renderer = open_renderer(settings, take, rig)
-        closing.callback(renderer.close)
-        simulation = Simulation(stage, rig, renderer, start_ns=info.start_us * 1000, drive_id=info.name)
-        writer = SceneWriter(
-            root, info, stage.city, stage.route, rig, language=settings.language, quality=settings.quality
-        )
+    with open_take(root, settings, take) as (simulation, writer):
         expert = make_expert()
         expert.reset()
         plan_steps = round(1 / (settings.rate_hz * STEP_S))

@@ -14,10 +14,11 @@ from tqdm import tqdm
 from aln_p3_core.frame import CameraCalibration
 from aln_p3_core.world.recorder.assembly import assemble_root
 from aln_p3_core.world.recorder.jobs import Work, run_tasks
-from aln_p3_core.world.recorder.record import KEY_FRAME_STEPS, SceneTask, record_scene
+from aln_p3_core.world.recorder.record import record_scene
 from aln_p3_core.world.recorder.scene_writer import PARTS, part_path
 from aln_p3_core.world.recorder.settings import RecordSettings, only_recording, prepare_root
 from aln_p3_core.world.recorder.tables import remove_leftovers
+from aln_p3_core.world.recorder.take import KEY_FRAME_STEPS, SceneTask
 from aln_p3_core.world.simulation import STEP_S
 
 

@@ -11,9 +11,10 @@ from typing import Any
 from aln_p3_core.frame import CameraCalibration
 from aln_p3_core.world.episode import Episode
 from aln_p3_core.world.planners.planner import Planner
-from aln_p3_core.world.recorder.record import KeyFrameListener, SceneTask, make_expert, record_take, set_episode
+from aln_p3_core.world.recorder.record import record_take, set_episode
 from aln_p3_core.world.recorder.recording import Recorded, record_root
 from aln_p3_core.world.recorder.settings import RecordSettings
+from aln_p3_core.world.recorder.take import KeyFrameListener, SceneTask, make_expert
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ def build_free_driving(ground: Ground) -> Play:
     rng = ground.rng
     route = _route(ground)
     demand = Demand(
-        vehicles_per_km=float(rng.uniform(7.0, 16.0)),
+        vehicles_per_km=float(rng.uniform(5.0, 10.0)),
         walkers_per_km=float(rng.uniform(10.0, 30.0)),
         parked=float(rng.uniform(0.4, 0.8)),
     )
@@ -46,4 +46,4 @@ def _lights(route: Route) -> int:
     return sum(stop.kind is StopKind.SIGNAL for stop in route.stops)
 
 
-FREE_DRIVING = Scenario("free_driving", "a way through the city in whatever traffic comes", 140.0, build_free_driving)
+FREE_DRIVING = Scenario("free_driving", "a way through the city in whatever traffic comes", 160.0, build_free_driving)

@@ -12,10 +12,10 @@ from click.testing import CliRunner
 
 from aln_p3_core.commands.world_drive import command as drive_command
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
-from aln_p3_core.world.recorder.record import SceneTask
 from aln_p3_core.world.recorder.record_log import log_tasks
 from aln_p3_core.world.recorder.recording import record_root
 from aln_p3_core.world.recorder.settings import RecordSettings, prepare_root
+from aln_p3_core.world.recorder.take import SceneTask
 from aln_p3_core.world.render.available import rendering_problem
 from aln_p3_core.world.traffic.recorded_log import RecordedLog
 

@@ -14,8 +14,8 @@ from aln_p3_core.frame import NUSCENES_CAMERAS
 from aln_p3_core.geometry import project_points
 from aln_p3_core.world.ego import EgoState, step_bicycle
 from aln_p3_core.world.recorder.disturbance import START_LATERAL_M, Disturbances, Push
-from aln_p3_core.world.recorder.record import SceneTask
 from aln_p3_core.world.recorder.settings import RecordSettings, only_recording, prepare_root, read_rig, root_rig
+from aln_p3_core.world.recorder.take import SceneTask
 from aln_p3_core.world.rig import world_rig
 from aln_p3_core.world.weather import Condition
 

@@ -14,9 +14,10 @@ from aln_p3_core.world.actors import ActorKind
 from aln_p3_core.world.planners.planner import Planner
 from aln_p3_core.world.planners.registry import make_planner
 from aln_p3_core.world.recorder.assembly import assemble_root
-from aln_p3_core.world.recorder.record import PLAN_S, Take, record_take
+from aln_p3_core.world.recorder.record import PLAN_S, record_take
 from aln_p3_core.world.recorder.scene_writer import SceneInfo
 from aln_p3_core.world.recorder.settings import RecordSettings, prepare_root
+from aln_p3_core.world.recorder.take import Take
 from aln_p3_core.world.render.available import rendering_problem
 from aln_p3_core.world.weather import Weather
 

@@ -30,17 +30,18 @@ from aln_p3_core.datasets.world_map import WorldMap
 from aln_p3_core.errors import ConfigError, DataError
 from aln_p3_core.frame import NUSCENES_CAMERAS, CommandProvenance
 from aln_p3_core.world.recorder.assembly import assemble_root
-from aln_p3_core.world.recorder.record import SceneTask
 from aln_p3_core.world.recorder.recording import record_root
 from aln_p3_core.world.recorder.tables import VERSION
+from aln_p3_core.world.recorder.take import SceneTask
 
 #: Records the second scene and is killed in the middle of it.
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from aln_p3_core.world.recorder.record import SceneTask, record_scene
+from aln_p3_core.world.recorder.record import record_scene
 from aln_p3_core.world.recorder.recording import record_root
 from aln_p3_core.world.recorder.settings import RecordSettings
+from aln_p3_core.world.recorder.take import SceneTask
 
 def work(root, settings, task, on_progress):
     left = [2]

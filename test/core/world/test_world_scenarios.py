@@ -100,17 +100,16 @@ class Seen:
         return np.array([self.stage.route.project(ego.xy)[0] for ego in self.egos]) + FRONT_AHEAD_M
 
 
-def watch(
-    scenario: str, city: str, seed: int, seconds: float, speed_at: Callable[[float, float], float] | None = None
-) -> Seen:
-    """Opens a stage and drives through it; `speed_at` gives the speed for (time, start speed)."""
+def watch(scenario: str, city: str, seed: int, seconds: float, stop_m: float = np.inf) -> Seen:
+    """Opens a stage and drives through it; the ego brakes with 3 m/s^2 to stop `stop_m` along its route."""
     stage = open_stage(make_episode(scenario, city, seed))
     s, ego = 0.0, stage.start
     egos, states = [ego], [stage.traffic.start(ego)]
     try:
         for step in range(round(seconds * 10)):
             states.append(stage.traffic.step(ego))
-            speed = stage.start.speed if speed_at is None else speed_at(0.1 * step, stage.start.speed)
+            room = max(0.0, min(stop_m, 1e4) - s - FRONT_AHEAD_M)
+            speed = min(stage.start.speed, float(np.sqrt(6.0 * room)) if room > 0.1 else 0.0)
             s += 0.1 * speed
             place, heading = stage.route.pose_at(s)
             ego = EgoState(0.1 * (step + 1), float(place[0]), float(place[1]), float(heading), speed=speed)
@@ -146,8 +145,7 @@ def test_the_car_cuts_in_close_ahead() -> None:
 
 def test_the_lead_reveals_a_stopped_car_that_moves_off_in_the_end() -> None:
     # The ego stops where a good driver would: well short of the car.
-    stops = lambda t, v: v if t < 3.0 else max(0.0, v - 4.0 * (t - 3.0))  # noqa: E731
-    seen = watch("cut_out", "iris-bridge", 1, 18.0, stops)
+    seen = watch("cut_out", "iris-bridge", 1, 20.0, 85.0)
     lead, stopped = seen.track("lead"), seen.track("stopped")
     passes = np.flatnonzero(lead[:, 1] > stopped[0, 1] - 4.0)
     assert abs(lead[passes[0], 2]) > 2.0
@@ -185,8 +183,7 @@ def test_the_cyclist_crosses_before_the_ego() -> None:
 
 
 def test_oncoming_cars_pass_while_the_ego_would_turn_left() -> None:
-    stops = lambda t, v: v if t < 3.0 else max(0.0, v - 3.0 * (t - 3.0))  # noqa: E731
-    seen = watch("unprotected_left", "iris-bridge", 1, 22.0, stops)
+    seen = watch("unprotected_left", "iris-bridge", 1, 22.0, 50.0)
     city, route = seen.stage.city, seen.stage.route
     turn = next(stop.index for stop in route.stops if stop.kind is StopKind.YIELD)
     foes = set(city.lanes[turn].yields_to)
@@ -199,10 +196,9 @@ def test_oncoming_cars_pass_while_the_ego_would_turn_left() -> None:
 
 
 def test_the_light_turns_red_before_the_ego_and_green_again() -> None:
-    def brakes(time_s: float, start: float) -> float:
-        return start if time_s < 4.0 else max(0.0, start - 4.0 * (time_s - 4.0))
-
-    seen = watch("red_light", "iris-bridge", 1, 30.0, brakes)
+    play = open_stage(make_episode("red_light", "iris-bridge", 1))
+    line_s = next(stop.s for stop in play.route.stops if stop.kind is StopKind.SIGNAL)
+    seen = watch("red_light", "iris-bridge", 1, 34.0, line_s - 1.0)
     stop = next(stop for stop in seen.stage.route.stops if stop.kind is StopKind.SIGNAL)
     shown = np.array([int(state.signals[stop.index]) for state in seen.states])
     green = (SignalColor.GREEN, SignalColor.GREEN_YIELD)
@@ -218,7 +214,7 @@ def test_the_light_turns_red_before_the_ego_and_green_again() -> None:
 
 
 def test_the_bus_stops_and_goes_on() -> None:
-    bus = watch("bus_stop", "iris-bridge", 1, 22.0, lambda t, v: v if t < 2.0 else max(0.0, v - 3.0 * (t - 2.0)))
+    bus = watch("bus_stop", "iris-bridge", 1, 22.0, 25.0)
     track = bus.track("bus")
     standing = np.flatnonzero(track[:, 3] < 0.1)
     assert 3.0 < 0.1 * len(standing) < 12.0
