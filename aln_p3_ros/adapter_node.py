@@ -82,19 +82,21 @@ class AdapterNode(Node):
             "ackermann": ("AckermannDriveStamped", "AckermannDrive"),
         }
         found: dict[str, tuple[Any, Any]] = {}
-        missing = []
+        missing: list[str] = []
+        debian: list[str] = []
         for output in self._settings.outputs:
             package = OUTPUT_PACKAGES[output]
             first, second = (message_class(f"{package}/msg/{name}") for name in names[output])
             if first is None or second is None:
-                missing.append(f"{output} needs the ROS package {package}")
+                missing.append(f"{output} needs the ROS package {package}, which is not installed here")
+                debian.append(f"ros-$ROS_DISTRO-{package.replace('_', '-')}")
             else:
                 found[output] = (first, second)
-        how = "install it (apt-get install ros-DISTRO-PACKAGE-NAME, with dashes) or build it in your workspace"
+        how = f"apt-get install {' '.join(debian)}, or build it in your workspace"
         if not found:
-            raise ConfigError(f"{'; '.join(missing)}, which is not installed here: {how}")
-        for text in missing:
-            self.get_logger().warning(f"{text}, which is not installed here, and is left out: {how}")
+            raise ConfigError(f"{'; '.join(missing)}: {how}")
+        if missing:
+            self.get_logger().warning(f"{'; '.join(missing)}, and is left out: {how}")
         return found
 
     def _now_ns(self) -> int:

@@ -12,6 +12,9 @@ import click
 if TYPE_CHECKING:
     from aln_p3_ros.bringup.demo import DemoFiles
 
+#: Recipe that looks at the clip where the driver asked for cannot.
+_FALLBACK = "nano"
+
 
 @click.command("demo")
 @click.option(
@@ -44,6 +47,11 @@ def command(
     if problem is not None:
         click.echo(f"The world's cameras cannot be rendered on this machine: {problem}")
         click.echo("Until then a recorded clip of the world is replayed, whose images do not answer to the plan.")
+        if who.is_autopilot:
+            click.echo(
+                f"The planner {driver!r} drives by the world's ground truth, so {_FALLBACK!r} looks at the clip."
+            )
+            driver, who = _FALLBACK, demo_driver(_FALLBACK)
     if who.is_autopilot:
         raise click.UsageError(f"a replay needs a driver that looks at images, not the planner {driver!r}")
     length_s = 20.0 if seconds is None else seconds
@@ -73,7 +81,6 @@ def _replay(
     data: Path | None, checkpoint: str, recipe: str, out: Path, rate: float | None, seconds: float, timeout_s: float
 ) -> None:
     from aln_p3_core.world.clip import unpack_clip
-
     from aln_p3_ros.bringup.demo import run_replay_demo
     from aln_p3_ros.bringup.demo_summary import summarise_run
 

@@ -77,6 +77,7 @@ class _Session:
         self.key = (planner, size, threads)
         inside = planner in PLANNERS
         self._planner = make_planner(planner) if inside else None
+        plan = None if inside else _driver_plan(planner, threads)
         self._name = planner if inside or planner.startswith(UNTRAINED) else Path(planner).stem
         self._closing = threading.Event()
         self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
@@ -94,8 +95,8 @@ class _Session:
         self._spinner.start()
         self._running: RunningGraph | None = None
         self._watcher: threading.Thread | None = None
-        if not inside:
-            self._running = RunningGraph(_driver_plan(planner, threads), self._lines.append)
+        if plan is not None:
+            self._running = RunningGraph(plan, self._lines.append)
             self._watcher = threading.Thread(target=self._watch, name="driver", daemon=True)
             self._watcher.start()
             self._waits_for = ("driver_node",)

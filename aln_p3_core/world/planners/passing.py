@@ -14,6 +14,7 @@ from aln_p3_core.world.actors import ActorKind
 from aln_p3_core.world.city.city_map import CityMap
 from aln_p3_core.world.ego import EGO_SIZE_LWH
 from aln_p3_core.world.planners.drive_path import PATH_STEP_M
+from aln_p3_core.world.planners.lane_graph import lane_graph
 from aln_p3_core.world.planners.planner import Cause, Observation
 from aln_p3_core.world.planners.stop_lines import FRONT_M, REAR_M, waits_at_junction
 from aln_p3_core.world.planners.surroundings import STANDING, Surroundings, standing_cause
@@ -30,6 +31,8 @@ _LOOK_M = 60.0
 #: Seconds that a driven vehicle must have been standing before it is gone around; a bus at its stop.
 _PATIENCE_S = 5.0
 _BUS_PATIENCE_S = 6.0
+#: The same, where the way around leads over the opposite lane.
+_OPPOSITE_PATIENCE_S = 14.0
 #: 1/m: sharpest bend of a swerve at walking pace. m/s^2 across the car at speed.
 _SHARPEST = 0.16
 _SWERVE_ACCELERATION = 1.1
@@ -38,6 +41,7 @@ _WIDE_M = 1.0
 PASSING_SPEED = 9.0
 #: Farther out the middle of the car is in the next lane, m.
 _OWN_SIDE_M = 1.68
+_LANE_HALF_M = 1.75
 _HALF_WIDTH_M = EGO_SIZE_LWH[1] / 2
 
 
@@ -161,6 +165,8 @@ def ways_around(
     row = min(group, key=lambda o: o.begin_s).row
     base = 0.0 if current is None else float(current.lateral(np.array(route_s)))
     full, back = begin - FRONT_M - 0.5, end + REAR_M + 0.5
+    # Into the opposite lane only for what will not move, or has not for long.
+    patient = all(_stays(o.row, around) for o in group)
     ways: list[tuple[float, Swerve]] = []
     for gap, narrow in ((SIDE_GAP_M, 0.0), (0.5 * (SIDE_GAP_M + LEAST_SIDE_GAP_M), 1.0), (LEAST_SIDE_GAP_M, 2.0)):
         left = max(o.left for o in group) + _HALF_WIDTH_M + gap
@@ -181,13 +187,11 @@ def ways_around(
                     around.actors.ids[row], standing_cause(around, row),
                 )  # fmt: skip
             same_side = current is not None and (offset > 0) == (current.offset > 0)
+            opposite = abs(offset) > _OWN_SIDE_M and not _on_own_side(swerve, observation)
+            if opposite and not patient:
+                continue
             if _has_room(swerve, observation.route, found, observation.city):
-                cost = (
-                    narrow
-                    + (2.5 if abs(offset) > _OWN_SIDE_M else 0.0)
-                    - (6.0 if same_side else 0.0)
-                    - (4.0 if kept else 0.0)
-                )
+                cost = narrow + (8.0 if opposite else 0.0) - (6.0 if same_side else 0.0) - (4.0 if kept else 0.0)
                 ways.append((abs(offset) + cost, swerve))
     return [swerve for _, swerve in sorted(ways, key=lambda way: way[0])]
 
@@ -227,6 +231,19 @@ def _has_room(swerve: Swerve, route: Route, found: Sequence[Obstacle], city: Cit
         and o.right < swerve.offset + reach
         for o in found
     )
+
+
+def _on_own_side(swerve: Swerve, observation: Observation) -> bool:
+    """Whether the middle of the car is in a lane that leads its way."""
+    middle = np.array([0.5 * (swerve.full_s + swerve.end_s)])
+    place, heading = observation.route.pose_at(middle, swerve.offset)
+    match = lane_graph(observation.city).match(place, heading)
+    return bool(match.lane[0] >= 0 and abs(match.lateral[0]) < _LANE_HALF_M)
+
+
+def _stays(row: int, around: Surroundings) -> bool:
+    stands = around.standing_s.get(around.actors.ids[row], 0.0) > _OPPOSITE_PATIENCE_S
+    return bool(around.kinds[row].is_static or around.parked[row] or stands)
 
 
 def _ramp(offset: float, speed: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aln_p3_core.world.city.city_map import CityMap, Turn
 from aln_p3_core.world.city.routing import random_route
 from aln_p3_core.world.route import Route, StopKind
 from aln_p3_core.world.scenarios.scenario import Ground, Play, Scenario, start_on
@@ -30,16 +31,21 @@ def build_free_driving(ground: Ground) -> Play:
 def _route(ground: Ground) -> Route:
     """The first route that is as it should be, or the one that is nearest to that."""
     routes: list[Route] = []
-    while len(routes) < _TRIES and (not routes or _excess(routes[-1]) > 0.0):
+    while len(routes) < _TRIES and (not routes or _excess(ground.city, routes[-1]) > 0.0):
         routes.append(random_route(ground.city, ground.rng, float(ground.rng.uniform(*_LENGTH_M))))
-    return min(routes, key=_excess)
+    return min(routes, key=lambda route: _excess(ground.city, route))
 
 
-def _excess(route: Route) -> float:
-    """How far a route is from what it should be, m: a light too many counts as 200, none at all as 100."""
+def _excess(city: CityMap, route: Route) -> float:
+    """How far a route is from what it should be, m: a light too many counts as 200, none at all as 100.
+
+    A left turn that has to give way counts as 80: behind others who wait there, the ego may stand for long.
+    """
     lights = _lights(route)
-    unlit = 100.0 if lights == 0 else 0.0
-    return unlit + max(0.0, 200.0 * (lights - _MOST_LIGHTS)) + max(0.0, route.length - _MOST_M)
+    waits = [stop for stop in route.stops if stop.kind is StopKind.YIELD and city.lanes[stop.index].signal < 0]
+    lefts = sum(city.lanes[stop.index].turn is Turn.LEFT for stop in waits)
+    lit = 100.0 if lights == 0 else max(0.0, 200.0 * (lights - _MOST_LIGHTS))
+    return lit + 80.0 * lefts + max(0.0, route.length - _MOST_M)
 
 
 def _lights(route: Route) -> int:

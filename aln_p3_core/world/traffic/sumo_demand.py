@@ -43,7 +43,7 @@ class Demand:
         mix: shares of the kinds of vehicles.
     """
 
-    vehicles_per_km: float = 12.0
+    vehicles_per_km: float = 9.0
     walkers_per_km: float = 20.0
     parked: float = 0.6
     radius_m: float = 260.0

@@ -109,7 +109,7 @@ def _arguments(network: Path, types: Path, seed: int) -> list[str]:
         "collision.action": "none",
         "max-depart-delay": 10,
         # Who has waited long takes smaller gaps: so knots dissolve.
-        "time-to-impatience": 60,
+        "time-to-impatience": 30,
         "step-method.ballistic": "true",
         "no-step-log": "true",
         "no-warnings": "true",
@@ -144,8 +144,8 @@ def _types_xml() -> str:
                 f' speedFactor="normc(0.97,0.07,0.8,1.12)" maxSpeedLat="{lateral}" minGapLat="0.5"'
                 # Who stands does not slide sideways.
                 f' lcMaxSpeedLatStanding="0" lcMaxSpeedLatFactor="0.25"'
-                f' latAlignment="center" lcSpeedGain="0.6" lcPushy="0" lcAssertive="1" jmTimegapMinor="1.5"'
-                f' jmDriveAfterYellowTime="1.5" impatience="0"/>'
+                f' latAlignment="center" lcSpeedGain="0.6" lcPushy="0" lcAssertive="1" jmTimegapMinor="1.0"'
+                f' jmDriveAfterYellowTime="1.5" impatience="0.2"/>'
             )
         rows.append(f'<vType id="{shadow_type(index)}" vClass="passenger" {size} minGap="0.5" decel="6" sigma="0"/>')
     length, width, height = EGO_SIZE_LWH
