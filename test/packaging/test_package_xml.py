@@ -20,6 +20,8 @@ ROSDEP_KEYS = {
     "cv2": "python3-opencv",
     "numpy": "python3-numpy",
     "matplotlib": "python3-matplotlib",
+    "networkx": "python3-networkx",
+    "scipy": "python3-scipy",
     "shapely": "python3-shapely",
     "tqdm": "python3-tqdm",
     "yaml": "python3-yaml",

@@ -28,6 +28,8 @@ _CHANGE_BEFORE_M = 25.0
 #: Room that one lane change needs when routes are searched, m; and its cost, m of detour.
 _CHANGE_ROOM_M = 55.0
 _CHANGE_COST_M = 30.0
+#: A random route ends so far before the next junction, m, where the road is long enough: not in the queue before it.
+_QUEUE_M = 50.0
 
 _COMMANDS = {Turn.LEFT: Command.LEFT, Turn.RIGHT: Command.RIGHT, Turn.U_TURN: Command.LEFT}
 
@@ -144,7 +146,8 @@ def random_route(city: CityMap, rng: np.random.Generator, min_length_m: float) -
         if lanes:
             first, last = city.lanes[lanes[0]], city.lanes[lanes[-1]]
             start_s = float(rng.uniform(3.0, max(4.0, 0.4 * (first.length - _CHANGE_ROOM_M))))
-            return route_along_lanes(city, lanes, start_s=start_s, end_s=0.7 * last.length)
+            end_s = min(0.7 * last.length, max(last.length - _QUEUE_M, 0.4 * last.length))
+            return route_along_lanes(city, lanes, start_s=start_s, end_s=end_s)
     raise ConfigError(f"no route of {min_length_m:.0f} m found in {city.name}; ask for a shorter one")
 
 

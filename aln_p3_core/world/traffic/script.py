@@ -23,6 +23,7 @@ _FRONT_M = EGO_CENTER_AHEAD_M + EGO_SIZE_LWH[0] / 2
 _GAP_RATE = 0.8
 #: A path is blocked when something comes this close to the side of the body that follows it, m.
 _CLEARANCE_M = 0.25
+_PARKED_CLEARANCE_M = 0.0
 #: Nobody who follows a script comes nearer to the ego than this, m.
 _TOUCH_M = 0.3
 _RANGE_M = 60.0
@@ -266,16 +267,18 @@ class ScriptedActor:
         path, _ = self.script.path.pose_at(self.s + ahead, np.where(ahead < 8.0, self.lateral, aim))
         obstacles = []
         if self._is_ahead(ego.center):
-            obstacles.append((ego.center, ego.heading, ego_half(), ego.velocity))
+            obstacles.append((ego.center, ego.heading, ego_half(), ego.velocity, _CLEARANCE_M))
         sizes = sizes_of(others)
         for j in np.flatnonzero(np.linalg.norm(others.positions[:, :2] - [self.x, self.y], axis=1) < _RANGE_M):
             if others.ids[j] != self.script.id and self._is_ahead(others.positions[j, :2]):
-                obstacles.append(
-                    (others.positions[j, :2], float(others.headings[j]), sizes[j, :2] / 2, others.velocities[j])
-                )
+                # A bus squeezes past parked cars: nobody would ever move them.
+                parked = bool(others.flags[j] & ActorFlag.PARKED)
+                clearance = _PARKED_CLEARANCE_M if parked else _CLEARANCE_M
+                place, heading = others.positions[j, :2], float(others.headings[j])
+                obstacles.append((place, heading, sizes[j, :2] / 2, others.velocities[j], clearance))
         best, speed = np.inf, 0.0
-        for center, heading, half, velocity in obstacles:
-            distance = first_blocked(path, ahead, width / 2 + _CLEARANCE_M, center, heading, half) - length / 2
+        for center, heading, half, velocity, clearance in obstacles:
+            distance = first_blocked(path, ahead, width / 2 + clearance, center, heading, half) - length / 2
             if distance < best:
                 best = max(0.0, distance)
                 speed = max(0.0, float(velocity @ [cos(self.heading), sin(self.heading)]))
