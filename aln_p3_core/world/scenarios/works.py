@@ -15,6 +15,9 @@ from aln_p3_core.world.traffic.sumo import StageTraffic
 _TAPER_M = 10.0
 _CONE_SPACING_M = 2.5
 _BARRIER_SPACING_M = 5.0
+#: The middle of a parked car from the edge of the lane, and how far from it the works keep the kerb free, m.
+_PARKING_ASIDE_M = 1.15
+_NO_PARKING_M = 4.0
 
 
 def build_works(ground: Ground) -> Play:
@@ -32,7 +35,16 @@ def build_works(ground: Ground) -> Play:
     middle, _ = route.pose_at(begin + _TAPER_M + length / 2, 0.5 * (edge - here.width / 2))
     circle = np.array([[*middle, length / 2 + _TAPER_M + 6.0]])
     setting = StageTraffic(things=things, clear_edges=(here.road,), clear_circles=circle)
-    return Play(route, start_on(route, float(rng.uniform(0.6, 0.85)) * here.speed_limit), quiet_streets(), setting)
+    # Nobody parks where the works are, nor in their ends.
+    beside = np.arange(begin - 3.0, begin + _TAPER_M + length + 8.0, 2.0)
+    kerbside, _ = route.pose_at(beside, -here.width / 2 - _PARKING_ASIDE_M)
+    return Play(
+        route,
+        start_on(route, float(rng.uniform(0.6, 0.85)) * here.speed_limit),
+        quiet_streets(),
+        setting,
+        no_parking=np.column_stack([kerbside, np.full(len(beside), _NO_PARKING_M)]),
+    )
 
 
 def _works(route: Route, begin: float, length: float, edge: float, kerb: float) -> Actors:

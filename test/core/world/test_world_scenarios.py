@@ -19,7 +19,7 @@ from aln_p3_core.world.route import StopKind
 from aln_p3_core.world.scenarios import SCENARIOS, make_episode, open_stage
 from aln_p3_core.world.scenarios.scenario import Ground, Play
 from aln_p3_core.world.state import SignalColor, TrafficState
-from aln_p3_core.world.traffic.footprint import ego_overlaps
+from aln_p3_core.world.traffic.footprint import boxes_overlap, ego_overlaps
 from aln_p3_core.world.traffic.sumo_guests import FRONT_AHEAD_M
 
 FREE = "free_driving"
@@ -232,6 +232,26 @@ def test_works_narrow_the_lane_but_leave_room() -> None:
     edges = [aside + MODELS[actors.models[row]].size_lwh[1] / 2 for aside, row in zip(asides, rows, strict=True)]
     # Within the middle strip that the ego needs, but not so far that it must leave the road.
     assert -0.87 + 0.2 < max(edges) < 0.0
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_nobody_parks_in_the_works(seed: int) -> None:
+    stage = open_stage(make_episode("works", "poplar-green", seed))
+    actors = stage.traffic.start(stage.start).actors
+    stage.traffic.close()
+    static = np.array([kind.is_static for kind in kinds_of(actors)])
+    sizes = sizes_of(actors)[:, :2]
+    others = np.flatnonzero(~static)
+    for row in np.flatnonzero(static):
+        touched = boxes_overlap(
+            actors.positions[row, :2],
+            float(actors.headings[row]),
+            (sizes[row, 0], sizes[row, 1]),
+            actors.positions[others, :2],
+            actors.headings[others],
+            sizes[others],
+        )
+        assert not touched.any()
 
 
 def test_the_merging_car_is_beside_the_ego_where_the_lanes_join() -> None:
