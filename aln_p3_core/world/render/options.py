@@ -19,7 +19,7 @@ class RenderOptions:
     """
 
     shadows: bool = True
-    shadow_size: int = 2048
+    shadow_size: int = 1536
     samples: int = 0
     noise: bool = True
 

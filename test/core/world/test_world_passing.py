@@ -110,3 +110,15 @@ def test_oncoming_traffic_is_seen_from_afar():
     narrow = Swerve(0.6, 0.0, 30.0, 45.0, 75.0, 95.0, "car", Cause.STOPPED_VEHICLE)
     assert not meets_oncoming(narrow, around, observation, leaves_s=6.0)
     assert isinstance(observation.state, WorldState)
+
+
+def test_the_opposite_lane_is_for_what_stays():
+    driven = helpers.actor(ActorKind.CAR, 60.0, helpers.EAST_INNER, name="car")
+
+    def sides(standing_s: float) -> set[bool]:
+        observation, around, found = seen(driven, standing_s=standing_s)
+        group = blocking(found, around, observation)
+        return {way.offset > 0 for way in ways_around(group, found, around, observation, None)}
+
+    # The outer lane on the right leads the same way.
+    assert sides(8.0) == {False} and sides(30.0) == {False, True}
