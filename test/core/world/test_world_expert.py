@@ -188,9 +188,7 @@ def test_a_parked_car_that_sticks_out_is_passed(y, flags, side):
 def test_works_in_the_lane_wait_for_oncoming_traffic():
     """One lane each way: the car borrows the opposite lane only when nobody comes."""
     city = helpers.narrow_city()
-    cones = join_actors(
-        [helpers.actor(ActorKind.CONE, x, -1.8, name=f"cone{x:g}") for x in np.arange(80.0, 96.0, 3.0)]
-    )
+    cones = join_actors([helpers.actor(ActorKind.CONE, x, -1.8, name=f"cone{x:g}") for x in np.arange(80.0, 96.0, 3.0)])
 
     def traffic(t: float) -> Actors:
         truck = helpers.actor(ActorKind.TRUCK, 190.0 - 9.0 * t, 1.75, heading=np.pi, speed=9.0, name="oncoming")
