@@ -7,7 +7,7 @@ import numpy as np
 from aln_p3_core.geometry import FloatArray
 from aln_p3_core.world.actors import ActorKind, Actors
 from aln_p3_core.world.assets.catalogue import MODELS, sizes_of
-from aln_p3_core.world.closed_loop.boxes import (
+from aln_p3_core.world.boxes import (
     EGO_SIZE_LW,
     contact_point,
     ego_footprint,

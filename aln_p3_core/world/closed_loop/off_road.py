@@ -6,8 +6,8 @@ import numpy as np
 import shapely
 
 from aln_p3_core.geometry import wrap_angle
+from aln_p3_core.world.boxes import ego_footprint
 from aln_p3_core.world.city.city_map import CityMap
-from aln_p3_core.world.closed_loop.boxes import ego_footprint
 from aln_p3_core.world.closed_loop.events import Infraction, InfractionKind
 from aln_p3_core.world.ego import EgoState
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from aln_p3_core.world.assets.catalogue import sizes_of
-from aln_p3_core.world.closed_loop.boxes import EGO_SIZE_LW, separations, time_to_overlap
+from aln_p3_core.world.boxes import EGO_SIZE_LW, separations, time_to_overlap
 from aln_p3_core.world.ego import EGO_SIZE_LWH
 from aln_p3_core.world.state import WorldState
 

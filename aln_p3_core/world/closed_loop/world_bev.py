@@ -18,8 +18,8 @@ from aln_p3_core.drawing.text import draw_label, draw_text, wrap_text
 from aln_p3_core.geometry import FloatArray
 from aln_p3_core.world.actors import Actors
 from aln_p3_core.world.assets.catalogue import MODELS, sizes_of
+from aln_p3_core.world.boxes import ego_footprint, footprints
 from aln_p3_core.world.city.city_map import CityMap
-from aln_p3_core.world.closed_loop.boxes import ego_footprint, footprints
 from aln_p3_core.world.closed_loop.trace import TracedPlan
 from aln_p3_core.world.state import SignalColor, WorldState
 

@@ -11,7 +11,7 @@ from shapely.geometry import Polygon
 
 from aln_p3_core.world.actors import ActorKind, join_actors, no_actors
 from aln_p3_core.world.assets.catalogue import sizes_of
-from aln_p3_core.world.closed_loop.boxes import EGO_SIZE_LW, footprints, overlapping, separations, time_to_overlap
+from aln_p3_core.world.boxes import EGO_SIZE_LW, footprints, overlapping, separations, time_to_overlap
 from aln_p3_core.world.closed_loop.collisions import SEPARATION_S, CollisionMeasure
 from aln_p3_core.world.closed_loop.events import InfractionKind
 from aln_p3_core.world.closed_loop.right_of_way import RightOfWay

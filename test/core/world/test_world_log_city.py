@@ -12,12 +12,12 @@ from test_world_log_traffic import write_log
 
 from aln_p3_core.errors import ConfigError, DataError
 from aln_p3_core.geometry import wrap_angle
+from aln_p3_core.world.boxes import ego_footprint
 from aln_p3_core.world.city.city_map import Turn
 from aln_p3_core.world.city.lines import heading_at
 from aln_p3_core.world.city.log_city import log_city, log_route
 from aln_p3_core.world.city.log_route import match_lanes
 from aln_p3_core.world.city.scenery_plan import footprints_of
-from aln_p3_core.world.closed_loop.boxes import ego_footprint
 from aln_p3_core.world.episode import Stage
 from aln_p3_core.world.scenarios.log_stage import open_log_stage
 from aln_p3_core.world.simulation import STEP_S, Simulation

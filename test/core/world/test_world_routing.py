@@ -10,10 +10,10 @@ from world_helpers import straight_city
 
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.frame import Command
+from aln_p3_core.world.boxes import ego_footprint
 from aln_p3_core.world.city.cities import load_city
 from aln_p3_core.world.city.city_map import CityMap, Turn
 from aln_p3_core.world.city.routing import make_route, random_route, route_along_lanes, shortest_lanes
-from aln_p3_core.world.closed_loop.boxes import ego_footprint
 from aln_p3_core.world.ego import EgoState
 from aln_p3_core.world.route import Route, StopKind
 

@@ -11,6 +11,7 @@ import pytest
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.world.actors import ActorKind
 from aln_p3_core.world.assets.catalogue import MODELS, kinds_of, sizes_of
+from aln_p3_core.world.boxes import overlapping, separations
 from aln_p3_core.world.city.cities import CITIES, load_sumo_city
 from aln_p3_core.world.city.scenery import Scenery
 from aln_p3_core.world.ego import EgoState
@@ -19,7 +20,7 @@ from aln_p3_core.world.route import StopKind
 from aln_p3_core.world.scenarios import SCENARIOS, make_episode, open_stage
 from aln_p3_core.world.scenarios.scenario import Ground, Play
 from aln_p3_core.world.state import SignalColor, TrafficState
-from aln_p3_core.world.traffic.footprint import boxes_overlap, ego_overlaps
+from aln_p3_core.world.traffic.footprint import ego_overlaps
 from aln_p3_core.world.traffic.sumo_guests import FRONT_AHEAD_M
 
 FREE = "free_driving"
@@ -243,15 +244,15 @@ def test_nobody_parks_in_the_works(seed: int) -> None:
     sizes = sizes_of(actors)[:, :2]
     others = np.flatnonzero(~static)
     for row in np.flatnonzero(static):
-        touched = boxes_overlap(
+        _, offsets, reach = separations(
             actors.positions[row, :2],
             float(actors.headings[row]),
-            (sizes[row, 0], sizes[row, 1]),
+            sizes[row],
             actors.positions[others, :2],
             actors.headings[others],
             sizes[others],
         )
-        assert not touched.any()
+        assert not overlapping(offsets, reach).any()
 
 
 def test_the_merging_car_is_beside_the_ego_where_the_lanes_join() -> None:
