@@ -69,7 +69,7 @@ def test_description_is_valid_and_agrees_with_the_sources(package) -> None:
     package.validate()
     assert package.name == "aln_p3"
     assert package.version == aln_p3_core.__version__
-    assert package.licenses == ["Apache-2.0"]
+    assert package.licenses == ["Apache-2.0", "CC-BY-3.0"]
     assert package.get_build_type() == "ament_cmake"
     assert [group.name for group in package.member_of_groups] == ["rosidl_interface_packages"]
 
