@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -11,6 +12,7 @@ from aln_p3_core.errors import ConfigError
 from aln_p3_core.world.city.cities import cities_of
 from aln_p3_core.world.episode import Episode
 from aln_p3_core.world.scenarios.catalogue import SCENARIOS
+from aln_p3_core.world.scenarios.free import FIRST_TURN
 from aln_p3_core.world.traffic.looks import crc
 from aln_p3_core.world.weather import Weather, draw_weather
 
@@ -28,6 +30,8 @@ ROUTE_SETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 #: So much of what is recorded is free driving; the rest is shared out among the other scenarios.
 _FREE_SHARE = 0.4
+#: In so much of the recorded free driving the first turn goes left, or right; the rest goes where it goes.
+_LEFT_SHARE, _RIGHT_SHARE = 0.45, 0.45
 _SCENE_S = 20.0
 
 
@@ -82,4 +86,9 @@ def draw_episode(split: str, seed: int, number: int) -> Episode:
     rng = np.random.default_rng([own, crc("episode")])
     free = not _OTHERS or rng.random() < _FREE_SHARE
     scenario = _FREE if free else _OTHERS[int(rng.integers(len(_OTHERS)))]
-    return make_episode(scenario, cities[int(rng.integers(len(cities)))], own, duration_s=_SCENE_S)
+    episode = make_episode(scenario, cities[int(rng.integers(len(cities)))], own, duration_s=_SCENE_S)
+    # Most streets lead straight on: without this, turns would be rare.
+    lot = rng.random()
+    if free and lot < _LEFT_SHARE + _RIGHT_SHARE:
+        episode = replace(episode, settings=((FIRST_TURN, "left" if lot < _LEFT_SHARE else "right"),))
+    return episode

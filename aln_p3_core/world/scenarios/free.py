@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aln_p3_core.frame import Command
 from aln_p3_core.world.city.city_map import CityMap, Turn
 from aln_p3_core.world.city.routing import random_route
 from aln_p3_core.world.route import Route, StopKind
@@ -13,12 +14,22 @@ _LENGTH_M = (300.0, 380.0)
 _MOST_LIGHTS = 2
 _MOST_M = 520.0
 _TRIES = 12
+#: A turn that is asked for begins so near to the start, m, that it is reached in a recorded scene.
+_TURN_WITHIN_M = 90.0
+_TURN_TRIES = 60
+#: Setting of an episode: the side of the first turn, "left" or "right".
+FIRST_TURN = "first_turn"
 
 
 def build_free_driving(ground: Ground) -> Play:
-    """A random route of 300 m or more in more or less dense traffic."""
+    """A random route of 300 m or more in more or less dense traffic.
+
+    The setting `FIRST_TURN` asks for a turn to that side near the start, whatever waits there; where no such route is
+    found, it is one of the usual.
+    """
     rng = ground.rng
-    route = _route(ground)
+    side = ground.settings.get(FIRST_TURN)
+    route = _turning_route(ground, Command[str(side).upper()]) if side else _route(ground)
     demand = Demand(
         vehicles_per_km=float(rng.uniform(5.0, 10.0)),
         walkers_per_km=float(rng.uniform(10.0, 30.0)),
@@ -34,6 +45,14 @@ def _route(ground: Ground) -> Route:
     while len(routes) < _TRIES and (not routes or _excess(ground.city, routes[-1]) > 0.0):
         routes.append(random_route(ground.city, ground.rng, float(ground.rng.uniform(*_LENGTH_M))))
     return min(routes, key=lambda route: _excess(ground.city, route))
+
+
+def _turning_route(ground: Ground, side: Command) -> Route:
+    for _ in range(_TURN_TRIES):
+        route = random_route(ground.city, ground.rng, _LENGTH_M[0])
+        if route.turns and route.turns[0][0] < _TURN_WITHIN_M and route.turns[0][2] is side:
+            return route
+    return _route(ground)
 
 
 def _excess(city: CityMap, route: Route) -> float:

@@ -32,7 +32,7 @@ def open_stage(episode: Episode) -> Stage:
     town = load_sumo_city(episode.city)
     scenery = _scenery(episode.city)
     rng = np.random.default_rng([episode.seed, crc(episode.scenario), crc(episode.city)])
-    play = scenario.build(Ground(town, scenery, rng))
+    play = scenario.build(Ground(town, scenery, rng, dict(episode.settings)))
     seed = crc("stage", episode.seed)
     parked = parked_cars(scenery.parking, play.demand.parked, seed, keep_free=play.no_parking)
     setting = replace(play.setting, things=join_actors([play.setting.things, parked]))

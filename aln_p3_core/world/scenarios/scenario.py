@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -28,11 +29,13 @@ class Ground:
     Attributes:
         town: the city and its SUMO network. scenery: what stands beside its roads.
         rng: draws everything of the scenario.
+        settings: more of the scenario's own (`Episode.settings`).
     """
 
     town: SumoCity
     scenery: Scenery
     rng: np.random.Generator
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def city(self) -> CityMap:

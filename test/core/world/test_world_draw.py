@@ -8,7 +8,7 @@ import pytest
 
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.world.city.cities import CITIES, cities_of
-from aln_p3_core.world.scenarios import ROUTE_SETS, SCENARIOS, draw_episode, make_episode, route_set
+from aln_p3_core.world.scenarios import ROUTE_SETS, SCENARIOS, draw_episode, make_episode, open_stage, route_set
 from aln_p3_core.world.weather import Condition
 
 SPLITS = ("train", "val", "heldout", "mini")
@@ -65,3 +65,16 @@ def test_what_is_not_there_is_refused() -> None:
         route_set("all", 0, split="val")
     with pytest.raises(ConfigError, match="no scenario"):
         make_episode("drifting", "iris-bridge", 1)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_recorded_free_driving_turns_to_both_sides_soon(side: str) -> None:
+    asked = [episode for episode in (draw_episode("train", 0, n) for n in range(60)) if episode.settings]
+    assert {episode.scenario for episode in asked} == {"free_driving"}
+    chosen = [episode for episode in asked if dict(episode.settings) == {"first_turn": side}]
+    assert len(chosen) >= 5
+    for episode in chosen[:3]:
+        stage = open_stage(episode)
+        stage.traffic.close()
+        begin, _, command = stage.route.turns[0]
+        assert (command.name.lower(), begin < 90.0) == (side, True)
