@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from aln_p3_core.geometry import FloatArray
+from aln_p3_core.world.city.lines import arc_lengths
 from aln_p3_core.world.city.street_graph import StreetGraph, graph_of_style
 
 #: Layouts that a plan can have.
@@ -143,7 +144,7 @@ def _split(plan: StreetPlan, name: str, at: float, kind: str, radius: float) -> 
     """Cuts a road at a fraction of its length; returns the names of the new node and of the two parts."""
     road = plan.roads.pop(name)
     line = _line(plan, road)
-    s = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
+    s = arc_lengths(line)
     cut = at * s[-1]
     x, y = (float(np.interp(cut, s, line[:, axis])) for axis in (0, 1))
     inner, s_inner = line[1:-1], s[1:-1]

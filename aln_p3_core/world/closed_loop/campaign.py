@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from aln_p3_core.errors import AlnP3Error, ConfigError
-from aln_p3_core.world.closed_loop.drives import Drive, LogDrive, name_drive
+from aln_p3_core.world.closed_loop.drives import Drive, LogDrive, drive_name
 from aln_p3_core.world.closed_loop.human_drive import HUMAN
 from aln_p3_core.world.closed_loop.route_task import (
     Filming,
@@ -82,7 +82,7 @@ def seeded_routes(routes: str, seeds: int, *, split: str) -> list[CampaignRoute]
     known: set[str] = set()
     for count in range(1, seeds + 1):
         for episode in route_set(routes, count, split=split):
-            name = str(name_drive(episode)["name"])
+            name = drive_name(episode)
             if name not in known:
                 known.add(name)
                 found.append(CampaignRoute(episode, count - 1))
@@ -128,7 +128,7 @@ def plan_campaign(
     Raises:
         ConfigError: when two routes have the same name.
     """
-    names = [str(name_drive(route.what)["name"]) for route in routes]
+    names = [drive_name(route.what) for route in routes]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ConfigError(f"routes must differ in scenario, city, seed or weather; twice: {', '.join(twice)}")

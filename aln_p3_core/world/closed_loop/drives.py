@@ -60,12 +60,17 @@ def open_drive(what: Drive) -> OpenDrive:
     return OpenDrive(scenarios.open_stage(what), what.weather, what.duration_s)
 
 
+def drive_name(what: Drive) -> str:
+    """Names a drive; good for files."""
+    return str(identity_of(what)["name"]) if isinstance(what, Episode) else f"{what.path.stem}-{what.mode}"
+
+
 def name_drive(what: Drive) -> dict[str, Any]:
-    """Identity of a drive, JSON-ready: equal identities are the same drive, to the byte. "name" is good for files."""
+    """Identity of a drive, JSON-ready: equal identities are the same drive, to the byte. "name" is `drive_name`."""
     if isinstance(what, Episode):
         return identity_of(what)
     return {
-        "name": f"{what.path.stem}-{what.mode}",
+        "name": drive_name(what),
         "scenario": LOG_SCENARIO,
         "city": what.path.stem,
         "log": str(what.path),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from aln_p3_core.errors import DataError
-from aln_p3_core.world.closed_loop.drives import Drive, OpenDrive, name_drive, open_drive
+from aln_p3_core.world.closed_loop.drives import Drive, OpenDrive, drive_name, name_drive, open_drive
 from aln_p3_core.world.closed_loop.human_drive import HUMAN, drive_human
 from aln_p3_core.world.closed_loop.runner import RouteResult, drive_episode, make_renderer
 from aln_p3_core.world.closed_loop.settings import DriveSettings
@@ -20,8 +20,6 @@ from aln_p3_core.world.planners.planner import Planner
 
 #: Definitions of the measures, and the version of them: results compare only where this is equal.
 PROTOCOL = "aln_p3_closed_loop_v1"
-FILM_VIEWS = ("bev", "cameras")
-FILM_FORMATS = ("gif", "mp4")
 
 
 class RouteDriver(Protocol):
@@ -58,7 +56,7 @@ class Filming:
     """Films that a campaign makes of every route.
 
     Attributes:
-        views: of `FILM_VIEWS`. format: one of `FILM_FORMATS`.
+        views: "bev" (from above), "cameras", both or none. format: "gif" or "mp4".
         fps: pictures a second of the film from above. camera_fps: of the film of the cameras.
     """
 
@@ -94,7 +92,7 @@ class RouteTask:
     @property
     def name(self) -> str:
         """File name of the results, without an ending."""
-        return str(name_drive(self.what)["name"])
+        return drive_name(self.what)
 
     @property
     def json_path(self) -> Path:

@@ -20,6 +20,7 @@ from aln_p3_core.world.actors import Actors
 from aln_p3_core.world.assets.catalogue import MODELS, sizes_of
 from aln_p3_core.world.boxes import ego_footprint, footprints
 from aln_p3_core.world.city.city_map import CityMap
+from aln_p3_core.world.city.lines import arc_lengths, points_at
 from aln_p3_core.world.closed_loop.trace import TracedPlan
 from aln_p3_core.world.state import SignalColor, WorldState
 
@@ -152,10 +153,9 @@ class WorldBev:
         return image
 
     def _dashes(self, image: Image, view: FloatArray, points: FloatArray, dash_m: float = 3.0) -> None:
-        s = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
-        for start in np.arange(0.0, s[-1], 3 * dash_m):
-            ends = np.array([start, min(start + dash_m, s[-1])])
-            places = np.stack([np.interp(ends, s, points[:, axis]) for axis in (0, 1)], axis=1)
+        length = arc_lengths(points)[-1]
+        for start in np.arange(0.0, length, 3 * dash_m):
+            places = points_at(points, np.array([start, min(start + dash_m, length)]))
             self._line(image, view, places, _LANE_LINE, 1)
 
     def _signals(self, image: Image, view: FloatArray, state: WorldState) -> None:

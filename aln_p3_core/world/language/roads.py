@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from aln_p3_core.geometry import FloatArray, wrap_angle
 from aln_p3_core.world.city.city_map import CityMap
+from aln_p3_core.world.city.lines import arc_lengths, points_at
 from aln_p3_core.world.route import Route
 
 _SAMPLE_M = 2.0
@@ -146,14 +147,12 @@ def match_route(route: Route, route_s: float, xy: FloatArray, behind_m: float, a
 
 def _sampled(line: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Places [P, 2] in the middle of even pieces of a line, and the directions [P] there."""
-    steps = np.linalg.norm(np.diff(line, axis=0), axis=1)
-    s = np.concatenate([[0.0], np.cumsum(steps)])
+    s = arc_lengths(line)
     pieces = max(1, round(s[-1] / _SAMPLE_M))
     at = (np.arange(pieces) + 0.5) * s[-1] / pieces
-    edge = np.clip(np.searchsorted(s, at, side="right") - 1, 0, len(steps) - 1)
+    edge = np.clip(np.searchsorted(s, at, side="right") - 1, 0, len(line) - 2)
     delta = np.diff(line, axis=0)[edge]
-    points = np.stack([np.interp(at, s, line[:, 0]), np.interp(at, s, line[:, 1])], axis=1)
-    return points, np.arctan2(delta[:, 1], delta[:, 0])
+    return points_at(line, at), np.arctan2(delta[:, 1], delta[:, 0])
 
 
 def _inside(tree: object, xy: FloatArray) -> NDArray[np.bool_]:

@@ -52,7 +52,7 @@ class Surroundings:
         offsets: [N, 2] m, of their middles from the ego's middle: x ahead, y left.
         turned: [N] rad, their heading relative to the ego's.
         match: their lanes.
-        standing_s: by id. ego_standing_s: of the car itself.
+        standing_s: by id.
         forecasts: what they may do.
     """
 
@@ -66,7 +66,6 @@ class Surroundings:
     turned: FloatArray
     match: LaneMatch
     standing_s: Mapping[str, float]
-    ego_standing_s: float
     forecasts: Forecasts
 
     def followers(self) -> NDArray[np.bool_]:
@@ -108,7 +107,6 @@ def look_around(observation: Observation, memory: StandingMemory) -> Surrounding
         turned=wrap_angle(actors.headings - ego.heading),
         match=match,
         standing_s=standing,
-        ego_standing_s=ego_standing,
         forecasts=forecast(actors, match, situation),
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from aln_p3_core.geometry import FloatArray
 from aln_p3_core.world.city.city_map import CityMap, Divider, Lane, Signal
+from aln_p3_core.world.city.lines import arc_lengths, points_at
 from aln_p3_core.world.recorder.arcline import fit_arcline
 from aln_p3_core.world.recorder.tables import Row, make_token
 
@@ -283,10 +284,10 @@ def _edges(lane: Lane) -> tuple[FloatArray, FloatArray]:
 
 def _dense(points: FloatArray) -> FloatArray:
     """The line with a point every few metres: the devkit finds lines by their nodes only."""
-    s = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+    s = arc_lengths(points)
     steps = int(np.ceil(s[-1] / _NODE_SPACING_M))
     at = np.union1d(s, np.linspace(0.0, s[-1], steps + 1))
-    return np.stack([np.interp(at, s, points[:, axis]) for axis in (0, 1)], axis=1)
+    return points_at(points, at)
 
 
 def _lane_area(lane: Lane) -> Polygon:

@@ -10,7 +10,6 @@ from aln_p3_core.world.assets.catalogue import MODELS, sizes_of
 from aln_p3_core.world.render.camera import PlacedCamera
 
 FORMAT, NAMES = "4f 2f/i", ("in_box", "in_half")
-FLOATS = 6
 _REACH_M = 90.0
 _LIGHT_KINDS = (ActorKind.PEDESTRIAN, ActorKind.BICYCLE, ActorKind.MOTORCYCLE)
 _DARKNESS = np.array([0.45 if model.kind in _LIGHT_KINDS else 0.72 for model in MODELS])

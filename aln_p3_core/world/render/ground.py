@@ -12,6 +12,7 @@ from shapely.geometry import LineString, Polygon
 
 from aln_p3_core.geometry import FloatArray
 from aln_p3_core.world.city.city_map import CityMap, Lane
+from aln_p3_core.world.city.lines import arc_lengths, points_at
 from aln_p3_core.world.render.chunks import Chunks, pack_chunks, surface
 from aln_p3_core.world.render.textures import TILE_M, Material
 from aln_p3_core.world.render.triangulate import triangulate_in_chunks
@@ -64,28 +65,24 @@ def ribbon(points: FloatArray, width: float) -> FloatArray:
 
 def dashes(points: FloatArray, on_m: float, off_m: float) -> Iterable[FloatArray]:
     """The pieces [P, 2] of a line that are painted when it is dashed."""
-    s = _arc_length(points)
+    s = arc_lengths(points)
     for start in np.arange(off_m / 2, s[-1] - on_m / 2, on_m + off_m):
         yield _piece(points, s, start, min(start + on_m, s[-1]))
-
-
-def _arc_length(points: FloatArray) -> FloatArray:
-    return np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
 
 
 def _piece(points: FloatArray, s: FloatArray, start: float, end: float) -> FloatArray:
     """A line between two arc lengths."""
     inner = s[(s > start + 1e-6) & (s < end - 1e-6)]
     at = np.concatenate([[start], inner, [end]])
-    return np.stack([np.interp(at, s, points[:, 0]), np.interp(at, s, points[:, 1])], axis=1)
+    return points_at(points, at)
 
 
 def _in_pieces(points: FloatArray, longest_m: float = 15.0) -> FloatArray:
     """The same line with a point at least every `longest_m`, so that its parts fall into their chunks."""
-    s = _arc_length(points)
+    s = arc_lengths(points)
     extra = np.arange(longest_m, s[-1], longest_m)
     at = np.unique(np.concatenate([s, extra]))
-    return np.stack([np.interp(at, s, points[:, 0]), np.interp(at, s, points[:, 1])], axis=1)
+    return points_at(points, at)
 
 
 def _flat(
@@ -99,7 +96,7 @@ def _divider_paint(city: CityMap) -> list[NDArray[np.void]]:
     parts = []
     for divider in city.dividers:
         points = np.asarray(divider.points, dtype=np.float64)
-        if len(points) < 2 or _arc_length(points)[-1] < 0.5:
+        if len(points) < 2 or arc_lengths(points)[-1] < 0.5:
             continue
         if divider.is_road_divider:
             parts.append(_flat(ribbon(_in_pieces(points), _LINE_M), Material.PAINT, _PAINT_Z, _YELLOW))
