@@ -130,15 +130,20 @@ class BevEncoder(nn.Module):
         memory = self._memory(inputs, query.dtype)
         # The released encoder keeps its initial query as the second map of every layer.
         initial = query if self.released and memory is not None else None
+        valid_B = inputs.history_valid_B
         for i, layer in enumerate(self.layers):
             second = None if memory is None else (query if initial is None else initial)
+            earlier = memory
+            if memory is not None and valid_B is not None:
+                # What starts afresh reads its own query in place of the memory, as without one.
+                earlier = torch.where(valid_B[:, None, None], memory, query)
             query = layer(
                 f"bev_encoder.layer{i}",
                 query,
                 position_CD,
                 reference,
                 size,
-                memory,
+                earlier,
                 second,
                 features_GVD,
                 sizes,

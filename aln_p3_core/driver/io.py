@@ -22,6 +22,8 @@ class DriverInputs:
         prev_bev_BRSD: BEV memory of the earlier frame, or None when the driver starts afresh.
         T_prev_cur_B44: float32, current model frame -> the earlier frame's model frame. Used to warp the
             memory (our recipes); None together with prev_bev_BRSD.
+        history_valid_B: bool, False for a sample of the batch that starts afresh: its part of `prev_bev_BRSD` is
+            not read. None: all samples have a memory, or (without `prev_bev_BRSD`) none has. Our recipes only.
         can_bus_B18: CAN vector as VAD lays it out, with differences to the earlier frame at [:3] and [-1].
             Read only by ego status "bev" and by the released code's own memory shift.
         ego_status_B8: velocity x y, acceleration x y, yaw rate, speed, and two zeros, in the ego frame. Read
@@ -33,6 +35,7 @@ class DriverInputs:
     camera_valid_BN: torch.Tensor
     prev_bev_BRSD: torch.Tensor | None = None
     T_prev_cur_B44: torch.Tensor | None = None
+    history_valid_B: torch.Tensor | None = None
     can_bus_B18: torch.Tensor | None = None
     ego_status_B8: torch.Tensor | None = None
 

@@ -1,0 +1,1 @@
+"""Offline training of the driver: losses, data, loop. Nothing outside `training` and `commands` imports this."""

@@ -1,0 +1,192 @@
+"""Settings of a training: small frozen dataclasses, every field with a line of its own.
+
+`TrainingConfig` is the whole of it; `training.recipes` has the named ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+ImageStore = Literal["pixels", "features"]
+PrecisionName = Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True, slots=True)
+class DataSettings:
+    """Which frames are learnt from, and how they are read.
+
+    splits: scenes to learn from, by split name.
+    validation_split: scenes to choose the best checkpoint by.
+    clip_frames: frames in a clip, the learnt one included; the earlier ones only build the memory.
+    clip_spares: earlier frames that are dropped by lot, so that intervals vary (VAD drops one).
+    fresh_start_probability: share of clips that start without any memory.
+    store: what is kept in the memory-mapped store: prepared "pixels", or the frozen backbone's "features" (no
+        picture augmentation then).
+    workers: processes that read ahead; 0 reads in the training process.
+    prefetch: batches that each worker keeps ready.
+    validation_samples: frames of the validation split that are used, evenly spread; 0 takes all.
+    balance_commands: share of the sampling weight that is spread evenly over the three commands (0: as recorded).
+    balance_speeds: likewise over standing, slowing down, speeding up and steady driving.
+    scenes_limit: first scenes of each split only; 0 takes all.
+    """
+
+    splits: tuple[str, ...] = ("train",)
+    validation_split: str = "val"
+    clip_frames: int = 3
+    clip_spares: int = 1
+    fresh_start_probability: float = 0.1
+    store: ImageStore = "pixels"
+    workers: int = 1
+    prefetch: int = 4
+    validation_samples: int = 0
+    balance_commands: float = 0.5
+    balance_speeds: float = 0.5
+    scenes_limit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentationSettings:
+    """What is changed in a clip before it is learnt. Pictures of a clip are all changed alike.
+
+    photometric_probability: brightness, contrast, saturation and hue.
+    grid_mask_probability: a grid of squares is blanked (GridMask).
+    grid_mask_ratio: share of a period of the grid that is blanked, along each side.
+    flip_probability: the whole scene is mirrored, cameras and targets too. Right for perception only: in a mirrored
+        town people drive on the other side. Refused in stages that learn to plan.
+    camera_dropout_probability: one camera is taken away.
+    ego_status_dropout_probability: the ego status is withheld (zeros), for recipes that read it.
+    """
+
+    photometric_probability: float = 0.5
+    grid_mask_probability: float = 0.7
+    grid_mask_ratio: float = 0.5
+    flip_probability: float = 0.0
+    camera_dropout_probability: float = 0.02
+    ego_status_dropout_probability: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerSettings:
+    """AdamW with warm-up and cosine decay (method: VAD, section 6.6).
+
+    learning_rate: peak, for the global batch.
+    backbone_rate: times the learning rate, for the backbone.
+    weight_decay: AdamW's; none for biases, norms and embeddings.
+    clip_norm: of the gradient of all parameters.
+    warm_up_steps: linear, from a third of the peak.
+    final_rate: share of the peak at the last step.
+    ema_decay: of the averaged weights that are validated and shipped; 0 switches averaging off.
+    """
+
+    learning_rate: float = 2e-4
+    backbone_rate: float = 0.1
+    weight_decay: float = 0.01
+    clip_norm: float = 35.0
+    warm_up_steps: int = 500
+    final_rate: float = 1e-3
+    ema_decay: float = 0.999
+
+
+@dataclass(frozen=True, slots=True)
+class LossSettings:
+    """Weights of the terms (method: VAD, section 6.6) and their thresholds.
+
+    agent_class, agent_box, forecast, forecast_mode: agents and their motion.
+    map_class, map_points, map_direction: vector map.
+    plan: L1 of the plan of the given command.
+    plan_boundary, plan_collision, plan_direction: the three vectorised constraints.
+    bev_raster: dense maps of agents and lines predicted from the BEV by a head that exists in training only
+        (ours: it makes small trainings converge; 0 is VAD's own loss).
+    focal_alpha, focal_gamma: of the sigmoid focal losses.
+    match_class, match_box, match_map_points: costs of the assignment.
+    velocity_weight: of the two velocity entries of a box's code.
+    constraint_score: predicted lines and agents below do not constrain the plan.
+    boundary_distance_m, collision_side_m, collision_ahead_m, collision_range_m, direction_range_m, still_m:
+        thresholds of the constraints, m.
+    released: reproduce the released code where it errs (parity only).
+    """
+
+    agent_class: float = 2.0
+    agent_box: float = 0.25
+    forecast: float = 0.2
+    forecast_mode: float = 0.2
+    map_class: float = 2.0
+    map_points: float = 1.0
+    map_direction: float = 0.005
+    plan: float = 1.0
+    plan_boundary: float = 1.0
+    plan_collision: float = 1.0
+    plan_direction: float = 0.5
+    bev_raster: float = 0.0
+    focal_alpha: float = 0.25
+    focal_gamma: float = 2.0
+    match_class: float = 2.0
+    match_box: float = 0.25
+    match_map_points: float = 1.0
+    velocity_weight: float = 0.2
+    constraint_score: float = 0.5
+    boundary_distance_m: float = 1.0
+    collision_side_m: float = 1.5
+    collision_ahead_m: float = 3.0
+    collision_range_m: float = 3.0
+    direction_range_m: float = 2.0
+    still_m: float = 1.0
+    released: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StageSettings:
+    """One stage of a training; stages follow each other with an own schedule each.
+
+    name: told in logs and plots.
+    steps: optimiser steps.
+    plan: whether planning is learnt (else its four terms are off).
+    perception_weight: times the weights (and matching costs) of agents, motion and map.
+    rate: times the learning rate.
+    frozen: parts of the network that are not trained: "backbone", "neck", "bev_encoder", "agent_decoder",
+        "map_decoder", "motion", "planner".
+    """
+
+    name: str = "together"
+    steps: int = 1000
+    plan: bool = True
+    perception_weight: float = 1.0
+    rate: float = 1.0
+    frozen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """The loop itself.
+
+    seed: of weights, order and augmentation.
+    batch_size: clips in one optimiser step, over all processes.
+    precision: "bf16" computes in bfloat16 where that is safe (autocast); weights stay float32.
+    validate_every, checkpoint_every, draw_every: optimiser steps; 0 only at the end.
+    keep_checkpoints: how many of the resumable checkpoints stay.
+    best_by: measure of the validation that chooses the best checkpoint; smaller is better.
+    threads: CPU threads of each process; 0 leaves torch's choice.
+    """
+
+    seed: int = 0
+    batch_size: int = 8
+    precision: PrecisionName = "fp32"
+    validate_every: int = 500
+    checkpoint_every: int = 100
+    draw_every: int = 500
+    keep_checkpoints: int = 2
+    best_by: str = "score"
+    threads: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """Everything about a training but the driver's own recipe and the data's place."""
+
+    run: RunSettings = field(default_factory=RunSettings)
+    data: DataSettings = field(default_factory=DataSettings)
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    losses: LossSettings = field(default_factory=LossSettings)
+    stages: tuple[StageSettings, ...] = (StageSettings(),)
