@@ -95,11 +95,16 @@ class MapConfig:
 
 @dataclass(frozen=True, slots=True)
 class PlannerConfig:
-    """Planner: commands x steps x 2 offsets, `step_s` apart."""
+    """Planner: commands x steps x 2 offsets, `step_s` apart.
+
+    bev_grid: the ego query also reads the BEV map, averaged to `bev_grid` x `bev_grid` tokens: what is neither an
+        agent nor a line (a traffic light, a barrier) can reach the plan only so. 0: as VAD, which has no such step.
+    """
 
     commands: int = 3
     steps: int = 6
     step_s: float = 0.5
+    bev_grid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +133,8 @@ class DriverConfig:
         compatibility: "vad_release" reproduces the released code's quirks for imported weights
             (docs/architecture.md lists them); "none" does them right.
         ego_status: "none" (pose differences only warp the memory), "bev" (as VAD: the CAN vector is added
-            to the BEV queries) or "planner" (velocity and yaw rate enter the planner).
+            to the BEV queries) or "planner" (velocity and yaw rate enter the planner, with a mark that says whether
+            they are known: trained with dropout of the status, one network drives with and without it).
         point_cloud_range: x, y, z minimum, then maximum, metres in the model frame.
         rotate_center: (column, row) about which the released code turns its memory; None = the true centre.
     """
@@ -213,8 +219,11 @@ def _vad(
 _LITE = ImageConfig(mean=(127.0, 127.0, 127.0), std=(128.0, 128.0, 128.0), color="rgb")
 
 RECIPES: dict[str, DriverConfig] = {
-    # Heads of 32 channels, as in the larger recipes.
-    "nano": DriverConfig(name="nano", image=_LITE, heads=4),
+    # Heads of 32 channels, as in the larger recipes. Dropout costs a third of a training step on a CPU, and a
+    # network of this size does not overfit.
+    "nano": DriverConfig(
+        name="nano", image=_LITE, heads=4, dropout=0.0, planner=PlannerConfig(bev_grid=10), ego_status="planner"
+    ),
     "tiny": _vad(
         "tiny",
         height=384,

@@ -18,6 +18,7 @@ from aln_p3_core.driver.deformable_attention import (
     sample_pairs,
     sample_two_maps,
 )
+from aln_p3_core.driver.portable import is_portable
 
 _QUEUE = 2
 
@@ -98,7 +99,10 @@ class SpatialAttention(nn.Module):
         sampled = sample_pairs(value, sizes, x, y, weights, geometry)
         if len(sampled):
             share = geometry.share_CM.to(sampled.dtype)
-            slots = F.embedding_bag(geometry.pairs_of_cell_CM, sampled, per_sample_weights=share, mode="sum")
+            if is_portable():
+                slots = (sampled[geometry.pairs_of_cell_CM] * share[..., None]).sum(1)
+            else:
+                slots = F.embedding_bag(geometry.pairs_of_cell_CM, sampled, per_sample_weights=share, mode="sum")
         else:
             slots = torch.zeros_like(flat)
         attended = self.output(slots.view(batch, cells, width))

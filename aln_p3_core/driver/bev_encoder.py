@@ -135,8 +135,10 @@ class BevEncoder(nn.Module):
             second = None if memory is None else (query if initial is None else initial)
             earlier = memory
             if memory is not None and valid_B is not None:
-                # What starts afresh reads its own query in place of the memory, as without one.
+                # What starts afresh reads its own query in place of both maps, as without a memory.
                 earlier = torch.where(valid_B[:, None, None], memory, query)
+                if initial is not None:
+                    second = torch.where(valid_B[:, None, None], initial, query)
             query = layer(
                 f"bev_encoder.layer{i}",
                 query,

@@ -108,6 +108,51 @@ def camera_geometry(
     )
 
 
+def static_geometry(
+    config: DriverConfig,
+    model2img_BN44: Tensor,
+    camera_valid_BN: Tensor,
+    image_size: tuple[int, int],
+    cameras_per_cell: int,
+) -> tuple[CameraGeometry, Tensor]:
+    """`camera_geometry` with shapes that do not depend on the calibration, for exported graphs.
+
+    Every cell has `cameras_per_cell` pairs, in the order of the cameras; one that no camera fills has share 0.
+    Where more cameras see a cell, those after them are left out and the mean is taken over the others.
+
+    Returns:
+        The geometry (`padded_GL` and `slot_K` are empty: nothing portable reads them), and how many pairs of each
+        sample were left out (int64 [B]): with 0 the result is that of `camera_geometry`.
+    """
+    points, inside = project_pillars(config, model2img_BN44, image_size)
+    batch, cameras, cells = inside.shape[:3]
+    device = inside.device
+    visible_BCN = (inside.any(-1) & camera_valid_BN[:, :, None]).transpose(1, 2)
+    rank_BCN = visible_BCN.long().cumsum(-1) - 1
+    place_M = torch.arange(cameras_per_cell, device=device)
+    filled_BCMN = visible_BCN[:, :, None] & (rank_BCN[:, :, None] == place_M[:, None])
+    used_BCM = filled_BCMN.any(-1)
+    camera_BCM = (filled_BCMN * torch.arange(cameras, device=device)).sum(-1)
+    group_BCM = camera_BCM + (torch.arange(batch, device=device) * cameras)[:, None, None]
+    cell = torch.arange(batch * cells, device=device)
+    row_BCM = group_BCM * cells + (cell % cells).view(1, cells, 1)
+    points_BCMZ2 = points.flatten(0, 2)[row_BCM] * used_BCM[..., None, None]
+    taken_BC = used_BCM.sum(-1)
+    share_BCM = used_BCM / taken_BC.clamp(min=1)[..., None]
+    pairs = torch.arange(batch * cells * cameras_per_cell, device=device).view(-1, cameras_per_cell)
+    empty = torch.zeros(0, dtype=torch.long, device=device)
+    geometry = CameraGeometry(
+        points_BCMZ2.flatten(0, 2),
+        cell.repeat_interleave(cameras_per_cell),
+        group_BCM.flatten(),
+        pairs,
+        share_BCM.flatten(0, 1),
+        empty,
+        empty,
+    )
+    return geometry, (visible_BCN.sum(-1) - taken_BC).sum(-1)
+
+
 class GeometryCache:
     """Keeps the geometry of the last few calibrations, found by their exact values."""
 

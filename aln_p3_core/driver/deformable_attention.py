@@ -3,9 +3,9 @@
 Sampling is bilinear with zeros outside; a location in 0..1 is pixel `location * size - 0.5` (Deformable
 DETR; the golden cases of the released operator are a test).
 
-Two forms compute the same sum. On a CPU without gradients every corner of every point is a row of one
-table, and a query is a weighted bag of rows: `embedding_bag` reads each row once and never stores the
-samples. Elsewhere `grid_sample` is used, which has the better backward pass and GPU kernel.
+Two forms compute the same sum. On a CPU every corner of every point is a row of one table, and a query is a
+weighted bag of rows: each row is read once and the samples are never stored. `grid_sample` is used
+elsewhere, for its GPU kernel, and in exported graphs, because every runtime has it.
 
 Suffixes: G groups (a camera, or a sample of the batch), Q queries, H heads, L levels, P points, d = D / H.
 """
@@ -19,7 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from aln_p3_core.driver.bag_gradients import differentiable_bags
 from aln_p3_core.driver.camera_geometry import CameraGeometry
+from aln_p3_core.driver.portable import is_portable
 
 Sizes = Sequence[tuple[int, int]]
 
@@ -44,7 +46,7 @@ def deformable_sampling(value_GVHd: Tensor, sizes: Sizes, locations_GQHLP2: Tens
 def sample_pixels(value_GVHd: Tensor, sizes: Sizes, x_GQHLP: Tensor, y_GQHLP: Tensor, weights_GQHLP: Tensor) -> Tensor:
     """`deformable_sampling` with the locations in pixels (pixel centres at whole numbers)."""
     groups, queries = x_GQHLP.shape[:2]
-    if _prefers_grid(value_GVHd, x_GQHLP, weights_GQHLP):
+    if value_GVHd.is_cuda or is_portable():
         return _sample_with_grid(value_GVHd, sizes, x_GQHLP, y_GQHLP, weights_GQHLP)
     group_Q = torch.arange(groups, device=x_GQHLP.device).repeat_interleave(queries)
     x, y, weights = (t.flatten(0, 1) for t in (x_GQHLP, y_GQHLP, weights_GQHLP))
@@ -61,7 +63,7 @@ def sample_two_maps(
     """
     groups, queries, heads, _, points = x_GQH2P.shape
     one_map = len(value_2GVHd) == groups
-    if _prefers_grid(value_2GVHd, x_GQH2P, weights_GQH2P):
+    if value_2GVHd.is_cuda or is_portable():
         if one_map:
             value_2GVHd = value_2GVHd.repeat(2, 1, 1, 1)
         planes = (t.permute(3, 0, 1, 2, 4).flatten(0, 1).unsqueeze(3) for t in (x_GQH2P, y_GQH2P, weights_GQH2P))
@@ -79,18 +81,15 @@ def sample_pairs(
     """Samples for each (camera, cell) pair from its camera's maps: [K, H * d]. Locations are in pixels."""
     if not len(x_KHLP):
         return value_GVHd.new_zeros(0, value_GVHd.shape[2] * value_GVHd.shape[3])
-    if _prefers_grid(value_GVHd, x_KHLP, weights_KHLP):
+    if is_portable():
+        return _sample_stacked_maps(value_GVHd, sizes, x_KHLP, y_KHLP, weights_KHLP, geometry.group_K)
+    if value_GVHd.is_cuda:
         padded = geometry.padded_GL
         planes = (
             t.index_select(0, padded.flatten()).unflatten(0, padded.shape) for t in (x_KHLP, y_KHLP, weights_KHLP)
         )
         return _sample_with_grid(value_GVHd, sizes, *planes).flatten(0, 1).index_select(0, geometry.slot_K)
     return _sample_with_bags(value_GVHd, sizes, x_KHLP, y_KHLP, weights_KHLP, geometry.group_K[:, None])
-
-
-def _prefers_grid(*tensors: Tensor) -> bool:
-    needs_grad = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
-    return needs_grad or tensors[0].is_cuda
 
 
 def _sample_with_grid(
@@ -116,15 +115,42 @@ def _sample_with_grid(
     return total.unflatten(0, (groups, heads)).permute(0, 3, 1, 2).flatten(2).to(value_GVHd.dtype)
 
 
+def _sample_stacked_maps(
+    value_GVHd: Tensor, sizes: Sizes, x_KHLP: Tensor, y_KHLP: Tensor, weights_KHLP: Tensor, group_K: Tensor
+) -> Tensor:
+    """`sample_pairs` with one `grid_sample` a level, for any order of the pairs: [K, H * d].
+
+    All maps of a level lie below each other in one, a row of zeros above and below each.
+    """
+    groups, _, heads, width = value_GVHd.shape
+    total: Tensor | None = None
+    start = 0
+    for level, (h, w) in enumerate(sizes):
+        maps = value_GVHd[:, start : start + h * w].float().unflatten(1, (h, w))
+        start += h * w
+        height = groups * (h + 2)
+        stacked = F.pad(maps, (0, 0, 0, 0, 0, 0, 1, 1)).permute(3, 4, 0, 1, 2).reshape(heads, width, height, w)
+        x = x_KHLP[:, :, level].clamp(-1.0, w)
+        y = y_KHLP[:, :, level].clamp(-1.0, h) + (group_K * (h + 2) + 1)[:, None, None]
+        grid = torch.stack([(x + 0.5) * (2.0 / w) - 1.0, (y + 0.5) * (2.0 / height) - 1.0], dim=-1).transpose(0, 1)
+        samples = F.grid_sample(stacked, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        part = (samples * weights_KHLP[:, :, level].transpose(0, 1)[:, None]).sum(-1)
+        total = part if total is None else total + part
+    assert total is not None
+    return total.permute(2, 0, 1).flatten(1).to(value_GVHd.dtype)
+
+
 def _sample_with_bags(
     value_GVHd: Tensor, sizes: Sizes, x_QHLP: Tensor, y_QHLP: Tensor, weights_QHLP: Tensor, group_QP: Tensor
 ) -> Tensor:
-    """[Q, H * d]. `group_QP` [Q, 1 or P]: whose maps a sample reads.
+    """[Q, H * d] in the dtype of the values. `group_QP` [Q, 1 or P]: whose maps a sample reads.
 
     Every map gets a border of zeros, one pixel at the low side and two at the high side, and coordinates are
     clamped into it: samples outside need no mask, and a point beyond the border adds exactly nothing. The
     four corners share one index, each against the table moved by a corner.
     """
+    if torch.is_grad_enabled() and any(t.requires_grad for t in (value_GVHd, x_QHLP, weights_QHLP)):
+        return _sample_with_bags_and_gradients(value_GVHd, sizes, x_QHLP, y_QHLP, weights_QHLP, group_QP)
     queries, heads, _, points = x_QHLP.shape
     rows_Nd, rows_per_group, starts = _bordered_table(value_GVHd, sizes)
     device = x_QHLP.device
@@ -156,6 +182,32 @@ def _sample_with_bags(
             total = bags if total is None else total.add_(bags)
     assert total is not None
     return total.view(queries, -1)
+
+
+def _sample_with_bags_and_gradients(
+    value_GVHd: Tensor, sizes: Sizes, x_QHLP: Tensor, y_QHLP: Tensor, weights_QHLP: Tensor, group_QP: Tensor
+) -> Tensor:
+    """`_sample_with_bags` without changing anything in place: one bag of four corners for every point."""
+    queries, heads = x_QHLP.shape[:2]
+    rows_Nd, rows_per_group, starts = _bordered_table(value_GVHd.float(), sizes)
+    head = torch.arange(heads, device=rows_Nd.device)
+    origin_QHP = (group_QP[:, None] * rows_per_group) * heads + head[:, None]
+    indices, shares = [], []
+    for level, (h, w) in enumerate(sizes):
+        x, y = x_QHLP[:, :, level].clamp(-1.0, w), y_QHLP[:, :, level].clamp(-1.0, h)
+        x0, y0 = x.detach().floor(), y.detach().floor()
+        corner = y0.mul(w + 3).add_(x0).mul_(heads).long()
+        corner += origin_QHP + (starts[level] + w + 4) * heads
+        steps = torch.tensor([0, heads, (w + 3) * heads, (w + 4) * heads], device=corner.device)
+        indices.append((corner[..., None] + steps).flatten(2))
+        fx, fy, weights = x - x0, y - y0, weights_QHLP[:, :, level].float()
+        right = fx * weights
+        left = weights - right
+        low_left, low_right = left * fy, right * fy
+        shares.append(torch.stack([left - low_left, right - low_right, low_left, low_right], dim=-1).flatten(2))
+    index, share = (t[0] if len(t) == 1 else torch.cat(t, dim=-1) for t in (indices, shares))
+    bags = differentiable_bags(rows_Nd, index.flatten(0, 1), share.flatten(0, 1))
+    return bags.view(queries, -1).to(value_GVHd.dtype)
 
 
 def _bordered_table(value_GVHd: Tensor, sizes: Sizes) -> tuple[Tensor, int, list[int]]:
@@ -202,7 +254,7 @@ def predict_samples(
 
 def _softmax_in_groups(logits: Tensor, size: int) -> Tensor:
     """Softmax over runs of `size` neighbours of the last dimension."""
-    if torch.is_grad_enabled() or logits.is_cuda or torch.is_autocast_enabled("cpu"):
+    if torch.is_grad_enabled() or logits.is_cuda or torch.is_autocast_enabled("cpu") or is_portable():
         return logits.unflatten(-1, (-1, size)).softmax(-1).flatten(-2)
     # A product with ones sums short runs far faster than a reduction. The maximum is one for all heads, and
     # e ** -85 is the least that float32 holds: only a head whose best logit lies some 70 below it is flattened.

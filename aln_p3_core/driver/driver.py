@@ -233,12 +233,21 @@ class Driver:
 
 
 def ego_status_vector(frame: DrivingFrame) -> FloatArray:
-    """[8] for ego status "planner": velocity x y, acceleration x y, yaw rate, speed, 0, 0 (ego frame, SI)."""
+    """[8] for ego status "planner": see `DriverInputs.ego_status_B8`.
+
+    No acceleration: on the road it comes from differences of odometry, in a data set from an inertial sensor, and a
+    network that reads the one does not drive with the other.
+    """
     vector = np.zeros(8)
     if frame.ego_status is not None:
-        status = frame.ego_status
-        vector[:2], vector[2:4] = status.velocity[:2], status.acceleration[:2]
-        vector[4], vector[5] = status.rotation_rate[2], np.hypot(*status.velocity[:2])
+        velocity = frame.ego_status.velocity
+        vector[:5] = (
+            velocity[0],
+            velocity[1],
+            frame.ego_status.rotation_rate[2],
+            np.hypot(velocity[0], velocity[1]),
+            1.0,
+        )
     return vector
 
 

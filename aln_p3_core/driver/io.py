@@ -26,8 +26,8 @@ class DriverInputs:
             not read. None: all samples have a memory, or (without `prev_bev_BRSD`) none has. Our recipes only.
         can_bus_B18: CAN vector as VAD lays it out, with differences to the earlier frame at [:3] and [-1].
             Read only by ego status "bev" and by the released code's own memory shift.
-        ego_status_B8: velocity x y, acceleration x y, yaw rate, speed, and two zeros, in the ego frame. Read
-            only by ego status "planner".
+        ego_status_B8: velocity x, velocity y, yaw rate, speed (ego frame, SI), 1 where the status is known, and
+            three zeros; all zero where it is not. Read only by ego status "planner".
     """
 
     images_BNCHW: torch.Tensor

@@ -102,7 +102,7 @@ class DriverNetwork(nn.Module):
     def plan(self, bev_BRSD: Tensor, perception: Perception, inputs: DriverInputs) -> DriverOutputs:
         """The plan, and everything that led to it."""
         agents, lines, motion = perception.agents, perception.lines, perception.motion
-        plan, ego = self.planner(motion.motion_BQM2D, agents, lines, inputs.ego_status_B8)
+        plan, ego = self.planner(motion.motion_BQM2D, agents, lines, bev_BRSD, inputs.ego_status_B8)
         return DriverOutputs(
             bev_BRSD=bev_BRSD,
             agent_logits_LBQC=agents.logits_LBQC,
@@ -138,6 +138,8 @@ class DriverNetwork(nn.Module):
             self.planner.agent_interaction,
             self.planner.map_interaction,
         ]
+        if self.planner.bev_interaction is not None:
+            heavy.append(self.planner.bev_interaction)
         for module in heavy:
             module.to(dtype)
         for head in (*self.map_decoder.point_heads, self.motion.forecast_head, self.motion.mode_head):

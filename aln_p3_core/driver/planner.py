@@ -1,12 +1,13 @@
-"""The planner: one ego query reads the agents and the map, and yields a path for every command.
+"""The planner: one ego query reads the agents, the map and (ours) the BEV, and yields a path for every command.
 
-Suffixes: B batch, Q agents, V map lines, M modes, D width.
+Suffixes: B batch, Q agents, V map lines, M modes, D width, R BEV rows, S BEV columns.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from aln_p3_core.config import DriverConfig
 from aln_p3_core.driver.agent_decoder import AgentDecoderOutputs
@@ -39,6 +40,9 @@ class Planner(nn.Module):
         sizes = (width, config.heads, config.ffn_dims, config.dropout)
         self.agent_interaction = InteractionLayer(*sizes)
         self.map_interaction = InteractionLayer(*sizes)
+        grid = config.planner.bev_grid
+        self.bev_interaction = InteractionLayer(*sizes) if grid else None
+        self.bev_position = nn.Parameter(torch.randn(grid * grid, width)) if grid else None
         self.plan_head = relu_mlp(2 * width, 2 * width, config.planner.commands * config.planner.steps * 2)
         self.status_encoder = (
             nn.Sequential(nn.Linear(EGO_STATUS_WIDTH, width), nn.ReLU(), nn.Linear(width, width))
@@ -51,6 +55,7 @@ class Planner(nn.Module):
         motion_BQM2D: Tensor,
         agents: AgentDecoderOutputs,
         lines: MapDecoderOutputs,
+        bev_BRSD: Tensor,
         ego_status_B8: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         batch = len(motion_BQM2D)
@@ -72,11 +77,20 @@ class Planner(nn.Module):
         of_map = self._read(
             "planner.map", self.map_interaction, self.map_position, ego, here_2, lines.tokens_BVD, anchors
         )
+        if self.bev_interaction is not None and self.bev_position is not None:
+            of_map = self._read_bev(self.bev_interaction, self.bev_position, of_map, bev_BRSD)
         feature = torch.cat([of_agents, of_map], dim=-1)
         tap("planner.feature", feature)
         offsets = run_head(self.plan_head, feature[:, 0])
         planner = self.config.planner
         return offsets.view(batch, planner.commands, planner.steps, 2), feature[:, 0]
+
+    def _read_bev(
+        self, interaction: InteractionLayer, position_KD: Tensor, ego_B1D: Tensor, bev_BRSD: Tensor
+    ) -> Tensor:
+        pooled = F.adaptive_avg_pool2d(bev_BRSD.permute(0, 3, 1, 2), self.config.planner.bev_grid)
+        tokens = pooled.flatten(2).transpose(1, 2).to(ego_B1D.dtype)
+        return interaction(ego_B1D, torch.zeros_like(ego_B1D), tokens, position_KD.to(ego_B1D.dtype))
 
     def _ego_place(self, like: Tensor) -> tuple[Tensor, Tensor | None]:
         if self.config.compatibility == "vad_release":
