@@ -43,6 +43,10 @@ EXTRAS = {
     "world": ["libsumo>=1.28", "sumolib>=1.28", "moderngl>=5.12"],
     # Random cities beyond those in the tree (SUMO's netgenerate and netconvert, 530 MB).
     "cities": ["eclipse-sumo>=1.28"],
+    # Training: one process or many, and its curves.
+    "train": ["accelerate>=1.15", "tensorboard>=2.16"],
+    # Writing a driver as ONNX and driving with it (on an NVIDIA GPU onnxruntime-gpu in place of onnxruntime).
+    "export": ["onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.1"],
     # Baking the meshes that ship with the package anew (scripts/bake_assets.py).
     "assets": ["fast-simplification>=0.1"],
     # The Rerun view (105 MB). Newer releases of both want numpy 2, which nuscenes-devkit does not take.

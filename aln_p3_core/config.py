@@ -45,6 +45,8 @@ class BackboneConfig:
     base_channels, stem_channels: width of ResNet's first stage and stem.
     out_stages: ResNet stages or EfficientNet strides (log2) whose maps the neck takes, fine to coarse.
     levels: feature levels that the neck hands on.
+    frozen_blocks: EfficientNet only: so many blocks and the stem are never trained, and their output can be computed
+        once for a whole training. ResNet's stem and first stage are always frozen (VAD).
     """
 
     kind: Literal["resnet50", "efficientnet_lite0"] = "efficientnet_lite0"
@@ -53,6 +55,7 @@ class BackboneConfig:
     out_stages: tuple[int, ...] = (4, 5)
     levels: int = 1
     pretrained: bool = True
+    frozen_blocks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +72,18 @@ class BevConfig:
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
-    """Agent decoder and motion."""
+    """Agent decoder and motion.
+
+    query_source: where the decoder's queries start: at "learned" places (VAD), or at the peaks of a "heatmap" of agent
+        centres (ours: learns in a fraction of the epochs).
+    """
 
     queries: int = 150
     layers: int = 2
     points: int = 4
     modes: int = 6
     classes: tuple[str, ...] = AGENT_CLASSES
+    query_source: Literal["learned", "heatmap"] = "learned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +230,14 @@ RECIPES: dict[str, DriverConfig] = {
     # Heads of 32 channels, as in the larger recipes. Dropout costs a third of a training step on a CPU, and a
     # network of this size does not overfit.
     "nano": DriverConfig(
-        name="nano", image=_LITE, heads=4, dropout=0.0, planner=PlannerConfig(bev_grid=10), ego_status="planner"
+        name="nano",
+        image=_LITE,
+        backbone=BackboneConfig(frozen_blocks=8),
+        heads=4,
+        dropout=0.0,
+        agents=AgentConfig(queries=100, query_source="heatmap"),
+        planner=PlannerConfig(bev_grid=10),
+        ego_status="planner",
     ),
     "tiny": _vad(
         "tiny",

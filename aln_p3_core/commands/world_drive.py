@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,10 +14,10 @@ from aln_p3_core.world.weather import Condition
 
 if TYPE_CHECKING:
     from aln_p3_core.world.closed_loop.campaign import CampaignRoute
-    from aln_p3_core.world.closed_loop.route_task import Filming, RouteDriver, RouteOutcome, RouteTask
+    from aln_p3_core.world.closed_loop.reported_campaign import CampaignPlan
+    from aln_p3_core.world.closed_loop.route_task import RouteDriver
     from aln_p3_core.world.closed_loop.settings import DriveSettings
 
-_BASELINES = "baselines"
 _EPILOG = """
 \b
 Examples
@@ -139,6 +139,7 @@ def make_command(ros_drive: RouteDriver | None = None) -> click.Command:
         reacts. What comes out is one JSON file a route, a table with driving score, success rate and every
         infraction, a plot and a page (index.html) that shows them.
         """
+        from aln_p3_core.world.closed_loop.reported_campaign import CampaignPlan
         from aln_p3_core.world.closed_loop.route_task import Filming
         from aln_p3_core.world.closed_loop.settings import DriveSettings
 
@@ -157,20 +158,21 @@ def make_command(ros_drive: RouteDriver | None = None) -> click.Command:
             return
         if out is None:
             raise click.UsageError("say where the report goes: --report DIR")
-        _drive(
-            [*planners, *(["human"] if logs else [])],
-            chosen,
-            settings,
-            Filming(views, film_format),
-            out,
+        plan = CampaignPlan(
+            planners=[*planners, *(["human"] if logs else [])],
+            routes=chosen,
             said=said,
-            split=split,
             seeds=seeds if not (scenario or logs) else 1,
+            split=split,
+            settings=settings,
+            command=shlex.join(["aln-p3", *sys.argv[1:]]),
+            films=Filming(views, film_format),
             jobs=jobs,
+            threads=threads,
             fresh=fresh,
-            via=ros_drive if ros else None,
-            task_options={"keep_trace": traces, "threads": threads, "through": "ros" if ros else "python"},
+            options={"keep_trace": traces, "through": "ros" if ros else "python"},
         )
+        _drive(plan, out, ros_drive if ros else None)
 
     return command
 
@@ -208,52 +210,14 @@ def _routes(
     return found, f"{name} routes, {seeds} seed{'s' if seeds > 1 else ''}, split {split}"
 
 
-def _drive(
-    planners: list[str],
-    routes: list[CampaignRoute],
-    settings: DriveSettings,
-    films: Filming,
-    out: Path,
-    *,
-    said: str,
-    split: str,
-    seeds: int,
-    jobs: int,
-    fresh: bool,
-    via: RouteDriver | None,
-    task_options: dict[str, Any],
-) -> None:
-    import torch
-    from tqdm import tqdm
+def _drive(plan: CampaignPlan, out: Path, via: RouteDriver | None) -> None:
+    from aln_p3_core.world.closed_loop.reported_campaign import drive_and_report
 
-    from aln_p3_core.runtime.device import hardware_card
-    from aln_p3_core.world.closed_loop.campaign import choose_planners, plan_campaign, run_campaign
-    from aln_p3_core.world.closed_loop.report import ReportCard, write_report
-    from aln_p3_core.world.planners.registry import PLANNERS
-
-    names = [name for planner in planners for name in (PLANNERS if planner == _BASELINES else (planner,))]
-    hardware = hardware_card(torch.device("cpu")) | {"threads": task_options["threads"], "jobs": jobs}
-    tasks = plan_campaign(
-        routes, choose_planners(names), settings, out, films=films, commit=str(hardware["commit"]), **task_options
-    )
-    with tqdm(total=len(tasks), desc="drive", unit="route", file=sys.stderr) as bar:
-
-        def show(task: RouteTask, outcome: RouteOutcome, reused: bool) -> None:
-            if outcome.error:
-                bar.write(f"{task.planner.label} {task.name}: {_last_line(outcome.error)}", file=sys.stderr)
-            elif outcome.report is not None and not reused:
-                bar.set_postfix_str(f"{task.planner.label} {outcome.report['measures']['driving_score']:.0f}")
-            bar.update()
-
-        outcome = run_campaign(tasks, out, jobs=jobs, via=via, fresh=fresh, on_route=show)
-    if not outcome.reports:
-        raise click.ClickException(f"no route could be driven:\n{next(iter(outcome.errors.values()))}")
-    command = shlex.join(["aln-p3", *sys.argv[1:]])
-    card = ReportCard(settings, said, seeds, split, command, hardware)
-    files = write_report(out, outcome, card)
+    outcome, files = drive_and_report(plan, out, via=via)
     click.echo(files["table"].read_text())
     if outcome.reused:
-        click.echo(f"{outcome.reused} of {len(tasks)} drives were in the report already (--fresh drives them again)")
+        drives = len(outcome.reports) + len(outcome.errors)
+        click.echo(f"{outcome.reused} of {drives} drives were in the report already (--fresh drives them again)")
     click.echo(f"wrote {files['page']}")
     if outcome.errors:
         raise click.ClickException(f"{len(outcome.errors)} routes could not be driven; see {files['page']}")
@@ -278,10 +242,6 @@ def _relabel(
     seconds = settings.time_limit_s or SCENE_S
     recording = RecordSettings(size=settings.size, rate_hz=settings.rate_hz, duration_s=seconds)
     report(root, record_driven(root, planners[0], episodes, split=split, settings=recording, jobs=jobs, progress=True))
-
-
-def _last_line(text: str) -> str:
-    return text.strip().splitlines()[-1]
 
 
 command = make_command()

@@ -110,6 +110,14 @@ class NuScenesDataset:
             raise DataError(f"{self.root} has no {COMMAND_FILE}: use command='default' or 'ground_truth'")
         self._command = command
         self._ego_future = ego_future
+        self._options = {
+            "reference": reference,
+            "model_frame": model_frame,
+            "encoded": encoded,
+            "past_seconds": past_seconds,
+            "command": command,
+            "ego_future": ego_future,
+        }
         self._can_bus = CanBus(self.root)
         self._maps = MapReader(self.root)
         self._transforms: dict[tuple[str, str], FloatArray] = {}
@@ -135,8 +143,17 @@ class NuScenesDataset:
                 f"{self.root} has no {LIDAR}: use reference='newest_image' and model_frame='virtual' for this rig"
             )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Sent to another process as the way to open it: reading the tables anew is quicker than sending them.
+        return _open_again, (str(self.root), self.version, self._options)
+
     def __len__(self) -> int:
         return len(self.tokens)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """How it was opened: the keyword arguments of `__init__` without root and version, JSON-ready."""
+        return dict(self._options)
 
     def __iter__(self) -> Iterator[DrivingFrame]:
         """All frames in the order of `tokens`."""
@@ -184,10 +201,23 @@ class NuScenesDataset:
         Raises:
             DataError: naming a missing file. ImageError: naming a corrupt one (only when decoding here).
         """
-        records = self.records_of_sample(token)
+        return self.frame_of_records(token, self.records_of_sample(token), *self.reference_of(token))
+
+    def frame_of_records(
+        self, token: str, records: Mapping[str, SensorRecord], stamp_ns: int, T_global_ego: FloatArray
+    ) -> DrivingFrame:
+        """The driving frame of any instant of a scene, such as that of a sweep.
+
+        Args:
+            token: of the sample that the instant belongs to; says the scene, the model frame and the command.
+            records: what the cameras show, by channel.
+            stamp_ns, T_global_ego: the instant that the frame speaks of, and the ego pose [4, 4] then.
+
+        Raises:
+            As `frame`.
+        """
         scene_name = self.scene_of(token)
         cameras = self.cameras_of(scene_name)
-        stamp_ns, T_global_ego = self.reference_of(token)
         poses = self._past_poses(scene_name, stamp_ns)
         return DrivingFrame(
             cameras=cameras,
@@ -195,7 +225,7 @@ class NuScenesDataset:
             reference_stamp_ns=stamp_ns,
             T_global_ego=T_global_ego,
             T_ego_model=self.T_ego_model(token),
-            command=self._command_of(token),
+            command=self.command_of(token),
             ego_status=self._ego_status(scene_name, stamp_ns, T_global_ego),
             past_poses=tuple(pose for pose in poses if stamp_ns - pose.stamp_ns <= self._past_ns),
             drive_id=self._sample(token)["scene_token"],
@@ -223,6 +253,20 @@ class NuScenesDataset:
     def stored_plan(self, token: str) -> StoredPlan | None:
         """The plan that the root stores for a sample (`expert_plan.json`), or None."""
         return self._stored.plan(token)
+
+    def stored_command(self, token: str) -> RouteCommand | None:
+        """The command that the root stores for a sample (`route_command.json`), or None."""
+        return self._stored.command(token)
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """What was chosen of what the same root can give: the arguments that change frames or targets."""
+        return {
+            "reference": self._reference,
+            "model_frame": self._model_frame,
+            "command": self._command,
+            "ego_future": self._ego_future,
+        }
 
     def reference_of(self, token: str) -> tuple[int, FloatArray]:
         """Reference stamp in nanoseconds, and the ego pose [4, 4] in the global frame at that instant."""
@@ -263,8 +307,11 @@ class NuScenesDataset:
 
     def sensor_records(self, scene_name: str) -> list[SensorRecord]:
         """All readings of a scene, key frames and sweeps of every sensor, in time order."""
-        rows = self._rows_by_scene[self._scene(scene_name)["token"]]
-        return [self._record(row) for row in rows]
+        return [self._record(row) for row in self.rows_of(scene_name)]
+
+    def rows_of(self, scene_name: str) -> list[Mapping[str, Any]]:
+        """Rows of `sample_data` of a scene, in time order."""
+        return self._rows_by_scene[self._scene(scene_name)["token"]]
 
     def lidar_points(self, record: SensorRecord) -> NDArray[np.float32]:
         """Points [n, 5] of a LiDAR record: x, y, z in metres in the sensor frame, intensity, ring."""
@@ -317,7 +364,8 @@ class NuScenesDataset:
                 "again. " + ", ".join(missing[:10]) + (", ..." if len(missing) > 10 else "")
             )
 
-    def _command_of(self, token: str) -> RouteCommand:
+    def command_of(self, token: str) -> RouteCommand:
+        """The command that a sample's frame carries; `__init__` says where it comes from."""
         if self._command == "ground_truth":
             return ground_truth_command(self, token)
         stored = self._stored.command(token) if self._command != "default" else None
@@ -408,3 +456,7 @@ class NuScenesDataset:
     def _ego_status(self, scene_name: str, stamp_ns: int, T_global_ego: FloatArray) -> EgoStatus | None:
         measured = self._can_bus.status(scene_name, stamp_ns)
         return measured or status_from_poses(self._past_poses(scene_name, stamp_ns), stamp_ns, T_global_ego)
+
+
+def _open_again(root: str, version: str, options: Mapping[str, Any]) -> NuScenesDataset:
+    return NuScenesDataset(root, version, **options)

@@ -22,6 +22,7 @@ from aln_p3_core.driver.attention import (
     set_prior_probability,
 )
 from aln_p3_core.driver.deformable_attention import BevCrossAttention
+from aln_p3_core.driver.proposals import HeatmapProposals
 from aln_p3_core.driver.tap import tap
 
 #: cx, cy, log w, log l, cz, log h, sin, cos, vx, vy.
@@ -61,6 +62,7 @@ class AgentDecoderOutputs:
     boxes_LBQ10: Tensor
     states_BQD: Tensor
     centers_BQ2: Tensor
+    heatmap_BCRS: Tensor | None = None
 
 
 class AgentDecoder(nn.Module):
@@ -70,23 +72,27 @@ class AgentDecoder(nn.Module):
         super().__init__()
         width, agents = config.embed_dims, config.agents
         self.range = config.point_cloud_range
-        # First half of a query: position; second half: content.
-        self.queries = nn.Parameter(torch.randn(agents.queries, 2 * width))
-        self.reference = nn.Linear(width, 3)
+        self.proposals = HeatmapProposals(config) if agents.query_source == "heatmap" else None
+        if self.proposals is None:
+            # First half of a query: position; second half: content.
+            self.queries = nn.Parameter(torch.randn(agents.queries, 2 * width))
+            self.reference = nn.Linear(width, 3)
+            nn.init.xavier_uniform_(self.reference.weight)
+            nn.init.zeros_(self.reference.bias)
         self.layers = nn.ModuleList(DecoderLayer(config, agents.points) for _ in range(agents.layers))
         self.class_heads = nn.ModuleList(
             set_prior_probability(norm_mlp(width, width, len(agents.classes))) for _ in range(agents.layers)
         )
         self.box_heads = nn.ModuleList(relu_mlp(width, width, BOX_CODE) for _ in range(agents.layers))
-        nn.init.xavier_uniform_(self.reference.weight)
-        nn.init.zeros_(self.reference.bias)
 
     def forward(self, bev_BRSD: Tensor) -> AgentDecoderOutputs:
-        batch = len(bev_BRSD)
-        position_QD, content_QD = self.queries.chunk(2, dim=-1)
-        position = position_QD.expand(batch, -1, -1).to(bev_BRSD.dtype)
-        query = content_QD.expand(batch, -1, -1).to(bev_BRSD.dtype)
-        reference = exact(self.reference, position_QD).sigmoid().expand(batch, -1, -1)
+        heatmap = None
+        if self.proposals is not None:
+            proposals = self.proposals(bev_BRSD)
+            heatmap = proposals.heatmap_BCRS if self.training else None
+            query, position, reference = proposals.content_BQD, proposals.position_BQD, proposals.reference_BQ3
+        else:
+            query, position, reference = self._learned_queries(bev_BRSD)
         tap("agent_decoder.initial_reference", reference)
         low = reference.new_tensor(self.range[:3])
         size = reference.new_tensor(self.range[3:]) - low
@@ -105,4 +111,13 @@ class AgentDecoder(nn.Module):
             states.append(query)
         tap("agent_decoder.references", lambda: torch.stack(references))
         tap("agent_decoder.states", lambda: torch.stack(states))
-        return AgentDecoderOutputs(torch.stack(logits), torch.stack(boxes), query, reference[..., :2])
+        return AgentDecoderOutputs(torch.stack(logits), torch.stack(boxes), query, reference[..., :2], heatmap)
+
+    def _learned_queries(self, bev_BRSD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Content [B, Q, D], position [B, Q, D] and reference [B, Q, 3] in 0..1, the same for every frame."""
+        batch = len(bev_BRSD)
+        position_QD, content_QD = self.queries.chunk(2, dim=-1)
+        position = position_QD.expand(batch, -1, -1).to(bev_BRSD.dtype)
+        query = content_QD.expand(batch, -1, -1).to(bev_BRSD.dtype)
+        reference = exact(self.reference, position_QD).sigmoid().expand(batch, -1, -1)
+        return query, position, reference

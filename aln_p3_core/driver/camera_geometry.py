@@ -135,8 +135,9 @@ def static_geometry(
     camera_BCM = (filled_BCMN * torch.arange(cameras, device=device)).sum(-1)
     group_BCM = camera_BCM + (torch.arange(batch, device=device) * cameras)[:, None, None]
     cell = torch.arange(batch * cells, device=device)
-    row_BCM = group_BCM * cells + (cell % cells).view(1, cells, 1)
-    points_BCMZ2 = points.flatten(0, 2)[row_BCM] * used_BCM[..., None, None]
+    row_BCM = group_BCM * cells + torch.arange(cells, device=device)[:, None]
+    # Chosen, not multiplied: a lost camera's points may be anything.
+    points_BCMZ2 = torch.where(used_BCM[..., None, None], points.flatten(0, 2)[row_BCM], 0.0)
     taken_BC = used_BCM.sum(-1)
     share_BCM = used_BCM / taken_BC.clamp(min=1)[..., None]
     pairs = torch.arange(batch * cells * cameras_per_cell, device=device).view(-1, cameras_per_cell)

@@ -10,7 +10,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -56,21 +57,29 @@ def save_checkpoint(
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     require_fit(state, expected_state(config), "the network does not have the recipe's entries")
     digest = checkpoint_hash(state)
-    metadata = dict(extra or {}) | _own_metadata(config) | {"sha256": digest}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
+    metadata = dict(extra or {}) | recipe_metadata(config) | {"sha256": digest}
+    with written_whole(path) as temporary:
         save_file(state, temporary, metadata)
+    return digest
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A temporary file to write, which becomes `path` when the block ends and is deleted when it fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
         # mkstemp makes files that only their owner reads; a checkpoint is an ordinary file.
         umask = os.umask(0)
         os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
-    return digest
 
 
 def load_checkpoint(
@@ -110,7 +119,7 @@ def load_checkpoint(
         raise CheckpointError(f"the recipe in {path} cannot be read: {error}") from error
     if expected_recipe not in (None, config.name):
         raise CheckpointError(f"{path} is of the recipe {config.name!r}, not {expected_recipe!r}")
-    for key, value in _own_metadata(config).items():
+    for key, value in recipe_metadata(config).items():
         if metadata.get(key) != value:
             raise CheckpointError(f"{path} contradicts itself: {key} is {metadata.get(key)}, its recipe says {value}")
     require_fit(state, expected_state(config), f"{path} does not hold the tensors of its recipe")
@@ -156,7 +165,8 @@ def require_fit(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], wha
         raise CheckpointError("\n  ".join([f"{what}:", *lines]))
 
 
-def _own_metadata(config: DriverConfig) -> dict[str, str]:
+def recipe_metadata(config: DriverConfig) -> dict[str, str]:
+    """What every file with weights tells of its recipe: format, recipe, class names and normalisation."""
     image = dataclasses.asdict(config.image)
     return {
         "format": FORMAT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -12,11 +13,24 @@ from torch.nn import functional as F
 class Backbone(nn.Module):
     """Base of the backbones. `channels`: width of every map that `forward` returns, fine to coarse.
 
+    A backbone is a `prefix`, which is never trained and whose output may be computed once and kept, and a `suffix`.
     Batch norms run on stored statistics, in training too: a batch of a few frames has no statistics of its
     own.
     """
 
     channels: tuple[int, ...]
+
+    @abstractmethod
+    def prefix(self, images: Tensor) -> Tensor:
+        """The frozen part: images [K, 3, H, W] to one map [K, C, h, w]; the images themselves where all is trained."""
+
+    @abstractmethod
+    def suffix(self, x: Tensor) -> list[Tensor]:
+        """The rest: from the prefix's map to the maps of the wanted stages, fine to coarse."""
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Maps [K, C, h, w] of the wanted stages from images [K, 3, H, W]."""
+        return self.suffix(self.prefix(images))
 
     def train(self, mode: bool = True) -> Backbone:
         super().train(mode)

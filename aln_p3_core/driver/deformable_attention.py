@@ -130,8 +130,8 @@ def _sample_stacked_maps(
         start += h * w
         height = groups * (h + 2)
         stacked = F.pad(maps, (0, 0, 0, 0, 0, 0, 1, 1)).permute(3, 4, 0, 1, 2).reshape(heads, width, height, w)
-        x = x_KHLP[:, :, level].clamp(-1.0, w)
-        y = y_KHLP[:, :, level].clamp(-1.0, h) + (group_K * (h + 2) + 1)[:, None, None]
+        x = x_KHLP[:, :, level].clamp(-1.0, float(w))
+        y = y_KHLP[:, :, level].clamp(-1.0, float(h)) + (group_K * (h + 2) + 1)[:, None, None]
         grid = torch.stack([(x + 0.5) * (2.0 / w) - 1.0, (y + 0.5) * (2.0 / height) - 1.0], dim=-1).transpose(0, 1)
         samples = F.grid_sample(stacked, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
         part = (samples * weights_KHLP[:, :, level].transpose(0, 1)[:, None]).sum(-1)

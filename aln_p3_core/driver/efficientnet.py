@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from aln_p3_core.config import BackboneConfig
 from aln_p3_core.driver.convolution import Backbone, ConvNorm
-from aln_p3_core.errors import CheckpointError
+from aln_p3_core.errors import CheckpointError, ConfigError
 
 
 def relu6(x: Tensor) -> Tensor:
@@ -65,16 +65,33 @@ class EfficientNetLite0(Backbone):
             self._last_block_of_stride[stride_log2] = len(self.blocks) - 1
             width_at[stride_log2] = width
         self.channels = tuple(width_at[stride] for stride in self.out_strides)
+        self.frozen_blocks = config.frozen_blocks
+        last = self._last_block_of_stride[self.out_strides[0]] + 1
+        if not 0 <= self.frozen_blocks <= last:
+            raise ConfigError(
+                f"backbone.frozen_blocks must be 0 to {last}, the block of the first map: {self.frozen_blocks}"
+            )
+        if self.frozen_blocks:
+            for frozen in (self.stem, *self.blocks[: self.frozen_blocks]):
+                frozen.requires_grad_(False)
 
-    def forward(self, images: Tensor) -> list[Tensor]:
-        wanted = {self._last_block_of_stride[stride] for stride in self.out_strides}
-        x, maps = self.stem(images), []
-        for i, block in enumerate(self.blocks):
+    def prefix(self, images: Tensor) -> Tensor:
+        if not self.frozen_blocks:
+            return images
+        x = self.stem(images)
+        for block in self.blocks[: self.frozen_blocks]:
             x = block(x)
+        return x
+
+    def suffix(self, x: Tensor) -> list[Tensor]:
+        wanted = [self._last_block_of_stride[stride] for stride in self.out_strides]
+        if not self.frozen_blocks:
+            x = self.stem(x)
+        maps = [x] if self.frozen_blocks - 1 in wanted else []
+        for i in range(self.frozen_blocks, max(wanted) + 1):
+            x = self.blocks[i](x)
             if i in wanted:
                 maps.append(x)
-            if i == max(wanted):
-                break
         return maps
 
     def load_pretrained(self) -> None:

@@ -6,7 +6,7 @@ instances, P points a line, M modes, T future steps, D embedding width, R BEV ro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 
@@ -58,6 +58,7 @@ class DriverOutputs:
         map_tokens_BVD: one token a line (polyline encoder).
         ego_features_B2D: planner features.
         plan_offsets_B3T2: per-step offsets per command, metres.
+        agent_heatmap_BCRS: logits of agent centres by class, in training mode of recipes with heat map queries only.
     """
 
     bev_BRSD: torch.Tensor
@@ -72,3 +73,8 @@ class DriverOutputs:
     map_tokens_BVD: torch.Tensor
     ego_features_B2D: torch.Tensor
     plan_offsets_B3T2: torch.Tensor
+    agent_heatmap_BCRS: torch.Tensor | None = None
+
+
+#: What a deployed network yields: all of `DriverOutputs` but what only losses read.
+DEPLOYED_OUTPUTS = tuple(field.name for field in fields(DriverOutputs) if field.name != "agent_heatmap_BCRS")

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from aln_p3_core.config import DriverConfig
 from aln_p3_core.driver.deformable_attention import deformable_sampling
+from aln_p3_core.driver.portable import is_portable
 
 
 def cell_centers(rows: int, columns: int, device: torch.device) -> Tensor:
@@ -70,7 +71,11 @@ def released_rotation(memory_BRSD: Tensor, yaw_degrees_B: Tensor, center: tuple[
 def released_shift(config: DriverConfig, can_bus_B18: Tensor) -> Tensor:
     """[B, 2] shift (x, y) in 0..1 of the BEV's size, from the CAN vector's position change and yaw."""
     can_bus = can_bus_B18.double()
+    width, depth = config.extent
+    if is_portable():
+        # The same without angles: graphs have no atan2.
+        x, y, sin, cos = can_bus[:, 0], can_bus[:, 1], can_bus[:, -2].sin(), can_bus[:, -2].cos()
+        return torch.stack([(sin * x - cos * y) / width, (cos * x + sin * y) / depth], dim=-1).float()
     length = torch.hypot(can_bus[:, 0], can_bus[:, 1])
     direction = can_bus[:, -2] - torch.atan2(can_bus[:, 1], can_bus[:, 0])
-    width, depth = config.extent
     return torch.stack([length * direction.sin() / width, length * direction.cos() / depth], dim=-1).float()

@@ -76,8 +76,15 @@ class DriverNetwork(nn.Module):
 
     def extract_features(self, images_BNCHW: Tensor) -> list[Tensor]:
         """Feature maps [B * N, D, h, w], fine to coarse."""
-        images = images_BNCHW.flatten(0, 1).to(self.dtype, memory_format=torch.channels_last)
-        maps = self.backbone(images)
+        return self.features_from_prefix(self.image_prefix(images_BNCHW))
+
+    def image_prefix(self, images_BNCHW: Tensor) -> Tensor:
+        """The backbone's frozen part [B * N, C, h, w], which a training may compute once and keep."""
+        return self.backbone.prefix(images_BNCHW.flatten(0, 1).to(self.dtype, memory_format=torch.channels_last))
+
+    def features_from_prefix(self, prefix: Tensor) -> list[Tensor]:
+        """Feature maps [B * N, D, h, w], fine to coarse, from `image_prefix`."""
+        maps = self.backbone.suffix(prefix)
         for i, feature in enumerate(maps):
             tap(f"backbone.{i}", feature)
         features = self.neck(maps)
@@ -116,6 +123,7 @@ class DriverNetwork(nn.Module):
             map_tokens_BVD=lines.tokens_BVD,
             ego_features_B2D=ego,
             plan_offsets_B3T2=plan,
+            agent_heatmap_BCRS=agents.heatmap_BCRS,
         )
 
     def set_precision(self, precision: Precision | torch.dtype) -> DriverNetwork:
@@ -140,6 +148,8 @@ class DriverNetwork(nn.Module):
         ]
         if self.planner.bev_interaction is not None:
             heavy.append(self.planner.bev_interaction)
+        if self.agent_decoder.proposals is not None:
+            heavy += [self.agent_decoder.proposals.hidden, self.agent_decoder.proposals.content]
         for module in heavy:
             module.to(dtype)
         for head in (*self.map_decoder.point_heads, self.motion.forecast_head, self.motion.mode_head):

@@ -52,13 +52,13 @@ class ResNet50(Backbone):
             if isinstance(module, nn.BatchNorm2d):
                 module.requires_grad_(False)
 
-    def forward(self, images: Tensor) -> list[Tensor]:
-        x = F.max_pool2d(self.stem(images), 3, 2, 1)
-        maps = []
-        for i, stage in enumerate(self.stages, start=1):
+    def prefix(self, images: Tensor) -> Tensor:
+        return self.stages[0](F.max_pool2d(self.stem(images), 3, 2, 1))
+
+    def suffix(self, x: Tensor) -> list[Tensor]:
+        maps = [x] if 1 in self.out_stages else []
+        for i, stage in enumerate(self.stages[1 : max(self.out_stages)], start=2):
             x = stage(x)
             if i in self.out_stages:
                 maps.append(x)
-            if i == max(self.out_stages):
-                break
         return maps

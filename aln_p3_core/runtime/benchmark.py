@@ -1,22 +1,27 @@
-"""Where the time goes between six pictures and a plan: per-stage percentiles over real runs of the driver."""
+"""Where the time goes between six pictures and a plan: per-stage percentiles over real runs of the driver.
+
+Several drivers are timed in turns, frame by frame: whatever else the machine does meanwhile slows all of them alike.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import resource
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from aln_p3_core.driver.driver import Driver
+from aln_p3_core.driver.frame_driver import FrameDriver
 from aln_p3_core.frame import DrivingFrame
 from aln_p3_core.runtime.device import hardware_card
 
 PERCENTILES = {"p50": 50, "p90": 90, "p99": 99}
+# Every other stage is the network's.
+_OUTSIDE_THE_NETWORK = ("decode", "resize", "upload", "scene")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,11 @@ class BenchmarkResult:
     peak_memory_mb: float
     frames: int
     card: dict[str, Any]
+
+    @property
+    def network_ms(self) -> float:
+        """Medians of the network's own stages together."""
+        return sum(row["p50"] for name, row in self.stages_ms.items() if name not in _OUTSIDE_THE_NETWORK)
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready dictionary."""
@@ -57,37 +67,60 @@ class BenchmarkResult:
         return "\n".join(lines)
 
 
-def run_benchmark(
-    driver: Driver,
+def run_benchmarks(
+    drivers: Mapping[str, FrameDriver],
     frames: Sequence[DrivingFrame],
     *,
     count: int,
     warm_up: int,
     seed: int = 0,
     on_frame: Callable[[], object] = lambda: None,
-) -> BenchmarkResult:
-    """Drives `warm_up` + `count` frames, cycling through `frames`.
+) -> dict[str, BenchmarkResult]:
+    """Drives every driver through `warm_up` + `count` frames, cycling through `frames`.
 
     Frames are restamped to follow each other at the memory's trained interval, so that the temporal path is
     measured even with a single frame. `on_frame` is called after each frame (a progress bar).
     """
-    interval_ns = round(driver.config.memory.interval_s * 1e9)
-    driver.warm_up()
-    samples: list[dict[str, float]] = []
+    samples: dict[str, list[dict[str, float]]] = {name: [] for name in drivers}
+    for driver in drivers.values():
+        driver.warm_up()
     for index in range(warm_up + count):
-        frame = _at(frames[index % len(frames)], frames[0].reference_stamp_ns + index * interval_ns)
-        started = time.perf_counter()
-        inference = driver.infer(frame)
-        inferred = time.perf_counter()
-        driver.scene(inference)
-        done = time.perf_counter()
-        if index >= warm_up:
-            total = {"total": (done - started) * 1e3}
-            samples.append({**inference.timings_ms, "scene": (done - inferred) * 1e3, **total})
-        on_frame()
+        for name, driver in drivers.items():
+            interval_ns = round(driver.config.memory.interval_s * 1e9)
+            frame = _at(frames[index % len(frames)], frames[0].reference_stamp_ns + index * interval_ns)
+            started = time.perf_counter()
+            inference = driver.infer(frame)
+            inferred = time.perf_counter()
+            driver.scene(inference)
+            done = time.perf_counter()
+            if index >= warm_up:
+                total = {"total": (done - started) * 1e3}
+                samples[name].append({**inference.timings_ms, "scene": (done - inferred) * 1e3, **total})
+            on_frame()
+    return {name: _result(driver, samples[name], frames[0], seed) for name, driver in drivers.items()}
+
+
+def comparison_table(results: Mapping[str, BenchmarkResult]) -> str:
+    """Plain text table: a row for each runtime, all compared with the first."""
+    width = max(len(name) for name in ("runtime", *results))
+    lines = [
+        f"{'runtime':<{width}}  precision  {'network ms':>10}  {'total p50':>9}  {'p90':>7}  {'p99':>7}  "
+        f"{'Hz':>5}  ratio"
+    ]
+    first = next(iter(results.values())).total_ms["p50"]
+    for name, result in results.items():
+        total = result.total_ms
+        lines.append(
+            f"{name:<{width}}  {result.card['precision']:<9}  {result.network_ms:10.1f}  {total['p50']:9.1f}  "
+            f"{total['p90']:7.1f}  {total['p99']:7.1f}  {1000 / total['p50']:5.1f}  {total['p50'] / first:5.2f}"
+        )
+    return "\n".join(lines)
+
+
+def _result(driver: FrameDriver, samples: list[dict[str, float]], frame: DrivingFrame, seed: int) -> BenchmarkResult:
     stages = {name: _percentiles([sample[name] for sample in samples]) for name in samples[0]}
     total_ms = stages.pop("total")
-    first = next(iter(frames[0].views.values())).calibration
+    first = next(iter(frame.views.values())).calibration
     card = {
         "recipe": driver.config.name,
         "weights": driver.description,

@@ -6,7 +6,6 @@ of the memory, and the fresh start.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +15,12 @@ from torch import Tensor, nn
 
 from aln_p3_core.config import DriverConfig
 from aln_p3_core.driver.camera_geometry import static_geometry
-from aln_p3_core.driver.io import DriverInputs, DriverOutputs
+from aln_p3_core.driver.io import DEPLOYED_OUTPUTS, DriverInputs
 from aln_p3_core.driver.network import DriverNetwork
 
-#: Names of the graph's outputs, in order; `DriverOutputs` describes them, `DROPPED_PAIRS` comes last.
 DROPPED_PAIRS = "dropped_pairs_B"
-OUTPUT_NAMES: tuple[str, ...] = (*(field.name for field in dataclasses.fields(DriverOutputs)), DROPPED_PAIRS)
+#: Names of the graph's outputs, in order; `DriverOutputs` describes them, `static_geometry` the last one.
+OUTPUT_NAMES: tuple[str, ...] = (*DEPLOYED_OUTPUTS, DROPPED_PAIRS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,7 @@ class DeployedGraph(nn.Module):
         )
         bev = network.encode_bev(network.extract_features(inputs.images_BNCHW), inputs, geometry)
         outputs = network.plan(bev, network.decode(bev), inputs)
-        return (*(getattr(outputs, field.name) for field in dataclasses.fields(outputs)), dropped_B)
+        return (*(getattr(outputs, name) for name in DEPLOYED_OUTPUTS), dropped_B)
 
     def _normalised(self, images_BNHWC: Tensor, rows_BN: Tensor) -> Tensor:
         image = self.config.image

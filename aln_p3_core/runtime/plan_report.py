@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from typing import Any
 
 import torch
 
-from aln_p3_core.driver.driver import Driver, Inference
-from aln_p3_core.driver.io import DriverOutputs
+from aln_p3_core.driver.frame_driver import FrameDriver, Inference
+from aln_p3_core.driver.io import DEPLOYED_OUTPUTS, DriverOutputs
 from aln_p3_core.frame import Command
 from aln_p3_core.runtime.device import hardware_card
 from aln_p3_core.scene import DrivingScene
@@ -18,15 +17,15 @@ from aln_p3_core.scene import DrivingScene
 def tensor_hashes(outputs: DriverOutputs) -> dict[str, str]:
     """sha256 over name, shape and float32 bytes of every output tensor: equal hashes, equal outputs."""
     hashes = {}
-    for field in dataclasses.fields(outputs):
-        tensor: torch.Tensor = getattr(outputs, field.name)
+    for name in DEPLOYED_OUTPUTS:
+        tensor: torch.Tensor = getattr(outputs, name)
         content = tensor.detach().float().cpu().contiguous()
-        header = f"{field.name}{list(content.shape)}".encode()
-        hashes[field.name] = hashlib.sha256(header + content.numpy().tobytes()).hexdigest()
+        header = f"{name}{list(content.shape)}".encode()
+        hashes[name] = hashlib.sha256(header + content.numpy().tobytes()).hexdigest()
     return hashes
 
 
-def plan_report(driver: Driver, inference: Inference, scene: DrivingScene, *, min_score: float) -> dict[str, Any]:
+def plan_report(driver: FrameDriver, inference: Inference, scene: DrivingScene, *, min_score: float) -> dict[str, Any]:
     """JSON-ready dictionary. Positions are metres; `*_model` x right, y forward, `*_ego` x forward, y left."""
     positions_ego, headings = scene.plan_in_ego()
     agents, lines = scene.agents, scene.map_elements

@@ -62,7 +62,7 @@ class ClipFrame:
     Attributes:
         pixels_BNHWC: uint8, prepared pixels in the recipe's colour order, not normalised.
         rows_BN: int64, rows from the top that hold the picture; what lies below is padding (zero once normalised).
-        features: backbone maps [B * N, C, h, w] computed before (frozen backbone), fine to coarse.
+        features: output [B * N, C, h, w] of the backbone's frozen part, `DriverNetwork.image_prefix`, computed before.
         model2img_BN44: float32, as `DriverInputs`.
         camera_valid_BN: bool.
         T_prev_cur_B44: float32, model frame of this frame -> that of the clip's frame before it; identity where
@@ -74,7 +74,7 @@ class ClipFrame:
 
     pixels_BNHWC: Tensor | None
     rows_BN: Tensor
-    features: list[Tensor] | None
+    features: Tensor | None
     model2img_BN44: Tensor
     camera_valid_BN: Tensor
     T_prev_cur_B44: Tensor
@@ -108,6 +108,4 @@ def _moved(item: Any, device: torch.device | str) -> dict[str, Any]:
         value = getattr(item, field.name)
         if isinstance(value, Tensor):
             moved[field.name] = value.to(device, non_blocking=True)
-        elif isinstance(value, list):
-            moved[field.name] = [entry.to(device, non_blocking=True) for entry in value]
     return moved

@@ -21,8 +21,8 @@ class DataSettings:
     clip_frames: frames in a clip, the learnt one included; the earlier ones only build the memory.
     clip_spares: earlier frames that are dropped by lot, so that intervals vary (VAD drops one).
     fresh_start_probability: share of clips that start without any memory.
-    store: what is kept in the memory-mapped store: prepared "pixels", or the frozen backbone's "features" (no
-        picture augmentation then).
+    store: what is read from the memory-mapped store: prepared "pixels", or "features", the output of the backbone's
+        frozen part (`DriverNetwork.image_prefix`; no picture augmentation then).
     workers: processes that read ahead; 0 reads in the training process.
     prefetch: batches that each worker keeps ready.
     validation_samples: frames of the validation split that are used, evenly spread; 0 takes all.
@@ -96,6 +96,7 @@ class LossSettings:
     map_class, map_points, map_direction: vector map.
     plan: L1 of the plan of the given command.
     plan_boundary, plan_collision, plan_direction: the three vectorised constraints.
+    agent_heatmap: centres of agents, for recipes whose queries start at a heat map's peaks (ours).
     bev_raster: dense maps of agents and lines predicted from the BEV by a head that exists in training only
         (ours: it makes small trainings converge; 0 is VAD's own loss).
     focal_alpha, focal_gamma: of the sigmoid focal losses.
@@ -118,6 +119,7 @@ class LossSettings:
     plan_boundary: float = 1.0
     plan_collision: float = 1.0
     plan_direction: float = 0.5
+    agent_heatmap: float = 1.0
     bev_raster: float = 0.0
     focal_alpha: float = 0.25
     focal_gamma: float = 2.0

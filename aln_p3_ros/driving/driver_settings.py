@@ -19,7 +19,9 @@ class DriverSettings:
 
     # The model.
     recipe: str = setting("nano", "Recipe of the driver (nano, tiny, base) when no checkpoint is given: untrained.")
-    checkpoint: str = setting("", "Path of a checkpoint (.safetensors). Empty: the untrained recipe.")
+    checkpoint: str = setting(
+        "", "Path of a checkpoint (.safetensors) or an exported driver (.onnx, .pt2). Empty: the untrained recipe."
+    )
     recipe_overrides: tuple[str, ...] = setting((), "Changes to the recipe, each 'key=value' with a JSON value.")
     device: str = setting("auto", "Where the model runs: auto, cpu, cuda or cuda:N.")
     precision: str = setting("auto", "Arithmetic of the model.", choices=("auto", "fp32", "bf16", "fp16"))

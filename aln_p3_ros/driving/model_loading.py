@@ -8,17 +8,19 @@ from aln_p3_core.errors import ConfigError
 from aln_p3_ros.driving.driver_settings import DriverSettings
 
 if TYPE_CHECKING:
-    from aln_p3_core.driver.driver import Driver
+    from aln_p3_core.driver.frame_driver import FrameDriver
 
 
-def load_driver(settings: DriverSettings) -> Driver:
-    """Loads the checkpoint, or builds the untrained recipe.
+def load_driver(settings: DriverSettings) -> FrameDriver:
+    """Loads the checkpoint or exported driver, or builds the untrained recipe.
 
     Raises:
-        ConfigError: for an unknown recipe, override, device or precision.
+        ConfigError: for an unknown recipe, override, device or precision, and when the checkpoint is an .onnx file but
+            onnxruntime is not installed.
         CheckpointError: when the checkpoint is missing, damaged or of another recipe.
     """
     from aln_p3_core.driver.driver import Driver
+    from aln_p3_core.runtime.loading import load_driver as load_file
 
     overrides = settings.overrides()
     if settings.cameras:
@@ -30,7 +32,7 @@ def load_driver(settings: DriverSettings) -> Driver:
     }
     if not settings.checkpoint:
         return Driver.from_recipe(settings.recipe, overrides=overrides, seed=settings.seed, **common)
-    driver = Driver.from_checkpoint(settings.checkpoint, **common)
+    driver = load_file(settings.checkpoint, **common)
     if settings.recipe_overrides:
         raise ConfigError("a checkpoint holds its own recipe: leave recipe_overrides empty")
     if settings.cameras and settings.cameras != driver.config.cameras:

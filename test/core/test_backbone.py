@@ -9,7 +9,7 @@ from torch import nn
 from aln_p3_core.config import BackboneConfig
 from aln_p3_core.driver.backbone import make_backbone
 from aln_p3_core.driver.efficientnet import EfficientNetLite0
-from aln_p3_core.errors import CheckpointError
+from aln_p3_core.errors import CheckpointError, ConfigError
 
 LITE = BackboneConfig("efficientnet_lite0", out_stages=(3, 4, 5), pretrained=True)
 
@@ -73,3 +73,26 @@ def test_folding_norms_and_padding_changes_nothing(size):
     for a, b in zip(before, backbone(images), strict=True):
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
     assert not any(isinstance(m, nn.BatchNorm2d) for m in backbone.modules())
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("frozen", [0, 5, 11])
+def test_frozen_blocks_split_the_network_without_changing_it(frozen):
+    torch.manual_seed(0)
+    whole = make_backbone(BackboneConfig("efficientnet_lite0", out_stages=(4, 5), pretrained=False)).eval()
+    split = make_backbone(
+        BackboneConfig("efficientnet_lite0", out_stages=(4, 5), pretrained=False, frozen_blocks=frozen)
+    ).eval()
+    split.load_state_dict(whole.state_dict())
+    images = torch.rand(2, 3, 64, 96)
+    prefix = split.prefix(images)
+    assert prefix.shape[1:] == {0: (3, 64, 96), 5: (40, 8, 12), 11: (112, 4, 6)}[frozen]
+    for one, other in zip(split.suffix(prefix.clone()), whole(images), strict=True):
+        torch.testing.assert_close(one, other)
+    trained = {name.split(".")[1] for name, p in split.named_parameters() if p.requires_grad and "blocks" in name}
+    assert trained == {str(i) for i in range(frozen, 16)}
+
+
+def test_frozen_blocks_end_before_the_first_map():
+    with pytest.raises(ConfigError, match="0 to 11"):
+        make_backbone(BackboneConfig("efficientnet_lite0", out_stages=(4, 5), pretrained=False, frozen_blocks=12))

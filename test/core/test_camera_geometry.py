@@ -1,9 +1,10 @@
 """Which cells a camera sees."""
 
+import pytest
 import torch
 from network_helpers import ring_of_cameras, small_config
 
-from aln_p3_core.driver.camera_geometry import GeometryCache, camera_geometry, project_pillars
+from aln_p3_core.driver.camera_geometry import GeometryCache, camera_geometry, project_pillars, static_geometry
 from aln_p3_core.driver.tap import recording
 
 CONFIG = small_config(bev__rows=12, bev__columns=6)
@@ -61,3 +62,41 @@ def test_cache_keeps_a_calibration_and_notices_any_change():
     with recording() as taps:
         cache.get(model2img, valid, SIZE)
     assert "bev_encoder.camera_mask" in taps
+
+
+def pairs_of(geometry):
+    """(camera, cell) -> share and pillar points of every pair that counts."""
+    pairs = {}
+    for cell in range(len(geometry.share_CM)):
+        for pair, share in zip(geometry.pairs_of_cell_CM[cell], geometry.share_CM[cell].tolist(), strict=True):
+            if share:
+                assert geometry.cell_K[pair] == cell
+                pairs[int(geometry.group_K[pair]), cell] = (share, geometry.points_KZ2[pair])
+    return pairs
+
+
+@pytest.mark.parametrize("lost", [None, 0, 3])
+def test_static_form_holds_the_same_pairs_in_both_samples(lost):
+    model2img, valid = rig()
+    if lost is not None:
+        model2img[0, lost] = float("nan")
+        valid[0, lost] = False
+    both, valid_both = torch.cat([model2img, rig()[0] + 1e-3]), torch.cat([valid, rig()[1]])
+    expected = pairs_of(camera_geometry(CONFIG, both, valid_both, SIZE))
+    geometry, dropped = static_geometry(CONFIG, both, valid_both, SIZE, 2)
+    given = pairs_of(geometry)
+    assert dropped.tolist() == [0, 0]
+    assert given.keys() == expected.keys() and len(given) > CELLS
+    for pair, (share, points) in expected.items():
+        assert given[pair][0] == pytest.approx(share)
+        torch.testing.assert_close(given[pair][1], points)
+    assert geometry.points_KZ2.isfinite().all()
+
+
+def test_static_form_tells_how_many_pairs_did_not_fit():
+    model2img, valid = rig()
+    seen = project_pillars(CONFIG, model2img, SIZE)[1][0].any(-1).sum(0)
+    geometry, dropped = static_geometry(CONFIG, model2img, valid, SIZE, 1)
+    assert seen.max() == 2
+    assert dropped.tolist() == [int((seen - 1).clamp(min=0).sum())]
+    torch.testing.assert_close(geometry.share_CM[:, 0], (seen > 0).float())

@@ -7,6 +7,7 @@ import torch
 from network_helpers import planar_motion, small_config
 
 from aln_p3_core.driver.memory_warp import cell_centers, released_rotation, released_shift, warp_memory
+from aln_p3_core.driver.portable import portable
 
 # 0.5 m cells over 30 x 60 m.
 CONFIG = small_config(bev__rows=120, bev__columns=60)
@@ -80,3 +81,11 @@ def test_released_shift_is_the_way_driven_in_sizes_of_the_range():
     assert released_shift(CONFIG, can_bus)[0].tolist() == pytest.approx([0.0, 3 / 60])
     can_bus[0, -2] = math.pi / 2
     assert released_shift(CONFIG, can_bus)[0].tolist() == pytest.approx([3 / 30, 0.0], abs=1e-7)
+
+
+def test_released_shift_is_the_same_in_its_portable_form():
+    can_bus = torch.randn(50, 18, generator=torch.Generator().manual_seed(0)) * 5
+    can_bus[0] = 0.0
+    expected = released_shift(CONFIG, can_bus)
+    with portable():
+        torch.testing.assert_close(released_shift(CONFIG, can_bus), expected, atol=1e-6, rtol=1e-6)

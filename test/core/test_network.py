@@ -1,6 +1,5 @@
 """The driver's network as a whole."""
 
-import dataclasses
 from dataclasses import replace
 
 import pytest
@@ -8,7 +7,7 @@ import torch
 from network_helpers import sample_of, small_config, small_inputs, small_network
 
 from aln_p3_core.config import RECIPES, get_recipe
-from aln_p3_core.driver.io import DriverOutputs
+from aln_p3_core.driver.io import DEPLOYED_OUTPUTS, DriverOutputs
 from aln_p3_core.driver.network import DriverNetwork
 
 #: Fields whose first dimension is the decoder layer, not the batch.
@@ -16,7 +15,7 @@ PER_LAYER = {"agent_logits_LBQC", "agent_boxes_LBQ10", "map_logits_LBVC", "map_p
 
 
 def outputs_of(outputs: DriverOutputs) -> dict[str, torch.Tensor]:
-    return {field.name: getattr(outputs, field.name) for field in dataclasses.fields(outputs)}
+    return {name: getattr(outputs, name) for name in DEPLOYED_OUTPUTS}
 
 
 def assert_same(a: DriverOutputs, b: DriverOutputs, atol: float = 2e-5) -> None:
@@ -146,7 +145,13 @@ def test_gradients_reach_every_parameter(overrides):
     # taken on every layer.
     loss = sum(
         getattr(out, name).float().square().sum()
-        for name in (*PER_LAYER, "agent_forecasts_BQMT2", "agent_mode_logits_BQM", "plan_offsets_B3T2")
+        for name in (
+            *PER_LAYER,
+            "agent_forecasts_BQMT2",
+            "agent_mode_logits_BQM",
+            "plan_offsets_B3T2",
+            "agent_heatmap_BCRS",
+        )
     )
     loss.backward()
     without = [
@@ -186,7 +191,8 @@ def test_fusing_changes_no_output(overrides):
 @torch.no_grad()
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_half_precision_stays_close(precision):
-    config = small_config()
+    # Rounding reorders the peaks of an untrained heat map, and with them the queries.
+    config = small_config(agents__query_source="learned")
     network = small_network(config)
     inputs = small_inputs(config)
     exact = network(inputs)
@@ -199,7 +205,8 @@ def test_half_precision_stays_close(precision):
 
 @pytest.mark.parametrize("grad", [False, True])
 def test_autocast_leaves_coordinates_exact(grad):
-    config = small_config()
+    # Rounding reorders the peaks of an untrained heat map, and with them the queries.
+    config = small_config(agents__query_source="learned")
     network = small_network(config)
     inputs = small_inputs(config)
     with torch.set_grad_enabled(grad):

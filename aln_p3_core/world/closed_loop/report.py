@@ -101,7 +101,7 @@ def markdown(groups: Sequence[GroupSummary], card: ReportCard, outcome: Campaign
     """The tables in Markdown: planners in all, success by scenario, distance to the human, and the card."""
     whole = [group for group in groups if group.scenario == ALL]
     lines = ["# Closed loop", "", _sentence(card, outcome), ""]
-    lines += _table(
+    lines += markdown_table(
         ["planner", "routes", *(heading for heading, _, _ in COLUMNS)],
         [[g.planner, str(g.routes), *(shown(g.statistics.get(name), digits) for _, name, digits in COLUMNS)]
          for g in whole],
@@ -115,10 +115,10 @@ def markdown(groups: Sequence[GroupSummary], card: ReportCard, outcome: Campaign
         for scenario in scenarios:
             found = [by_key.get((g.planner, scenario)) for g in whole]
             rows.append([scenario, *("" if f is None else shown(f.statistics.get(name), 1) for f in found)])
-        lines += _table(["scenario", *(group.planner for group in whole)], rows)
+        lines += markdown_table(["scenario", *(group.planner for group in whole)], rows)
     if any(group.human for group in whole):
         lines += ["", "## Distance to the human driver, m", ""]
-        lines += _table(
+        lines += markdown_table(
             ["planner", *(heading for heading, _ in _HUMAN_COLUMNS)],
             [[g.planner, *(f"{g.human[n]:.2f}" if n in g.human else "" for _, n in _HUMAN_COLUMNS)] for g in whole],
         )
@@ -164,6 +164,7 @@ def _sentence(card: ReportCard, outcome: CampaignOutcome) -> str:
     )
 
 
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a Markdown table: the first column to the left, the others to the right."""
     lines = ["| " + " | ".join(headings) + " |", "|---" + "|--:" * (len(headings) - 1) + "|"]
     return lines + ["| " + " | ".join(row) + " |" for row in rows]

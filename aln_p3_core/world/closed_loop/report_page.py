@@ -13,7 +13,8 @@ from aln_p3_core.world.closed_loop.statistics import ALL, GroupSummary, Statisti
 if TYPE_CHECKING:
     from aln_p3_core.world.closed_loop.campaign import CampaignOutcome
 
-_STYLE = """
+#: Style of every report of this package.
+PAGE_STYLE = """
 :root { color-scheme: light dark; --line: #8884; --dim: #888; --good: #00a06a; --bad: #d5462e; }
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 1200px; padding: 0 1rem; }
 h1, h2 { font-weight: 600; line-height: 1.2; } h2 { margin-top: 2.2rem; }
@@ -41,7 +42,7 @@ def write_page(
     parts = [
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Closed loop</title>",
         "<meta name='viewport' content='width=device-width, initial-scale=1'>",
-        f"<style>{_STYLE}</style></head><body><h1>Closed loop</h1>",
+        f"<style>{PAGE_STYLE}</style></head><body><h1>Closed loop</h1>",
         f"<p>{escape(summary['routes'])}; {escape(summary['protocol'])}.</p>",
         "<div class='wide'>" + _planner_table(whole, columns) + "</div>",
         "<p class='range'>Means over routes (collisions to time-outs: totals), least and greatest over seeds.</p>",

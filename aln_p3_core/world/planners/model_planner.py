@@ -8,7 +8,7 @@ from aln_p3_core.errors import InvalidFrameError
 from aln_p3_core.world.planners.planner import EgoPlan, Observation
 
 if TYPE_CHECKING:
-    from aln_p3_core.driver.driver import Driver
+    from aln_p3_core.driver.frame_driver import FrameDriver
     from aln_p3_core.scene import DrivingScene
 
 
@@ -22,7 +22,7 @@ class ModelPlanner:
 
     needs_images = True
 
-    def __init__(self, driver: Driver, name: str = "") -> None:
+    def __init__(self, driver: FrameDriver, name: str = "") -> None:
         """`name`: for tables; the driver's description when empty."""
         self.driver = driver
         self.scene: DrivingScene | None = None

@@ -30,8 +30,8 @@ def make_planner(name_or_checkpoint: str, **options: Any) -> Planner:
     """A planner by name.
 
     Args:
-        name_or_checkpoint: one of `PLANNERS`, "untrained:<recipe>", a checkpoint file, or a folder that holds
-            exactly one checkpoint (*.safetensors).
+        name_or_checkpoint: one of `PLANNERS`, "untrained:<recipe>", a checkpoint file or an exported driver (.onnx,
+            .pt2), or a folder that holds exactly one checkpoint (*.safetensors).
         options: of a driver: device, precision, compile_mode; seed and overrides too where it is untrained.
 
     Raises:
@@ -71,12 +71,12 @@ def _untrained(name: str, options: Mapping[str, Any]) -> Planner:
 
 
 def _trained(path: str, options: Mapping[str, Any]) -> Planner:
-    from aln_p3_core.driver import Driver
+    from aln_p3_core.runtime.loading import load_driver
     from aln_p3_core.world.planners.model_planner import ModelPlanner
 
     file = find_checkpoint(path)
     _require_known(path, options, ("device", "precision", "compile_mode"))
-    return ModelPlanner(Driver.from_checkpoint(file, **options), Path(path).stem)
+    return ModelPlanner(load_driver(file, **options), Path(path).stem)
 
 
 def _only_checkpoint(folder: Path) -> Path:

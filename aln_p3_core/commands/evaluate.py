@@ -1,0 +1,117 @@
+"""`aln-p3 evaluate`: measures drivers and planners, and writes the report."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+_EPILOG = """
+\b
+Examples
+  # A trained driver, all that can be measured:
+  aln-p3 evaluate out/train/best.safetensors --data out/world --split val --report out/val --jobs 2
+\b
+  # Open loop only, on scenes that nothing was chosen by:
+  aln-p3 evaluate best.safetensors --data out/world --split heldout --suite planning,detection,map,motion
+\b
+  # What simple planners reach:
+  aln-p3 evaluate constant_velocity --data out/world --suite planning --report out/baselines
+\b
+  # Real drives: record the logs into a root, and evaluate that scene by scene:
+  aln-p3 world record --out out/logs --log scene-0061.npz --log scene-0103.npz --split mini
+  aln-p3 evaluate best.safetensors --data out/logs --split mini --suite planning --per-scene --report out/logs_report
+\b
+Predictions and drives are kept in the report's folder: another suite, or the same command after an interruption, goes
+on where it stopped. docs/evaluation.md defines every measure.
+"""
+
+
+@click.command("evaluate", epilog=_EPILOG)
+@click.argument("subjects", nargs=-1, required=True, metavar="CHECKPOINT|PLANNER...")
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="ROOT",
+    help="Data set in nuScenes schema; needed for everything but the closed loop.",
+)
+@click.option("--split", default="val", show_default=True, help="Of scenes and cities; choose on val, publish heldout.")
+@click.option(
+    "--suite",
+    "suites",
+    default="all",
+    show_default=True,
+    metavar="all|planning,detection,map,motion,closed_loop",
+    help="What is measured; several are separated by commas.",
+)
+@click.option(
+    "--report", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the report."
+)
+@click.option("--jobs", default=1, show_default=True, help="Processes that share the scenes. They change no number.")
+@click.option("--threads", default=1, show_default=True, help="CPU threads of a network in each process.")
+@click.option(
+    "--rate",
+    "rates_hz",
+    type=click.Choice(["2", "10"]),
+    multiple=True,
+    help="Frames a second that a driver meets; 10 takes the sweeps between key frames. Repeatable [default: 2].",
+)
+@click.option("--per-scene", is_flag=True, help="A row for each scene beside.")
+@click.option("--scenes", "scenes_limit", type=click.IntRange(min=1), help="So many scenes of the split only.")
+@click.option("--routes", default="all", show_default=True, help="Closed loop: quick, free, scenarios or all.")
+@click.option("--seeds", default=3, show_default=True, help="Closed loop: repetitions of the set with other seeds.")
+@click.option("--drive-rate", default=2, show_default=True, help="Closed loop: plans a second.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:n.")
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto", show_default=True)
+@click.option("--fresh", is_flag=True, help="Predict and drive again what is in the report already.")
+def command(
+    subjects: tuple[str, ...],
+    data: Path | None,
+    split: str,
+    suites: str,
+    report: Path,
+    jobs: int,
+    threads: int,
+    rates_hz: tuple[str, ...],
+    per_scene: bool,
+    scenes_limit: int | None,
+    routes: str,
+    seeds: int,
+    drive_rate: int,
+    device: str,
+    precision: str,
+    fresh: bool,
+) -> None:
+    """Measures drivers and planners, and writes report.html, report.md and report.json.
+
+    A driver is a checkpoint (or the folder that holds it alone) or untrained:RECIPE; planners that have names are
+    human, expert, stand_still, constant_velocity, constant_curvature and ego_status_mlp. Baselines stand in every
+    table of plans beside them, and both published protocols stand together.
+    """
+    from aln_p3_core.evaluation.evaluate import Request, evaluate
+
+    files = evaluate(
+        Request(
+            subjects=subjects,
+            report=report,
+            data=data,
+            split=split,
+            suites=tuple(name.strip() for name in suites.split(",") if name.strip()),
+            jobs=jobs,
+            threads=threads,
+            rates_hz=tuple(int(rate) for rate in rates_hz) or (2,),
+            per_scene=per_scene,
+            scenes_limit=scenes_limit or 0,
+            routes=routes,
+            seeds=seeds,
+            drive_rate_hz=drive_rate,
+            device=device,
+            precision=precision,
+            fresh=fresh,
+            command=shlex.join(["aln-p3", *sys.argv[1:]]),
+        )
+    )
+    click.echo(files["table"].read_text(encoding="utf-8"))
+    click.echo(f"wrote {files['page']}, {files['table'].name} and {files['json'].name}")

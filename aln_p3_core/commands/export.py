@@ -1,0 +1,97 @@
+"""`aln-p3 export`: the deployed graph of a driver, for other runtimes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from aln_p3_core.commands.options import parse_overrides
+
+if TYPE_CHECKING:
+    from aln_p3_core.driver import Driver
+
+
+@click.command("export")
+@click.argument("driver", metavar="CHECKPOINT|RECIPE")
+@click.option("--format", "kind", type=click.Choice(["onnx", "torch"]), default="onnx", show_default=True)
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="File to write [default: beside the checkpoint]."
+)
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one setting of a recipe.")
+@click.option("--seed", default=0, show_default=True, help="Seed of a recipe's untrained weights.")
+@click.option(
+    "--cameras-per-cell", default=2, show_default=True, help="Most cameras that one BEV cell reads (docs/export.md)."
+)
+@click.option(
+    "--check",
+    "check_root",
+    type=click.Path(exists=True, file_okay=False),
+    help="Compare with the network on the first frames of this nuScenes-schema root.",
+)
+@click.option("--frames", default=3, show_default=True, help="Frames to compare.")
+def command(
+    driver: str,
+    kind: str,
+    out: Path | None,
+    overrides: tuple[str, ...],
+    seed: int,
+    cameras_per_cell: int,
+    check_root: str | None,
+    frames: int,
+) -> None:
+    """Writes the driver's network as one file that runs without this package: ONNX, or a torch program (.pt2).
+
+    Pictures (uint8) and projections in, raw outputs out, float32, batch 1. With --check both drive the same frames;
+    the exit code is 1 when any output differs by more than rounding.
+    """
+    from aln_p3_core.driver import Driver
+    from aln_p3_core.runtime.export import SUFFIXES, ExportFormat, export_driver, require_onnx
+
+    format: ExportFormat = "onnx" if kind == "onnx" else "torch"
+    if format == "onnx":
+        require_onnx()
+    settings = parse_overrides(overrides)
+    if Path(driver).is_file() and settings:
+        raise click.UsageError("--set changes a recipe; a checkpoint brings its own settings")
+    if Path(driver).is_file():
+        eager = Driver.from_checkpoint(driver, device="cpu", precision="fp32")
+    elif Path(driver).suffix or "/" in driver:
+        raise click.UsageError(f"no checkpoint at {driver}")
+    else:
+        eager = Driver.from_recipe(driver, overrides=settings, seed=seed, device="cpu", precision="fp32")
+    path = out or Path(driver).with_suffix(SUFFIXES[format])
+    click.echo(f"tracing {eager.description} (a minute or less for nano)")
+    metadata = export_driver(
+        eager.network,
+        path,
+        format,
+        description=eager.description,
+        weights_hash=eager.checkpoint_hash,
+        cameras_per_cell=cameras_per_cell,
+    )
+    click.echo(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB), weights {metadata['sha256'][:12]}")
+    if check_root:
+        _check(eager, path, check_root, frames)
+
+
+def _check(eager: Driver, path: Path, root: str, frames: int) -> None:
+    from aln_p3_core.datasets.nuscenes import NuScenesDataset
+    from aln_p3_core.runtime.export_check import compare_drivers, error_table
+    from aln_p3_core.runtime.exported_driver import ExportedDriver
+    from aln_p3_core.runtime.loading import load_driver
+
+    exported = load_driver(path)
+    assert isinstance(exported, ExportedDriver)
+    dataset = NuScenesDataset(root)
+    tokens = dataset.scene_tokens(dataset.scenes[0])[:frames]
+    errors = compare_drivers(eager, exported, [dataset.frame(token) for token in tokens])
+    click.echo(f"{exported.description}, {len(tokens)} frames of {root}:")
+    click.echo(error_table(errors))
+    if exported.dropped_pairs:
+        click.echo(f"{exported.dropped_pairs} (camera, cell) pairs left out: export with more --cameras-per-cell")
+    failed = [error.name for error in errors if not error.passed]
+    if failed:
+        raise click.ClickException(f"not equal: {', '.join(failed)}")
+    click.echo("equal within rounding")

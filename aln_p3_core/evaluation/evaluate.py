@@ -1,0 +1,172 @@
+"""`evaluate`: everything that is measured of drivers and planners, in one report.
+
+evaluate(Request(subjects=("out/train/best.safetensors",), data=Path("out/world"), report=Path("out/report")))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aln_p3_core.errors import ConfigError
+from aln_p3_core.evaluation.report_blocks import Section
+from aln_p3_core.evaluation.report_page import write_report
+from aln_p3_core.evaluation.subjects import Subject, find_subjects
+
+if TYPE_CHECKING:
+    from aln_p3_core.datasets.nuscenes import NuScenesDataset
+
+#: What can be measured, in the order of the report.
+SUITES = ("planning", "detection", "map", "motion", "closed_loop")
+ALL_SUITES = "all"
+_OPEN_LOOP = frozenset(SUITES) - {"closed_loop"}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to evaluate.
+
+    Attributes:
+        subjects: checkpoints, "untrained:RECIPE", or planners' names.
+        report: folder that the report goes to; predictions and drives are kept there for the next time.
+        data: root in nuScenes schema; needed for everything but the closed loop.
+        split: of the root's scenes, and of the cities of the closed loop.
+        suites: of SUITES, or ALL_SUITES.
+        jobs: processes. threads: CPU threads of a network in each.
+        rates_hz: frames a second that drivers meet (`drive_frames`); the first is the main one.
+        per_scene: a row for each scene beside.
+        scenes_limit: only so many scenes, evenly spread over the split; 0 for all.
+        routes, seeds, drive_rate_hz: of the closed loop.
+        device, precision: of drivers.
+        fresh: predict and drive everything again.
+        command: the command line, for the card.
+        progress: show progress bars.
+    """
+
+    subjects: tuple[str, ...]
+    report: Path
+    data: Path | None = None
+    split: str = "val"
+    suites: tuple[str, ...] = (ALL_SUITES,)
+    jobs: int = 1
+    threads: int = 1
+    rates_hz: tuple[int, ...] = (2,)
+    per_scene: bool = False
+    scenes_limit: int = 0
+    routes: str = "all"
+    seeds: int = 3
+    drive_rate_hz: int = 2
+    device: str = "auto"
+    precision: str = "auto"
+    fresh: bool = False
+    command: str = ""
+    progress: bool = True
+
+
+@dataclass(eq=False)
+class _Findings:
+    """Chapters, numbers and card lines, as they come."""
+
+    sections: list[Section] = field(default_factory=list)
+    results: dict[str, Any] = field(default_factory=dict)
+    card: dict[str, Any] = field(default_factory=dict)
+
+
+def evaluate(request: Request) -> dict[str, Path]:
+    """Measures, and writes report.html, report.md and report.json. Returns the files by kind: page, table, json.
+
+    Raises:
+        ConfigError: for an unknown suite, subject, split, rate or number of jobs.
+        CheckpointError: for a file that is no checkpoint of a driver.
+        DataError: for a root that cannot be read.
+    """
+    suites = find_suites(request.suites)
+    if request.jobs < 1:
+        raise ConfigError(f"the number of jobs must be 1 or more, not {request.jobs}")
+    subjects = find_subjects(
+        request.subjects, device=request.device, precision=request.precision, threads=request.threads
+    )
+    if request.data is None and _OPEN_LOOP & set(suites):
+        raise ConfigError(f"{', '.join(s for s in suites if s in _OPEN_LOOP)} need a data set: name its root (--data)")
+    findings = _Findings(card=_card(request, subjects, suites))
+    if request.data is not None and _OPEN_LOOP & set(suites):
+        _open_loop(request, subjects, suites, findings)
+    if "closed_loop" in suites:
+        _closed_loop(request, subjects, findings)
+    title = f"Evaluation of {', '.join(subject.label for subject in subjects)}"
+    return write_report(request.report, title, findings.card, findings.sections, findings.results)
+
+
+def find_suites(names: Sequence[str]) -> tuple[str, ...]:
+    """The suites that are asked for, in the order of SUITES. Raises ConfigError for an unknown one."""
+    unknown = [name for name in names if name not in (*SUITES, ALL_SUITES)]
+    if unknown or not names:
+        raise ConfigError(f"no suite {', '.join(unknown)!r}; choose from {', '.join((ALL_SUITES, *SUITES))}")
+    return SUITES if ALL_SUITES in names else tuple(name for name in SUITES if name in names)
+
+
+def chosen_scenes(dataset: NuScenesDataset, split: str, limit: int = 0) -> tuple[str, ...]:
+    """Scenes of a split; with a limit, so many of them, evenly spread. Raises ConfigError for an unknown split."""
+    from aln_p3_core.datasets.splits import scenes_of_split
+
+    scenes = scenes_of_split(dataset, split)
+    if not 0 < limit < len(scenes):
+        return scenes
+    return tuple(scenes[i * len(scenes) // limit] for i in range(limit))
+
+
+def _open_loop(request: Request, subjects: Sequence[Subject], suites: Sequence[str], findings: _Findings) -> None:
+    from aln_p3_core.datasets.nuscenes import NuScenesDataset
+    from aln_p3_core.evaluation.open_loop import OpenLoop
+
+    assert request.data is not None
+    dataset = NuScenesDataset(request.data)
+    scenes = chosen_scenes(dataset, request.split, request.scenes_limit)
+    open_loop = OpenLoop(dataset, scenes, subjects, request)
+    findings.card |= {"scenes": len(scenes), "samples": len(open_loop.tokens), "commands": open_loop.command_sources()}
+    for suite in suites:
+        if suite in _OPEN_LOOP:
+            section, results = open_loop.suite(suite)
+            findings.sections.append(section)
+            findings.results[suite] = results
+
+
+def _closed_loop(request: Request, subjects: Sequence[Subject], findings: _Findings) -> None:
+    from aln_p3_core.evaluation.closed_loop_suite import ClosedLoopSettings, closed_loop_suite
+    from aln_p3_core.world.planners.registry import PLANNERS
+
+    settings = ClosedLoopSettings(
+        routes=request.routes,
+        seeds=request.seeds,
+        split=request.split,
+        rate_hz=request.drive_rate_hz,
+        jobs=request.jobs,
+        threads=request.threads,
+        fresh=request.fresh,
+    )
+    drivers = [s.source for s in subjects if s.predictor is not None or s.source in PLANNERS]
+    section, results = closed_loop_suite(drivers, settings, request.report, request.command)
+    findings.sections.append(section)
+    findings.results["closed_loop"] = results
+
+
+def _card(request: Request, subjects: Sequence[Subject], suites: Sequence[str]) -> dict[str, Any]:
+    """What the figures are made with: everything that a reader needs to make them again."""
+    from aln_p3_core.runtime.device import hardware_card, resolve_device
+
+    device = resolve_device(request.device)
+    hardware: Mapping[str, Any] = hardware_card(device) | {"threads": request.threads, "jobs": request.jobs}
+    return {
+        **{subject.label: subject.card() for subject in subjects},
+        "data": "" if request.data is None else str(request.data),
+        "split": request.split,
+        "suites": ", ".join(suites),
+        "frames a second": ", ".join(map(str, request.rates_hz)),
+        "commit": hardware["commit"],
+        "hardware": {key: value for key, value in hardware.items() if key != "commit"},
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "command": request.command,
+    }

@@ -1,0 +1,91 @@
+"""Open loop: what all suites on recorded scenes share, computed once and only when it is asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from aln_p3_core.evaluation.obedience import ObedienceProtocol, read_protocol
+from aln_p3_core.evaluation.plan_rows import PREDICTIONS_FOLDER, DriverRows, driver_rows
+from aln_p3_core.evaluation.report_blocks import Section
+from aln_p3_core.evaluation.sample_facts import SampleFacts, facts_of
+from aln_p3_core.evaluation.subjects import Subject
+
+if TYPE_CHECKING:
+    from aln_p3_core.datasets.nuscenes import NuScenesDataset
+    from aln_p3_core.datasets.targets import Targets
+    from aln_p3_core.evaluation.evaluate import Request
+
+
+class OpenLoop:
+    """Samples, truth and predictions of an evaluation.
+
+    Attributes:
+        dataset, scenes: what is looked at. subjects: who. request: how.
+        tokens: of all key frames of the scenes, in order.
+    """
+
+    def __init__(
+        self, dataset: NuScenesDataset, scenes: Sequence[str], subjects: Sequence[Subject], request: Request
+    ) -> None:
+        self.dataset = dataset
+        self.scenes = tuple(scenes)
+        self.subjects = tuple(subjects)
+        self.request = request
+        self.tokens = tuple(token for name in scenes for token in dataset.scene_tokens(name))
+
+    @cached_property
+    def targets(self) -> dict[str, Targets]:
+        """Truth by token."""
+        bar = tqdm(self.tokens, desc="truth", unit="frame", disable=not self.request.progress)
+        return {token: self.dataset.targets(token) for token in bar}
+
+    @cached_property
+    def facts(self) -> list[SampleFacts]:
+        """In the order of the tokens."""
+        found = facts_of(self.dataset, self.scenes, self.targets)
+        return [found[token] for token in self.tokens]
+
+    @cached_property
+    def obedience_protocol(self) -> ObedienceProtocol:
+        """As its file has it."""
+        return read_protocol()
+
+    @cached_property
+    def drivers(self) -> dict[str, DriverRows]:
+        """Predictions of every subject that is a driver, by label."""
+        return {
+            subject.label: driver_rows(
+                subject,
+                self.dataset,
+                self.scenes,
+                self.targets,
+                self.obedience_protocol,
+                rates_hz=self.request.rates_hz,
+                jobs=self.request.jobs,
+                folder=self.request.report / PREDICTIONS_FOLDER,
+                fresh=self.request.fresh,
+                progress=self.request.progress,
+            )
+            for subject in self.subjects
+            if subject.predictor is not None
+        }
+
+    def command_sources(self) -> str:
+        """How many frames carry which command, and where it came from."""
+        found = Counter((c.command.name.lower(), c.provenance.value) for c in map(self.dataset.command_of, self.tokens))
+        return ", ".join(f"{count} {name} ({source})" for (name, source), count in sorted(found.items()))
+
+    def suite(self, name: str) -> tuple[Section, dict[str, Any]]:
+        """A chapter of the report, and its numbers as JSON: "planning", "detection", "map" or "motion"."""
+        if name == "planning":
+            from aln_p3_core.evaluation.planning_suite import planning_suite
+
+            return planning_suite(self)
+        from aln_p3_core.evaluation.perception_suite import PERCEPTION_SUITES
+
+        return PERCEPTION_SUITES[name](self)

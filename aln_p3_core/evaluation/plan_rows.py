@@ -1,0 +1,132 @@
+"""The rows of every table of plans: a driver under other commands and without its ego status, and the baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from aln_p3_core.evaluation.obedience import ObedienceProtocol, ways_ahead
+from aln_p3_core.evaluation.predictions import predict
+from aln_p3_core.evaluation.sample_prediction import SamplePrediction
+from aln_p3_core.evaluation.subjects import Subject
+from aln_p3_core.frame import Command, CommandProvenance, RouteCommand
+from aln_p3_core.geometry import FloatArray
+
+if TYPE_CHECKING:
+    from aln_p3_core.datasets.nuscenes import NuScenesDataset
+    from aln_p3_core.datasets.targets import Targets
+
+#: Folder of the kept predictions in a report.
+PREDICTIONS_FOLDER = "predictions"
+
+
+@dataclass(frozen=True, eq=False)
+class PlanRow:
+    """Plans of all samples under one name.
+
+    Attributes:
+        name: in tables.
+        predictions: in the order of the samples.
+        is_subject: what the report is about (drawn strong), not one to compare with.
+        in_plots: drawn in plots too; the others are in the tables only.
+    """
+
+    name: str
+    predictions: Sequence[SamplePrediction]
+    is_subject: bool = False
+    in_plots: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class DriverRows:
+    """A driver's predictions, and the rows made of them.
+
+    Attributes:
+        main: with the given command and the recorded ego status: what perception is measured on.
+        rows: for tables of plans.
+    """
+
+    main: Sequence[SamplePrediction]
+    rows: Sequence[PlanRow]
+
+
+def driver_rows(
+    subject: Subject,
+    dataset: NuScenesDataset,
+    scene_names: Sequence[str],
+    targets: Mapping[str, Targets],
+    protocol: ObedienceProtocol,
+    *,
+    rates_hz: Sequence[int] = (2,),
+    jobs: int = 1,
+    folder: Path | None = None,
+    fresh: bool = False,
+    progress: bool = True,
+) -> DriverRows:
+    """Rows: command given, none (straight), flipped; ego status withheld where it is read; and other rates.
+
+    Args:
+        subject: with a predictor.
+        dataset, scene_names: what is driven.
+        targets: by token.
+        protocol: says where the road allows another command.
+        rates_hz: the first one is the main one (`drive_frames`).
+        jobs, folder, fresh, progress: as in `predictions.predict`.
+    """
+    predictor = subject.predictor
+    assert predictor is not None
+
+    def run(name: str, **settings: object) -> list[SamplePrediction]:
+        label = f"{subject.label}{name and ' ' + name}"
+        home = folder / label.replace(" ", "_") if folder else None
+        return predict(
+            predictor.with_settings(**settings), dataset, scene_names, jobs, folder=home, label=label, fresh=fresh,
+            progress=progress,
+        )  # fmt: skip
+
+    first, *others = rates_hz
+    main = run("" if first == 2 else f"{first} Hz", rate_hz=first)
+    use = predictor.driver.config.ego_status
+    status = f", ego status {use}"
+    rows = [PlanRow(f"{subject.label}: command given{status}", main, is_subject=True)]
+    straight = [p.with_command(RouteCommand()) for p in main]
+    rows.append(PlanRow(f"{subject.label}: command none{status}", straight, in_plots=False))
+    flipped = [p.with_command(flipped_command(p, targets[p.token], dataset, protocol)) for p in main]
+    rows.append(PlanRow(f"{subject.label}: command flipped{status}", flipped, in_plots=False))
+    if predictor.reads_ego_status:
+        withheld = run("ego status withheld", rate_hz=first, ego_status="withheld", perception=False)
+        rows.append(PlanRow(f"{subject.label}: command given, ego status none", withheld, is_subject=True))
+    for rate in others:
+        at_rate = run(f"{rate} Hz", rate_hz=rate, perception=False)
+        rows.append(PlanRow(f"{subject.label}: command given{status}, {rate} Hz", at_rate, in_plots=False))
+    return DriverRows(main, rows)
+
+
+def flipped_command(
+    prediction: SamplePrediction, targets: Targets, dataset: NuScenesDataset, protocol: ObedienceProtocol
+) -> RouteCommand:
+    """Another command: left for right, right for left; for straight a turn that the road has ahead, left first.
+
+    Straight stays straight where the road has no turn ahead, or no map says so.
+    """
+    command = prediction.command.command
+    if command is Command.STRAIGHT:
+        ways, _ = ways_ahead(prediction.token, targets, dataset, protocol)
+        other = next((turn for turn in (Command.LEFT, Command.RIGHT) if turn in ways), command)
+    else:
+        other = Command.LEFT if command is Command.RIGHT else Command.RIGHT
+    return RouteCommand(other, CommandProvenance.GIVEN)
+
+
+def displacement_errors(predictions: Sequence[SamplePrediction], targets: Mapping[str, Targets]) -> FloatArray:
+    """[S, 6] distance of every planned point to the true path, m; NaN where that is not known or nothing is planned."""
+    errors = np.full((len(predictions), 6), np.nan)
+    for row, prediction in enumerate(predictions):
+        truth = targets[prediction.token]
+        distance = np.linalg.norm(np.asarray(prediction.plan_model) - truth.ego_future_model, axis=1)
+        errors[row] = np.where(truth.ego_future_mask, distance, np.nan)
+    return errors

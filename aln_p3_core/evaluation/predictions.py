@@ -1,0 +1,263 @@
+"""What a driver says about the samples of a data set: `SamplePrediction`, `DriverPredictor`, `predict`.
+
+    predictor = DriverPredictor("out/train/best.safetensors")
+    predictions = predict(predictor, NuScenesDataset(root), ["scene-7000"], jobs=2, folder=Path("out/report"))
+
+Scenes are driven whole and in time order, with the driver's memory, through the same JPEG files, decoding and code as
+on the road. A scene's numbers depend on nothing but the scene: any number of processes gives the same ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+
+from aln_p3_core.errors import DataError
+from aln_p3_core.evaluation.drive_frames import drive_frames
+from aln_p3_core.evaluation.prediction_files import load_predictions, save_predictions
+from aln_p3_core.evaluation.sample_prediction import SamplePrediction
+from aln_p3_core.world.recorder.jobs import run_tasks
+
+if TYPE_CHECKING:
+    from aln_p3_core.datasets.nuscenes import NuScenesDataset
+    from aln_p3_core.driver.driver import Driver
+
+__all__ = ["DriverPredictor", "Predictor", "SamplePrediction", "predict"]
+
+EgoStatusGiven = Literal["recorded", "withheld"]
+
+#: Sources that decide what a driver says: predictions of other sources are not used again.
+_DECIDING_SOURCES = ("driver", "datasets", "evaluation/drive_frames.py", "evaluation/predictions.py", "config.py",
+                     "frame.py", "geometry.py", "preprocess.py", "scene.py")  # fmt: skip
+
+
+class Predictor(Protocol):
+    """Predicts scene by scene. Sent to other processes by pickling."""
+
+    def identity(self) -> Mapping[str, Any]:
+        """What decides the predictions beside the data, JSON-ready."""
+
+    def scene(
+        self, dataset: NuScenesDataset, scene_name: str, on_sample: Callable[[], None] = lambda: None
+    ) -> list[SamplePrediction]:
+        """Predictions of all key frames of a scene in time order; `on_sample` is called after each."""
+
+
+@dataclass
+class DriverPredictor:
+    """A `Driver` over recorded scenes.
+
+    Attributes:
+        source: path of a checkpoint, or "untrained:RECIPE".
+        ego_status: "recorded" gives the driver the vehicle's motion as the data set has it (it reads that only where
+            its recipe says so), "withheld" gives it none.
+        rate_hz: 2 drives the key frames alone, 10 the sweeps between them too (see `drive_frames`).
+        perception: keep agents and map elements, not only plans.
+        device, precision: as `Driver` takes them.
+        threads: CPU threads of the network. Not a matter of speed alone: the last digits depend on it.
+    """
+
+    source: str | Path
+    ego_status: EgoStatusGiven = "recorded"
+    rate_hz: int = 2
+    perception: bool = True
+    device: str = "auto"
+    precision: str = "auto"
+    threads: int = 1
+    _driver: Driver | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def driver(self) -> Driver:
+        """Loaded when first asked for. Raises CheckpointError or ConfigError as `Driver` does."""
+        if self._driver is None:
+            from aln_p3_core.driver.driver import Driver
+            from aln_p3_core.world.planners.registry import UNTRAINED
+
+            options: dict[str, Any] = {"device": self.device, "precision": self.precision}
+            name = str(self.source)
+            if name.startswith(UNTRAINED):
+                self._driver = Driver.from_recipe(name.removeprefix(UNTRAINED), **options)
+            else:
+                self._driver = Driver.from_checkpoint(name, **options)
+        return self._driver
+
+    @property
+    def reads_ego_status(self) -> bool:
+        """Whether withholding the ego status can change anything."""
+        return self.driver.config.ego_status != "none"
+
+    def with_settings(self, **changes: Any) -> DriverPredictor:
+        """The same driver, asked in another way (`ego_status`, `rate_hz`, `perception`)."""
+        return replace(self, **changes)
+
+    def identity(self) -> Mapping[str, Any]:
+        """See `Predictor`."""
+        from aln_p3_core.config import to_dict
+
+        driver = self.driver
+        return {
+            "checkpoint_hash": driver.checkpoint_hash,
+            "recipe": to_dict(driver.config),
+            "ego_status": self.ego_status,
+            "rate_hz": self.rate_hz,
+            "perception": self.perception,
+            "device": driver.device.type,
+            "precision": driver.precision,
+            "threads": self.threads if driver.device.type == "cpu" else 0,
+        }
+
+    def scene(
+        self, dataset: NuScenesDataset, scene_name: str, on_sample: Callable[[], None] = lambda: None
+    ) -> list[SamplePrediction]:
+        """See `Predictor`."""
+        import torch
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
+        try:
+            return list(self._drive(dataset, scene_name, on_sample))
+        finally:
+            torch.set_num_threads(threads)
+
+    def _drive(
+        self, dataset: NuScenesDataset, scene_name: str, on_sample: Callable[[], None]
+    ) -> Iterator[SamplePrediction]:
+        driver = self.driver
+        driver.reset("new scene")
+        for recorded, is_key_frame in drive_frames(dataset, scene_name, self.rate_hz):
+            frame = recorded if self.ego_status == "recorded" else replace(recorded, ego_status=None)
+            inference = driver.infer(frame)
+            if not is_key_frame:
+                continue
+            scene = driver.scene(inference)
+            plans = np.asarray(scene.plan.trajectories_model, dtype=np.float64)
+            yield SamplePrediction(
+                token=frame.token,
+                scene=scene_name,
+                command=frame.command,
+                plan_model=plans[frame.command.command.value],
+                plans_model=plans,
+                agents=scene.agents if self.perception else None,
+                map_elements=scene.map_elements if self.perception else None,
+            )
+            on_sample()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_driver": None}  # each process loads its own
+
+
+def predict(
+    predictor: Predictor,
+    dataset: NuScenesDataset,
+    scene_names: Sequence[str],
+    jobs: int = 1,
+    *,
+    folder: Path | None = None,
+    label: str = "predict",
+    fresh: bool = False,
+    progress: bool = True,
+) -> list[SamplePrediction]:
+    """Predictions of whole scenes, in the order of `scene_names` and of time.
+
+    Args:
+        predictor: who predicts.
+        dataset: of the scenes; other processes open it again themselves.
+        jobs: processes that share the scenes. Never changes a number.
+        folder: keeps the predictions, a file a scene, and takes those that are there and still hold: made of the same
+            weights, settings, sources and data. None keeps nothing.
+        label: names the progress bar.
+        fresh: predicts everything again.
+        progress: show a progress bar on stderr.
+
+    Raises:
+        DataError: for a scene that is not there, and naming the scenes that could not be predicted and why.
+    """
+    from tqdm import tqdm
+
+    samples = {name: len(dataset.scene_tokens(name)) for name in scene_names}
+    keys = prediction_keys(predictor, dataset, list(samples))
+    problems: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        home = folder or Path(temporary)
+        home.mkdir(parents=True, exist_ok=True)
+        files = {name: home / f"{name}.npz" for name in samples}
+        found: dict[str, list[SamplePrediction]] = {}
+        for name in () if fresh else samples:
+            kept = load_predictions(files[name], keys[name])
+            if kept is not None:
+                found[name] = kept
+        waiting = [name for name in samples if name not in found]
+        bar = tqdm(total=sum(samples[n] for n in waiting), desc=label, unit="frame", file=sys.stderr,
+                   disable=not progress or not waiting)  # fmt: skip
+
+        def ended(name: str, problem: str | None) -> None:
+            if problem is not None:
+                problems[name] = problem
+
+        with bar:
+            work = _PredictScene(predictor, dataset, files, keys)
+            run_tasks(waiting, work, jobs, on_progress=lambda: bar.update() and None, on_end=ended)
+        if problems:
+            told = "; ".join(f"{name}: {text.strip().splitlines()[-1]}" for name, text in problems.items())
+            raise DataError(f"{len(problems)} of {len(samples)} scenes could not be predicted: {told}")
+        for name in waiting:
+            kept = load_predictions(files[name], keys[name])
+            if kept is None:
+                raise DataError(f"{files[name]} cannot be read back; is the disk full? Free some space and try again")
+            found[name] = kept
+    return [prediction for name in samples for prediction in found[name]]
+
+
+def prediction_keys(predictor: Predictor, dataset: NuScenesDataset, scene_names: Sequence[str]) -> dict[str, str]:
+    """A hash for each scene of everything that its predictions depend on: weights, settings, sources and data.
+
+    Image files count by name, size and time of change, not by their bytes.
+    """
+    common = json.dumps([dict(predictor.identity()), dataset.options, _source_hash()], sort_keys=True)
+    keys = {}
+    for name in scene_names:
+        digest = hashlib.sha256(common.encode())
+        for record in dataset.sensor_records(name):
+            stat = record.path.stat() if record.path.exists() else None
+            where = f"{record.channel} {record.stamp_ns} {record.path.name} {record.is_key_frame}"
+            digest.update(f"{where} {stat and (stat.st_size, stat.st_mtime_ns)}".encode())
+            digest.update(record.T_global_ego.tobytes() + record.T_ego_sensor.tobytes())
+            digest.update(b"" if record.intrinsic is None else record.intrinsic.tobytes())
+        for token in dataset.scene_tokens(name):
+            command = dataset.command_of(token)
+            digest.update(f"{token} {command.command.name} {command.provenance.name}".encode())
+        can_bus = dataset.root / "can_bus" / f"{name}_pose.json"
+        digest.update(can_bus.read_bytes() if can_bus.is_file() else b"")
+        keys[name] = digest.hexdigest()
+    return keys
+
+
+@dataclass(frozen=True)
+class _PredictScene:
+    """Predicts one scene into its file."""
+
+    predictor: Predictor
+    dataset: NuScenesDataset
+    files: Mapping[str, Path]
+    keys: Mapping[str, str]
+
+    def __call__(self, task: str, on_progress: Callable[[], None]) -> None:
+        save_predictions(self.files[task], self.keys[task], self.predictor.scene(self.dataset, task, on_progress))
+
+
+def _source_hash() -> str:
+    package = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for name in _DECIDING_SOURCES:
+        path = package / name
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(str(file.relative_to(package)).encode() + file.read_bytes())
+    return digest.hexdigest()

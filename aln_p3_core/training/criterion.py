@@ -1,0 +1,240 @@
+"""All terms of the driver's loss together: assignment, terms, weights, and what they are divided by.
+
+Suffixes as in aln_p3_core/driver/io.py and training/batch.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor, nn
+
+from aln_p3_core.config import DriverConfig
+from aln_p3_core.driver.io import DriverOutputs
+from aln_p3_core.errors import ConfigError
+from aln_p3_core.training.batch import FrameTargets
+from aln_p3_core.training.losses.agent_box import agent_box_loss, agent_class_loss
+from aln_p3_core.training.losses.agent_heatmap import agent_heatmap_loss
+from aln_p3_core.training.losses.bev_raster import BevRasterHead, bev_raster_loss, raster_targets
+from aln_p3_core.training.losses.forecast import forecast_losses
+from aln_p3_core.training.losses.map_direction import map_direction_loss
+from aln_p3_core.training.losses.map_lines import map_class_loss, map_points_loss, matched_points
+from aln_p3_core.training.losses.plan_boundary import plan_boundary_loss
+from aln_p3_core.training.losses.plan_collision import plan_collision_loss
+from aln_p3_core.training.losses.plan_direction import plan_direction_loss
+from aln_p3_core.training.losses.plan_regression import commanded_plan, plan_regression_loss
+from aln_p3_core.training.matching import Assignment, match
+from aln_p3_core.training.padded_targets import PaddedTargets, pad_targets
+from aln_p3_core.training.settings import LossSettings
+
+#: Agents that constrain the plan.
+VEHICLE_CLASSES = ("car", "truck", "construction_vehicle", "bus", "trailer")
+
+
+@dataclass(slots=True)
+class CriterionResult:
+    """The loss of a batch.
+
+    Attributes:
+        total: scalar, the sum of `terms`; what gradients come from.
+        terms: by name, weighted, detached. A term of every decoder layer has the layer's number behind its name in
+            all layers but the last: "agent_box.layer0", ..., "agent_box".
+        assignment: which query answered for which target.
+    """
+
+    total: Tensor
+    terms: dict[str, Tensor]
+    assignment: Assignment
+
+
+@dataclass(slots=True)
+class _Term:
+    """`weight * sum(sums / counts)`; one entry for each decoder layer, or for each part of the term."""
+
+    name: str
+    weight: float
+    sums: Tensor
+    counts: Tensor
+    by_layer: bool = False
+
+
+def _identity(counts: Tensor) -> Tensor:
+    return counts
+
+
+class Criterion(nn.Module):
+    """The loss of a recipe (method: VAD, section 6.6).
+
+    Every term is a sum over the batch divided by a count over the batch (positives, valid steps, ...); where the
+    count is zero, by the number of samples.
+
+    With several processes the counts must be those of the whole global batch: set `normaliser` to a function that
+    averages a vector over all processes (one all-reduce for all terms of a step). Each process then divides its own
+    sums by the mean count, and the mean over processes of the losses, and of the gradients as DDP averages them,
+    equals exactly what one process computes for the whole batch. All processes must call with the same arguments
+    `plan`, so that the vectors are equally long. A normaliser only sees counts, which carry no gradient.
+
+    With `bev_raster` the criterion has parameters, those of a head that exists in training only: they belong into
+    the optimiser and into the training's checkpoint, not into the driver's, and under DDP into the wrapped module.
+
+    All terms are computed in float32, whatever autocast says.
+    """
+
+    def __init__(self, config: DriverConfig, losses: LossSettings) -> None:
+        """
+        Raises:
+            ConfigError: when a constraint asks for a map class that the recipe does not have.
+        """
+        super().__init__()
+        self.config = config
+        self.losses = losses
+        self.normaliser: Callable[[Tensor], Tensor] = _identity
+        self.raster_head = BevRasterHead(config) if losses.bev_raster > 0 else None
+        self._boundary = self._map_class("boundary", "plan_boundary", losses.plan_boundary)
+        self._divider = self._map_class("divider", "plan_direction", losses.plan_direction)
+
+    def forward(
+        self,
+        outputs: DriverOutputs,
+        targets: Sequence[FrameTargets],
+        *,
+        plan: bool = True,
+        perception_weight: float = 1.0,
+    ) -> CriterionResult:
+        """The loss of one batch.
+
+        Args:
+            outputs: of the network.
+            targets: one for each sample, on the outputs' device. Frames may be without agents or lines.
+            plan: whether the four terms of the plan are in it.
+            perception_weight: times the weights of all other terms. The assignment depends on the ratio of its costs
+                only, and stays.
+
+        Raises:
+            DataError: for an empty batch, or samples made for different recipes.
+        """
+        raster = None if self.raster_head is None else self.raster_head(outputs.bev_BRSD)
+        with torch.autocast(outputs.bev_BRSD.device.type, enabled=False):
+            outputs = _in_float32(outputs)
+            padded = pad_targets(targets)
+            assignment = match(outputs, padded, self.losses)
+            terms = [*self._agent_terms(outputs, padded, assignment), *self._map_terms(outputs, padded, assignment)]
+            if outputs.agent_heatmap_BCRS is not None and self.losses.agent_heatmap > 0:
+                heat = agent_heatmap_loss(outputs.agent_heatmap_BCRS, targets, self.config.point_cloud_range)
+                terms.append(_Term("agent_heatmap", self.losses.agent_heatmap, *heat))
+            if raster is not None:
+                wanted = raster_targets(padded, self.config, *raster.shape[2:])
+                weight = self.losses.bev_raster / raster.shape[1]
+                terms.append(_Term("bev_raster", weight, *bev_raster_loss(raster.float(), wanted, self.losses)))
+            for term in terms:
+                term.weight *= perception_weight
+            if plan:
+                terms += self._plan_terms(outputs, padded)
+            values = self._divided(terms, len(targets))
+            total = torch.stack(list(values.values())).sum()
+        return CriterionResult(total, {name: value.detach() for name, value in values.items()}, assignment)
+
+    def _agent_terms(
+        self, outputs: DriverOutputs, targets: PaddedTargets, assignment: Assignment
+    ) -> Iterator[_Term]:
+        losses, matched = self.losses, assignment.agent_LBQ
+        classes = agent_class_loss(outputs.agent_logits_LBQC, matched, targets, losses)
+        yield _Term("agent_class", losses.agent_class, *classes, by_layer=True)
+        boxes = agent_box_loss(outputs.agent_boxes_LBQ10, matched, targets, losses)
+        yield _Term("agent_box", losses.agent_box, *boxes, by_layer=True)
+        paths, modes = forecast_losses(
+            outputs.agent_forecasts_BQMT2, outputs.agent_mode_logits_BQM, matched[-1], targets, losses
+        )
+        yield _Term("forecast", losses.forecast, *paths)
+        yield _Term("forecast_mode", losses.forecast_mode, *modes)
+
+    def _map_terms(self, outputs: DriverOutputs, targets: PaddedTargets, assignment: Assignment) -> Iterator[_Term]:
+        losses, points = self.losses, outputs.map_points_LBVP2
+        wanted = matched_points(assignment, targets)
+        classes = map_class_loss(outputs.map_logits_LBVC, assignment, targets, losses)
+        yield _Term("map_class", losses.map_class, *classes, by_layer=True)
+        yield _Term("map_points", losses.map_points, *map_points_loss(points, assignment, wanted), by_layer=True)
+        direction = map_direction_loss(points, assignment.line_LBV, wanted, self.config.extent)
+        yield _Term("map_direction", losses.map_direction, *direction, by_layer=True)
+
+    def _plan_terms(self, outputs: DriverOutputs, targets: PaddedTargets) -> Iterator[_Term]:
+        losses = self.losses
+        yield _Term("plan", losses.plan, *plan_regression_loss(outputs.plan_offsets_B3T2, targets, losses))
+        path = commanded_plan(outputs.plan_offsets_B3T2, targets.command_B).cumsum(1)
+        lines, scores = self._lines(outputs)
+        if losses.plan_boundary > 0:
+            chosen = scores[..., self._boundary] >= losses.constraint_score
+            boundary = plan_boundary_loss(path, lines, chosen, losses)
+            yield _Term("plan_boundary", losses.plan_boundary, *self._over_steps(boundary, targets))
+        if losses.plan_collision > 0:
+            collision = plan_collision_loss(path, *self._agents(outputs), losses).mean(-1)
+            yield _Term("plan_collision", losses.plan_collision, *self._over_steps(collision, targets))
+        if losses.plan_direction > 0:
+            chosen = scores[..., self._divider] >= losses.constraint_score
+            direction = plan_direction_loss(path, lines, chosen, losses)
+            yield _Term("plan_direction", losses.plan_direction, *self._over_steps(direction, targets))
+
+    def _over_steps(self, loss_BT: Tensor, targets: PaddedTargets) -> tuple[Tensor, Tensor]:
+        """Sum over valid steps, and their number (released: the number of all steps)."""
+        mask = targets.plan_mask_BT
+        return (loss_BT * mask).sum(), loss_BT.new_tensor(mask.numel()) if self.losses.released else mask.sum()
+
+    def _lines(self, outputs: DriverOutputs) -> tuple[Tensor, Tensor]:
+        """Predicted lines [B, V, P, 2] in metres, and their scores [B, V, C].
+
+        Without gradient: the plan shall keep away from the boundary, not move it.
+        """
+        points = outputs.map_points_LBVP2[-1]
+        low = points.new_tensor(self.config.point_cloud_range[:2])
+        metres = points * points.new_tensor(self.config.extent) + low
+        return self._guard(metres), outputs.map_logits_LBVC[-1].detach().sigmoid()
+
+    def _agents(self, outputs: DriverOutputs) -> tuple[Tensor, Tensor]:
+        """Forecast centres of the best mode [B, Q, T, 2] in metres, and which agents constrain the plan [B, Q].
+
+        Without gradient: the plan shall keep away from the vehicles, not move them.
+        """
+        best = outputs.agent_mode_logits_BQM.argmax(-1)[:, :, None, None, None]
+        offsets = outputs.agent_forecasts_BQMT2
+        offsets = offsets.gather(2, best.expand(-1, -1, 1, *offsets.shape[-2:])).squeeze(2)
+        centers = outputs.agent_boxes_LBQ10[-1, :, :, None, :2] + offsets.cumsum(-2)
+        score = outputs.agent_logits_LBQC[-1].detach().sigmoid().max(-1)
+        vehicle = torch.tensor([name in VEHICLE_CLASSES for name in self.config.agents.classes], device=centers.device)
+        return self._guard(centers), vehicle[score.indices] & (score.values >= self.losses.constraint_score)
+
+    def _guard(self, perceived: Tensor) -> Tensor:
+        return perceived if self.losses.released else perceived.detach()
+
+    def _divided(self, terms: Sequence[_Term], samples: int) -> dict[str, Tensor]:
+        """Weighted terms by name."""
+        sums = [term.sums.reshape(-1) for term in terms]
+        counts = [term.counts.reshape(-1).float() for term in terms]
+        # One vector for all terms: whoever averages it over processes does so once.
+        normalised = self.normaliser(torch.cat([*counts, counts[0].new_tensor([float(samples)])]))
+        denominators = torch.where(normalised > 0, normalised, normalised[-1])[:-1]
+        values: dict[str, Tensor] = {}
+        for term, parts in zip(terms, (torch.cat(sums) / denominators).split([len(s) for s in sums]), strict=True):
+            if term.by_layer:
+                *earlier, last = (term.weight * parts).unbind()
+                values |= {f"{term.name}.layer{i}": value for i, value in enumerate(earlier)}
+                values[term.name] = last
+            else:
+                values[term.name] = term.weight * parts.sum()
+        return values
+
+    def _map_class(self, name: str, setting: str, weight: float) -> int:
+        if name in self.config.map.classes:
+            return self.config.map.classes.index(name)
+        if weight > 0:
+            raise ConfigError(
+                f"losses.{setting} needs the map class {name!r}, and map.classes holds {self.config.map.classes}; "
+                f"set losses.{setting}=0 or add the class"
+            )
+        return -1
+
+
+def _in_float32(outputs: DriverOutputs) -> DriverOutputs:
+    tensors = {field.name: getattr(outputs, field.name) for field in fields(outputs)}
+    return replace(outputs, **{name: value.float() for name, value in tensors.items() if value is not None})
