@@ -184,7 +184,7 @@ class DrivingScene:
         start_ego = self.T_ego_model[:2, 3]
         models_ego = transform_points(self.T_ego_model, self.plan.trajectories_model)
         paths_ego = np.concatenate([np.broadcast_to(start_ego, (len(models_ego), 1, 2)), models_ego], axis=1)
-        headings = np.stack([path_headings(path) for path in paths_ego])
+        headings = path_headings(paths_ego)
         cos, sin = np.cos(headings), np.sin(headings)
         offset_x, offset_y = -start_ego
         x = models_ego[..., 0] + cos * offset_x - sin * offset_y
@@ -193,26 +193,24 @@ class DrivingScene:
 
 
 def path_headings(path: FloatArray) -> FloatArray:
-    """[T] heading at each point but the first of a path [T + 1, 2] that starts with heading zero (along x).
+    """[..., T] heading at each point but the first of paths [..., T + 1, 2] that start with heading zero (along x).
 
     Directions come from central differences; below 5 cm they say nothing and the last heading stays. A car
     that backs up keeps its heading, and none turns by more than s / 1.5 m over a length s, so that the
     jitter of a standing car does not spin it.
     """
-    last = len(path) - 1
+    last = path.shape[-2] - 1
     steps = np.arange(1, last + 1)
-    delta = path[np.minimum(steps + 1, last)] - path[steps - 1]
-    lengths = np.linalg.norm(np.diff(path, axis=0), axis=1)
-    headings = np.zeros(last)
-    current = 0.0
+    delta = path[..., np.minimum(steps + 1, last), :] - path[..., steps - 1, :]
+    moved = np.hypot(delta[..., 0], delta[..., 1]) >= 0.05
+    directions = np.arctan2(delta[..., 1], delta[..., 0])
+    limits = np.linalg.norm(np.diff(path, axis=-2), axis=-1) / _MIN_TURNING_RADIUS_M
+    headings = np.zeros(path.shape[:-2] + (last,))
+    current = np.zeros(path.shape[:-2])
     for step in range(last):
-        if np.hypot(*delta[step]) < 0.05:
-            headings[step] = current
-            continue
-        direction = float(np.arctan2(delta[step, 1], delta[step, 0]))
-        backwards = np.cos(direction - current) < 0
-        turn = float(wrap_angle(direction + np.pi * backwards - current))
-        limit = float(lengths[step]) / _MIN_TURNING_RADIUS_M
-        current = float(wrap_angle(current + np.clip(turn, -limit, limit)))
-        headings[step] = current
+        backwards = np.cos(directions[..., step] - current) < 0
+        turn = wrap_angle(directions[..., step] + np.pi * backwards - current)
+        turned = wrap_angle(current + np.clip(turn, -limits[..., step], limits[..., step]))
+        current = np.where(moved[..., step], turned, current)
+        headings[..., step] = current
     return headings

@@ -20,9 +20,8 @@ Examples
   # What simple planners reach:
   aln-p3 evaluate constant_velocity --data out/world --suite planning --report out/baselines
 \b
-  # Real drives: record the logs into a root, and evaluate that scene by scene:
-  aln-p3 world record --out out/logs --log scene-0061.npz --log scene-0103.npz --split mini
-  aln-p3 evaluate best.safetensors --data out/logs --split mini --suite planning --per-scene --report out/logs_report
+  # Recorded drives too, a row each:
+  aln-p3 evaluate best.safetensors --suite planning --log scene-0061.npz --log scene-0103.npz --report out/logs
 \b
 Predictions and drives are kept in the report's folder: another suite, or the same command after an interruption, goes
 on where it stopped. docs/evaluation.md defines every measure.
@@ -59,6 +58,14 @@ on where it stopped. docs/evaluation.md defines every measure.
     help="Frames a second that a driver meets; 10 takes the sweeps between key frames. Repeatable [default: 2].",
 )
 @click.option("--per-scene", is_flag=True, help="A row for each scene beside.")
+@click.option(
+    "--log",
+    "logs",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE.npz",
+    help="A recorded drive: rendered into the report's folder and evaluated too, with a row of its own. Repeatable.",
+)
 @click.option("--scenes", "scenes_limit", type=click.IntRange(min=1), help="So many scenes of the split only.")
 @click.option("--routes", default="all", show_default=True, help="Closed loop: quick, free, scenarios or all.")
 @click.option("--seeds", default=3, show_default=True, help="Closed loop: repetitions of the set with other seeds.")
@@ -76,6 +83,7 @@ def command(
     threads: int,
     rates_hz: tuple[str, ...],
     per_scene: bool,
+    logs: tuple[Path, ...],
     scenes_limit: int | None,
     routes: str,
     seeds: int,
@@ -103,6 +111,7 @@ def command(
             threads=threads,
             rates_hz=tuple(int(rate) for rate in rates_hz) or (2,),
             per_scene=per_scene,
+            logs=logs,
             scenes_limit=scenes_limit or 0,
             routes=routes,
             seeds=seeds,

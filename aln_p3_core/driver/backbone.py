@@ -15,8 +15,9 @@ def make_backbone(config: BackboneConfig, load_pretrained: bool = True) -> Backb
         CheckpointError: when the pretrained weights are not installed.
     """
     if config.kind == "resnet50":
-        return ResNet50(config)
+        return ResNet50(config).train()
     backbone = EfficientNetLite0(config)
     if config.pretrained and load_pretrained:
         backbone.load_pretrained()
-    return backbone
+    # A module starts out in training mode without `train` being called, and its norms would collect statistics.
+    return backbone.train()

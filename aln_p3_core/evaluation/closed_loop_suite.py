@@ -58,10 +58,11 @@ def closed_loop_suite(
     from aln_p3_core.world.planners.registry import PLANNERS
 
     others = [p for name in settings.baselines for p in (PLANNERS if name == BASELINES else (name,))]
+    seeds = f"{settings.seeds} seed{'s' if settings.seeds > 1 else ''}"
     plan = CampaignPlan(
         planners=[*subjects, *(name for name in others if name not in subjects)],
         routes=seeded_routes(settings.routes, settings.seeds, split=settings.split),
-        said=f"{settings.routes} routes, {settings.seeds} seeds, split {settings.split}",
+        said=f"{settings.routes} routes, {seeds}, split {settings.split}",
         seeds=settings.seeds,
         split=settings.split,
         settings=DriveSettings(settings.rate_hz),

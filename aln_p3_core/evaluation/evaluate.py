@@ -6,7 +6,7 @@ evaluate(Request(subjects=("out/train/best.safetensors",), data=Path("out/world"
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 #: What can be measured, in the order of the report.
 SUITES = ("planning", "detection", "map", "motion", "closed_loop")
 ALL_SUITES = "all"
+#: Folder of the recorded logs in a report.
+LOGS_FOLDER = "logs"
 _OPEN_LOOP = frozenset(SUITES) - {"closed_loop"}
 
 
@@ -38,6 +40,7 @@ class Request:
         jobs: processes. threads: CPU threads of a network in each.
         rates_hz: frames a second that drivers meet (`drive_frames`); the first is the main one.
         per_scene: a row for each scene beside.
+        logs: files of recorded drives (.npz), evaluated too, with a row for each.
         scenes_limit: only so many scenes, evenly spread over the split; 0 for all.
         routes, seeds, drive_rate_hz: of the closed loop.
         device, precision: of drivers.
@@ -55,6 +58,7 @@ class Request:
     threads: int = 1
     rates_hz: tuple[int, ...] = (2,)
     per_scene: bool = False
+    logs: tuple[Path, ...] = ()
     scenes_limit: int = 0
     routes: str = "all"
     seeds: int = 3
@@ -89,11 +93,14 @@ def evaluate(request: Request) -> dict[str, Path]:
     subjects = find_subjects(
         request.subjects, device=request.device, precision=request.precision, threads=request.threads
     )
-    if request.data is None and _OPEN_LOOP & set(suites):
-        raise ConfigError(f"{', '.join(s for s in suites if s in _OPEN_LOOP)} need a data set: name its root (--data)")
+    needing = [s for s in suites if s in _OPEN_LOOP and not (s == "planning" and request.logs)]
+    if request.data is None and needing:
+        raise ConfigError(f"{', '.join(needing)} need a data set: name its root (--data)")
     findings = _Findings(card=_card(request, subjects, suites))
     if request.data is not None and _OPEN_LOOP & set(suites):
-        _open_loop(request, subjects, suites, findings)
+        _open_loop(request, request.data, subjects, suites, findings)
+    if request.logs and "planning" in suites:
+        _recorded_logs(request, subjects, findings)
     if "closed_loop" in suites:
         _closed_loop(request, subjects, findings)
     title = f"Evaluation of {', '.join(subject.label for subject in subjects)}"
@@ -118,20 +125,44 @@ def chosen_scenes(dataset: NuScenesDataset, split: str, limit: int = 0) -> tuple
     return tuple(scenes[i * len(scenes) // limit] for i in range(limit))
 
 
-def _open_loop(request: Request, subjects: Sequence[Subject], suites: Sequence[str], findings: _Findings) -> None:
+def _open_loop(
+    request: Request, root: Path, subjects: Sequence[Subject], suites: Sequence[str], findings: _Findings
+) -> None:
     from aln_p3_core.datasets.nuscenes import NuScenesDataset
     from aln_p3_core.evaluation.open_loop import OpenLoop
 
-    assert request.data is not None
-    dataset = NuScenesDataset(request.data)
+    dataset = NuScenesDataset(root)
     scenes = chosen_scenes(dataset, request.split, request.scenes_limit)
     open_loop = OpenLoop(dataset, scenes, subjects, request)
-    findings.card |= {"scenes": len(scenes), "samples": len(open_loop.tokens), "commands": open_loop.command_sources()}
+    findings.card |= {
+        "data": str(root),
+        "split": request.split,
+        "scenes": len(scenes),
+        "samples": len(open_loop.tokens),
+        "commands": open_loop.command_sources(),
+        "frames a second": ", ".join(map(str, request.rates_hz)),
+    }
     for suite in suites:
         if suite in _OPEN_LOOP:
             section, results = open_loop.suite(suite)
             findings.sections.append(section)
             findings.results[suite] = results
+
+
+def _recorded_logs(request: Request, subjects: Sequence[Subject], findings: _Findings) -> None:
+    from aln_p3_core.datasets.nuscenes import NuScenesDataset
+    from aln_p3_core.evaluation.open_loop import OpenLoop
+    from aln_p3_core.evaluation.recorded_logs import record_logs
+
+    home = request.report / LOGS_FOLDER
+    record_logs(home / "root", request.logs, request.jobs, progress=request.progress)
+    dataset = NuScenesDataset(home / "root")
+    own = replace(request, report=home, per_scene=True, rates_hz=(2,))
+    open_loop = OpenLoop(dataset, dataset.scenes, subjects, own)
+    section, results = open_loop.suite("planning")
+    text = f"{len(dataset.scenes)} recorded drives with a human driver, in rendered pictures. {section.text}"
+    findings.sections.append(replace(section, title="Recorded logs", text=text.strip()))
+    findings.results["recorded_logs"] = results
 
 
 def _closed_loop(request: Request, subjects: Sequence[Subject], findings: _Findings) -> None:
@@ -161,10 +192,7 @@ def _card(request: Request, subjects: Sequence[Subject], suites: Sequence[str]) 
     hardware: Mapping[str, Any] = hardware_card(device) | {"threads": request.threads, "jobs": request.jobs}
     return {
         **{subject.label: subject.card() for subject in subjects},
-        "data": "" if request.data is None else str(request.data),
-        "split": request.split,
         "suites": ", ".join(suites),
-        "frames a second": ", ".join(map(str, request.rates_hz)),
         "commit": hardware["commit"],
         "hardware": {key: value for key, value in hardware.items() if key != "commit"},
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

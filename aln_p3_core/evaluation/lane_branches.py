@@ -79,15 +79,13 @@ class LaneGraph:
         found: list[Branch] = []
         for lane, (_, row) in starts.items():
             token = self._tokens[lane]
-            # A lane that has just begun at a junction was a choice of several: the others are ways ahead too.
-            self._follow(token, self._lines[token][row:], 0.0, length, None, np.inf, found)
+            self._follow(token, self._lines[token][row:], length, None, np.inf, found)
         return found
 
     def _follow(
         self,
         token: str,
         path: FloatArray,
-        start: float,
         length: float,
         command: Command | None,
         choice_s: float,
@@ -104,7 +102,7 @@ class LaneGraph:
             own, own_s = command, choice_s
             if command is None and len(following) > 1:
                 own, own_s = self._command(line), float(s[-1])
-            self._follow(after, np.concatenate([path, line]), start, length, own, own_s, found)
+            self._follow(after, np.concatenate([path, line]), length, own, own_s, found)
 
     def _command(self, line: FloatArray) -> Command:
         turned = float(np.unwrap(line[:, 2])[-1] - line[0, 2])

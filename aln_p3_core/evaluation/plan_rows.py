@@ -19,6 +19,7 @@ from aln_p3_core.geometry import FloatArray
 if TYPE_CHECKING:
     from aln_p3_core.datasets.nuscenes import NuScenesDataset
     from aln_p3_core.datasets.targets import Targets
+    from aln_p3_core.evaluation.planning_truth import PlanningTruth
 
 #: Folder of the kept predictions in a report.
 PREDICTIONS_FOLDER = "predictions"
@@ -30,15 +31,20 @@ class PlanRow:
 
     Attributes:
         name: in tables.
-        predictions: in the order of the samples.
+        plans_model: [N, 6, 2] in the order of the samples, m, model frame; NaN where there is none.
         is_subject: what the report is about (drawn strong), not one to compare with.
         in_plots: drawn in plots too; the others are in the tables only.
     """
 
     name: str
-    predictions: Sequence[SamplePrediction]
+    plans_model: FloatArray
     is_subject: bool = False
     in_plots: bool = True
+
+    def errors(self, truth: PlanningTruth) -> FloatArray:
+        """[N, 6] distance of every planned point to the true path, m; NaN where either is not known."""
+        distance = np.linalg.norm(self.plans_model - truth.ego_future_model, axis=-1)
+        return np.where(truth.ego_future_mask, distance, np.nan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,17 +98,18 @@ def driver_rows(
     main = run("" if first == 2 else f"{first} Hz", rate_hz=first)
     use = predictor.driver.config.ego_status
     status = f", ego status {use}"
-    rows = [PlanRow(f"{subject.label}: command given{status}", main, is_subject=True)]
+    rows = [PlanRow(f"{subject.label}: command given{status}", plans_of(main), is_subject=True)]
     straight = [p.with_command(RouteCommand()) for p in main]
-    rows.append(PlanRow(f"{subject.label}: command none{status}", straight, in_plots=False))
+    rows.append(PlanRow(f"{subject.label}: command none{status}", plans_of(straight), in_plots=False))
     flipped = [p.with_command(flipped_command(p, targets[p.token], dataset, protocol)) for p in main]
-    rows.append(PlanRow(f"{subject.label}: command flipped{status}", flipped, in_plots=False))
+    rows.append(PlanRow(f"{subject.label}: command flipped{status}", plans_of(flipped), in_plots=False))
     if predictor.reads_ego_status:
         withheld = run("ego status withheld", rate_hz=first, ego_status="withheld", perception=False)
-        rows.append(PlanRow(f"{subject.label}: command given, ego status none", withheld, is_subject=True))
+        rows.append(PlanRow(f"{subject.label}: command given, ego status none", plans_of(withheld), is_subject=True))
     for rate in others:
         at_rate = run(f"{rate} Hz", rate_hz=rate, perception=False)
-        rows.append(PlanRow(f"{subject.label}: command given{status}, {rate} Hz", at_rate, in_plots=False))
+        name = f"{subject.label}: command given{status}, {rate} Hz"
+        rows.append(PlanRow(name, plans_of(at_rate), is_subject=True, in_plots=False))
     return DriverRows(main, rows)
 
 
@@ -122,11 +129,6 @@ def flipped_command(
     return RouteCommand(other, CommandProvenance.GIVEN)
 
 
-def displacement_errors(predictions: Sequence[SamplePrediction], targets: Mapping[str, Targets]) -> FloatArray:
-    """[S, 6] distance of every planned point to the true path, m; NaN where that is not known or nothing is planned."""
-    errors = np.full((len(predictions), 6), np.nan)
-    for row, prediction in enumerate(predictions):
-        truth = targets[prediction.token]
-        distance = np.linalg.norm(np.asarray(prediction.plan_model) - truth.ego_future_model, axis=1)
-        errors[row] = np.where(truth.ego_future_mask, distance, np.nan)
-    return errors
+def plans_of(predictions: Sequence[SamplePrediction]) -> FloatArray:
+    """[N, 6, 2] the plans under the predictions' commands."""
+    return np.array([p.plan_model for p in predictions], dtype=np.float64).reshape(-1, 6, 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,10 @@ import numpy as np
 from aln_p3_core.evaluation.obedience import Obedience, measure_obedience
 from aln_p3_core.evaluation.open_loop import OpenLoop
 from aln_p3_core.evaluation.plan_groups import RowErrors, group_blocks, horizon_picture, scene_table
-from aln_p3_core.evaluation.plan_rows import PlanRow, displacement_errors
+from aln_p3_core.evaluation.plan_rows import PlanRow
+from aln_p3_core.evaluation.planning import evaluate_planning
+from aln_p3_core.evaluation.planning_tables import planning_tables
+from aln_p3_core.evaluation.protocol import PLANNING_PROTOCOLS, read_planning_protocol
 from aln_p3_core.evaluation.report_blocks import Block, Section, Table, percent
 from aln_p3_core.evaluation.report_cases import choose_cases, draw_cases
 from aln_p3_core.evaluation.sample_facts import scene_facts
@@ -21,28 +24,39 @@ CASES = 3
 
 def planning_suite(open_loop: OpenLoop) -> tuple[Section, dict[str, Any]]:
     """The chapter, and its numbers as JSON."""
-    targets, facts = open_loop.targets, open_loop.facts
-    rows = [row for found in open_loop.drivers.values() for row in found.rows]
-    blocks: list[Block] = []
-    results: dict[str, Any] = {}
+    truth, facts, rows = open_loop.truth, open_loop.facts, open_loop.plan_rows
+    table = evaluate_planning(
+        truth, {row.name: row.plans_model for row in rows}, [read_planning_protocol(name) for name in PLANNING_PROTOCOLS]
+    )
+    blocks: list[Block] = [*planning_tables(table, [row.name for row in rows if row.is_subject])]
+    results: dict[str, Any] = {"protocols": table.to_json()}
     obediences = {
-        label: measure_obedience(found.main, targets, open_loop.dataset, open_loop.obedience_protocol)
+        label: measure_obedience(found.main, open_loop.targets, open_loop.dataset, open_loop.obedience_protocol)
         for label, found in open_loop.drivers.items()
     }
     if obediences:
         blocks.append(_obedience_table(obediences, open_loop.obedience_protocol.name))
         results["obedience"] = {label: found.to_json() for label, found in obediences.items()}
-    errors = [RowErrors(row.name, displacement_errors(row.predictions, targets), row.in_plots) for row in rows]
+    errors = [RowErrors(row.name, row.errors(truth), row.in_plots) for row in rows]
     blocks.append(horizon_picture(errors, facts))
     grouped, results["by_situation"] = group_blocks(errors, facts)
     blocks += grouped
     if open_loop.request.per_scene:
         blocks.append(scene_table(errors, facts, _scene_titles(open_loop)))
     blocks += _cases(open_loop, rows, errors)
-    return Section("Planning", "", tuple(blocks)), results
+    return Section("Planning", _text(open_loop), tuple(blocks)), results
 
 
-def _obedience_table(obediences: dict[str, Obedience], protocol: str) -> Table:
+def _text(open_loop: OpenLoop) -> str:
+    stored = int(open_loop.truth.plan_stored.sum())
+    count = len(open_loop.tokens)
+    source = f"the plan that the data set stores ({stored} of {count} samples), else what the ego did" if stored else (
+        "what the ego did"
+    )
+    return f"{count} samples of {len(open_loop.scenes)} scenes. The truth is {source}."
+
+
+def _obedience_table(obediences: Mapping[str, Obedience], protocol: str) -> Table:
     commands = ("left", "right", "straight")
     rows = []
     for label, found in obediences.items():
@@ -50,7 +64,7 @@ def _obedience_table(obediences: dict[str, Obedience], protocol: str) -> Table:
         cells = [None if cell is None else f"{100 * cell[0]:.1f} ({cell[1]})" for cell in by_asked]
         rows.append((label, str(found.frames), percent(found.given, 1), percent(found.flipped, 1), *cells))
     return Table(
-        ("obedience", "frames", "given %", "flipped %", *(f"flipped to {command} %" for command in commands)),
+        ("driver", "frames", "given %", "flipped %", *(f"flipped to {command} %" for command in commands)),
         tuple(rows),
         "Obedience",
         f"Protocol {protocol}: share of the plans that go where their command says, at key frames where the road "
@@ -65,16 +79,17 @@ def _scene_titles(open_loop: OpenLoop) -> dict[str, str]:
 
 
 def _cases(open_loop: OpenLoop, rows: Sequence[PlanRow], errors: Sequence[RowErrors]) -> list[Block]:
+    by_name = {row.name: row for row in errors}
     found: list[Block] = []
     for label, driver in open_loop.drivers.items():
-        index = next(i for i, row in enumerate(rows) if row.predictions is driver.main)
-        scores = errors[index].mean_errors
+        scores = by_name[driver.rows[0].name].mean_errors
         for kind, best in (("Worst", False), ("Best", True)):
             chosen = choose_cases(scores, open_loop.facts, CASES, best=best, moving=best)
             if chosen and np.isfinite(scores).any():
                 heading = f"{kind} plans of {label}"
                 found.append(
-                    draw_cases(heading, chosen, driver.main, scores, open_loop.facts, open_loop.targets,
-                               open_loop.dataset)
-                )  # fmt: skip
+                    draw_cases(
+                        heading, chosen, driver.main, scores, open_loop.facts, open_loop.targets, open_loop.dataset
+                    )
+                )
     return found

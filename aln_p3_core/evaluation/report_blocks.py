@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -78,8 +77,3 @@ def without_empty_columns(table: Table) -> Table:
     filled = [i for i in range(len(table.columns)) if i == 0 or any(row[i] is not None for row in table.rows)]
     rows = tuple(tuple(row[i] for i in filled) for row in table.rows)
     return Table(tuple(table.columns[i] for i in filled), rows, table.heading, table.note, table.strong)
-
-
-def columns_of(names: Sequence[str], what: str) -> tuple[str, ...]:
-    """Headings such as "L2 1 s", "L2 2 s"."""
-    return tuple(f"{what} {name}" for name in names)

@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from aln_p3_core.evaluation.report_blocks import Block, Gallery, Picture, Section, Table
+from aln_p3_core.evaluation.report_blocks import Block, Picture, Section, Table
 from aln_p3_core.world.closed_loop.report import markdown_table
 from aln_p3_core.world.closed_loop.report_page import PAGE_STYLE
 from aln_p3_core.world.closed_loop.route_task import write_json
@@ -120,6 +120,3 @@ def _figure(picture: Picture) -> str:
     source = f"data:image/{picture.kind};base64,{b64encode(picture.data).decode('ascii')}"
     caption = escape(picture.caption)
     return f"<figure><img src='{source}' alt='{caption}'><figcaption>{caption}</figcaption></figure>"
-
-
-__all__ = ["Gallery", "markdown", "page", "write_report"]

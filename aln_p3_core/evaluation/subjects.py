@@ -59,7 +59,7 @@ def find_subjects(names: Sequence[str], **options: Any) -> list[Subject]:
     found: dict[str, Subject] = {}
     for name in names:
         subject = _subject(name, found, options)
-        if subject.label in found:
+        if subject.label in found or subject.source in {other.source for other in found.values()}:
             raise ConfigError(f"{subject.label!r} is named twice; name each once, or rename the checkpoint")
         found[subject.label] = subject
     return list(found.values())

@@ -88,7 +88,8 @@ def export_driver(
             _write_onnx(program, network, temporary, metadata)
         else:
             buffer = io.BytesIO()
-            torch.export.save(program, buffer, extra_files={PROGRAM_METADATA: json.dumps(metadata)})
+            with _quiet():
+                torch.export.save(program, buffer, extra_files={PROGRAM_METADATA: json.dumps(metadata)})
             temporary.write_bytes(buffer.getbuffer())
     return metadata
 
@@ -105,7 +106,8 @@ def require_onnx() -> None:
 
 
 def _trace(network: DriverNetwork, cameras_per_cell: int) -> torch.export.ExportedProgram:
-    graph = DeployedGraph(network.fuse_for_inference().cpu().set_precision("fp32"), cameras_per_cell).eval()
+    graph = DeployedGraph(network.fuse_for_inference().cpu().set_precision("fp32"), cameras_per_cell)
+    graph.eval().requires_grad_(False)
     arguments: tuple[Tensor, ...] = tuple(torch.from_numpy(array) for array in example_inputs(network.config).values())
     with portable(), torch.no_grad(), _quiet():
         return torch.export.export(graph, arguments)
@@ -130,7 +132,7 @@ def _write_onnx(
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's notes on packages that it does not find and on constants that it does not fold."""
+    """Without the exporters' notes on packages that they do not find, constants they do not fold, shared weights."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -22,15 +22,13 @@ from aln_p3_core.training.losses.forecast import forecast_losses
 from aln_p3_core.training.losses.map_direction import map_direction_loss
 from aln_p3_core.training.losses.map_lines import map_class_loss, map_points_loss, matched_points
 from aln_p3_core.training.losses.plan_boundary import plan_boundary_loss
-from aln_p3_core.training.losses.plan_collision import plan_collision_loss
+from aln_p3_core.training.losses.plan_collision import constraining_agents, plan_collision_loss
 from aln_p3_core.training.losses.plan_direction import plan_direction_loss
+from aln_p3_core.training.losses.plan_geometry import lines_in_metres
 from aln_p3_core.training.losses.plan_regression import commanded_plan, plan_regression_loss
 from aln_p3_core.training.matching import Assignment, match
 from aln_p3_core.training.padded_targets import PaddedTargets, pad_targets
 from aln_p3_core.training.settings import LossSettings
-
-#: Agents that constrain the plan.
-VEHICLE_CLASSES = ("car", "truck", "construction_vehicle", "bus", "trailer")
 
 
 @dataclass(slots=True)
@@ -136,9 +134,7 @@ class Criterion(nn.Module):
             total = torch.stack(list(values.values())).sum()
         return CriterionResult(total, {name: value.detach() for name, value in values.items()}, assignment)
 
-    def _agent_terms(
-        self, outputs: DriverOutputs, targets: PaddedTargets, assignment: Assignment
-    ) -> Iterator[_Term]:
+    def _agent_terms(self, outputs: DriverOutputs, targets: PaddedTargets, assignment: Assignment) -> Iterator[_Term]:
         losses, matched = self.losses, assignment.agent_LBQ
         classes = agent_class_loss(outputs.agent_logits_LBQC, matched, targets, losses)
         yield _Term("agent_class", losses.agent_class, *classes, by_layer=True)
@@ -156,24 +152,31 @@ class Criterion(nn.Module):
         classes = map_class_loss(outputs.map_logits_LBVC, assignment, targets, losses)
         yield _Term("map_class", losses.map_class, *classes, by_layer=True)
         yield _Term("map_points", losses.map_points, *map_points_loss(points, assignment, wanted), by_layer=True)
-        direction = map_direction_loss(points, assignment.line_LBV, wanted, self.config.extent)
+        direction = map_direction_loss(points, assignment.line_LBV, wanted, self.config.extent, losses)
         yield _Term("map_direction", losses.map_direction, *direction, by_layer=True)
 
     def _plan_terms(self, outputs: DriverOutputs, targets: PaddedTargets) -> Iterator[_Term]:
         losses = self.losses
         yield _Term("plan", losses.plan, *plan_regression_loss(outputs.plan_offsets_B3T2, targets, losses))
         path = commanded_plan(outputs.plan_offsets_B3T2, targets.command_B).cumsum(1)
-        lines, scores = self._lines(outputs)
-        if losses.plan_boundary > 0:
-            chosen = scores[..., self._boundary] >= losses.constraint_score
-            boundary = plan_boundary_loss(path, lines, chosen, losses)
-            yield _Term("plan_boundary", losses.plan_boundary, *self._over_steps(boundary, targets))
         if losses.plan_collision > 0:
-            collision = plan_collision_loss(path, *self._agents(outputs), losses).mean(-1)
+            agents = constraining_agents(
+                self._perceived(outputs.agent_boxes_LBQ10[-1, ..., :2]),
+                self._perceived(outputs.agent_forecasts_BQMT2),
+                outputs.agent_mode_logits_BQM,
+                outputs.agent_logits_LBQC[-1].detach().sigmoid(),
+                self.config.agents.classes,
+                losses,
+            )
+            collision = plan_collision_loss(path, *agents, losses).mean(-1)
             yield _Term("plan_collision", losses.plan_collision, *self._over_steps(collision, targets))
+        lines = lines_in_metres(self._perceived(outputs.map_points_LBVP2[-1]), self.config.point_cloud_range)
+        sure = outputs.map_logits_LBVC[-1].detach().sigmoid() >= losses.constraint_score
+        if losses.plan_boundary > 0:
+            boundary = plan_boundary_loss(path, lines, sure[..., self._boundary], losses)
+            yield _Term("plan_boundary", losses.plan_boundary, *self._over_steps(boundary, targets))
         if losses.plan_direction > 0:
-            chosen = scores[..., self._divider] >= losses.constraint_score
-            direction = plan_direction_loss(path, lines, chosen, losses)
+            direction = plan_direction_loss(path, lines, sure[..., self._divider], losses)
             yield _Term("plan_direction", losses.plan_direction, *self._over_steps(direction, targets))
 
     def _over_steps(self, loss_BT: Tensor, targets: PaddedTargets) -> tuple[Tensor, Tensor]:
@@ -181,31 +184,10 @@ class Criterion(nn.Module):
         mask = targets.plan_mask_BT
         return (loss_BT * mask).sum(), loss_BT.new_tensor(mask.numel()) if self.losses.released else mask.sum()
 
-    def _lines(self, outputs: DriverOutputs) -> tuple[Tensor, Tensor]:
-        """Predicted lines [B, V, P, 2] in metres, and their scores [B, V, C].
-
-        Without gradient: the plan shall keep away from the boundary, not move it.
-        """
-        points = outputs.map_points_LBVP2[-1]
-        low = points.new_tensor(self.config.point_cloud_range[:2])
-        metres = points * points.new_tensor(self.config.extent) + low
-        return self._guard(metres), outputs.map_logits_LBVC[-1].detach().sigmoid()
-
-    def _agents(self, outputs: DriverOutputs) -> tuple[Tensor, Tensor]:
-        """Forecast centres of the best mode [B, Q, T, 2] in metres, and which agents constrain the plan [B, Q].
-
-        Without gradient: the plan shall keep away from the vehicles, not move them.
-        """
-        best = outputs.agent_mode_logits_BQM.argmax(-1)[:, :, None, None, None]
-        offsets = outputs.agent_forecasts_BQMT2
-        offsets = offsets.gather(2, best.expand(-1, -1, 1, *offsets.shape[-2:])).squeeze(2)
-        centers = outputs.agent_boxes_LBQ10[-1, :, :, None, :2] + offsets.cumsum(-2)
-        score = outputs.agent_logits_LBQC[-1].detach().sigmoid().max(-1)
-        vehicle = torch.tensor([name in VEHICLE_CLASSES for name in self.config.agents.classes], device=centers.device)
-        return self._guard(centers), vehicle[score.indices] & (score.values >= self.losses.constraint_score)
-
-    def _guard(self, perceived: Tensor) -> Tensor:
-        return perceived if self.losses.released else perceived.detach()
+    def _perceived(self, values: Tensor) -> Tensor:
+        """What constrains the plan, without gradient: the plan shall move away from a boundary or a vehicle, not the
+        boundary or the vehicle away from the plan (released: both)."""
+        return values if self.losses.released else values.detach()
 
     def _divided(self, terms: Sequence[_Term], samples: int) -> dict[str, Tensor]:
         """Weighted terms by name."""

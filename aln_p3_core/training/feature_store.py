@@ -100,20 +100,23 @@ def prefix_hash(network: DriverNetwork) -> str:
         ConfigError: when it uses none: nothing is frozen.
     """
     used: list[str] = []
+    backbone, was_training = network.backbone, network.backbone.training
     hooks = [
         module.register_forward_hook(lambda *_, name=name: used.append(name))
-        for name, module in network.backbone.named_modules()
+        for name, module in backbone.named_modules()
         if not any(module.children())
     ]
+    backbone.eval()
     try:
         with torch.inference_mode():
-            device = next(network.backbone.parameters()).device
+            device = next(backbone.parameters()).device
             network.image_prefix(torch.zeros(1, 1, 3, 32, 32, device=device))
     finally:
+        backbone.train(was_training)
         for hook in hooks:
             hook.remove()
     frozen = tuple(f"{name}." for name in used)
-    state = {name: value for name, value in network.backbone.state_dict().items() if name.startswith(frozen)}
+    state = {name: value for name, value in backbone.state_dict().items() if name.startswith(frozen)}
     if not state:
         raise ConfigError('the backbone has no frozen part: set backbone.frozen_blocks, or data.store="pixels"')
     return checkpoint_hash(state)

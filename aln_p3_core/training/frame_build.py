@@ -164,7 +164,8 @@ def _fill_shard(work: ShardWork, fingerprints: dict[str, str], partial: Path, fo
     files = {"pixels.npy": pixels_file.close()}
     for name, dtype in dtypes.items():
         file = ArrayFile(partial / f"{name}.npy", dtype)
-        file.append(np.concatenate(rows[name]) if rows[name] else np.zeros(0, dtype))
+        for records in rows[name]:  # one by one: NumPy would join them with arbitrary bytes between their fields
+            file.append(records)
         files[f"{name}.npy"] = file.close()
     write_index(
         partial,

@@ -13,7 +13,8 @@ from typing import Any
 from aln_p3_core.config import DriverConfig
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
 
-#: Raised whenever the layout or the meaning of what is stored changes: older stores are built anew.
+#: Raised whenever the layout or the meaning of what is stored changes (ego status and CAN vector included): older
+#: stores are built anew.
 STORE_VERSION = 1
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aln_p3_core.config import DriverConfig
+from aln_p3_core.config import DriverConfig, get_recipe
 from aln_p3_core.driver.io import DriverOutputs
 from aln_p3_core.errors import DataError
 from aln_p3_core.runtime.oracle import Oracle
@@ -18,8 +18,9 @@ from aln_p3_core.training.batch import FrameTargets
 from aln_p3_core.training.criterion import Criterion
 from aln_p3_core.training.losses.forecast import best_modes
 from aln_p3_core.training.losses.plan_boundary import plan_boundary_loss
-from aln_p3_core.training.losses.plan_collision import plan_collision_loss
+from aln_p3_core.training.losses.plan_collision import constraining_agents, plan_collision_loss
 from aln_p3_core.training.losses.plan_direction import plan_direction_loss
+from aln_p3_core.training.losses.plan_geometry import lines_in_metres
 from aln_p3_core.training.matching import agent_costs, line_costs
 from aln_p3_core.training.padded_targets import PaddedTargets, pad_targets
 from aln_p3_core.training.settings import LossSettings
@@ -61,9 +62,17 @@ def check_losses(folder: Path) -> Iterator[Comparison]:
         oracle = Oracle(folder)
         settings = _settings(oracle.settings)
         for path in cases:
-            yield from _case_comparisons(path.stem, oracle.tensors(path.stem), oracle.config, settings)
+            stored = oracle.tensors(path.stem)
+            yield from _complete(path, _case_comparisons(path.stem, stored, oracle.config, settings))
     if (folder / UNITS_FILE).is_file():
-        yield from _unit_comparisons(folder / UNITS_FILE)
+        yield from _complete(folder / UNITS_FILE, _unit_comparisons(folder / UNITS_FILE))
+
+
+def _complete(path: Path, comparisons: Iterator[Comparison]) -> Iterator[Comparison]:
+    try:
+        yield from comparisons
+    except KeyError as error:
+        raise DataError(f"{path} does not hold {error}, which a comparison needs; get the whole file") from error
 
 
 def _settings(tree: dict[str, Any]) -> LossSettings:
@@ -179,20 +188,75 @@ def _mode_labels(paths_LBQMK: Tensor, agent_LBQ: Tensor, targets: PaddedTargets)
 def _unit_comparisons(path: Path) -> Iterator[Comparison]:
     from safetensors.torch import load_file
 
-    golden = load_file(path)
-    settings = LossSettings(released=True)
+    try:
+        golden = load_file(path)
+    except Exception as error:  # safetensors raises several unrelated types
+        raise DataError(f"{path} cannot be read: {error}") from error
     given = {name.removeprefix("in."): tensor for name, tensor in golden.items() if name.startswith("in.")}
-    for name, loss in (("bound", _unit_boundary), ("collision", _unit_collision), ("direction", _unit_direction)):
+    for name, loss in _UNITS.items():
         leaves = {key: tensor.clone().requires_grad_() for key, tensor in given.items()}
-        weighted = loss(leaves, settings)
+        weighted = loss(leaves)
         mean = weighted.flatten(1).mean(1)
-        yield _compare(path.stem, f"out.{name}.none", weighted.detach(), golden[f"out.{name}.none"])
-        yield _compare(path.stem, f"out.{name}.mean", mean.detach(), golden[f"out.{name}.mean"])
-        wanted = [key.removeprefix(f"out.{name}.grad_") for key in golden if key.startswith(f"out.{name}.grad_")]
-        gradients = torch.autograd.grad(mean.sum(), [leaves[key] for key in wanted])
+        yield _compare(path.stem, f"out.{name}.none", weighted, golden[f"out.{name}.none"])
+        yield _compare(path.stem, f"out.{name}.mean", mean, golden[f"out.{name}.mean"])
+        prefix = f"out.{name}.grad_"
+        wanted = [key.removeprefix(prefix) for key in golden if key.startswith(prefix)]
+        gradients = torch.autograd.grad(mean.sum(), [leaves[key] for key in wanted], materialize_grads=True)
         for key, gradient in zip(wanted, gradients, strict=True):
-            yield _compare(path.stem, f"out.{name}.grad_{key}", gradient, golden[f"out.{name}.grad_{key}"])
+            yield _compare(path.stem, prefix + key, gradient, golden[prefix + key])
         together = golden[f"batch8.{name}.none"]
-        batch = loss({key: tensor[: len(together)] for key, tensor in given.items()}, settings)
+        batch = loss({key: tensor[: len(together)] for key, tensor in given.items()})
         yield _compare(path.stem, f"batch8.{name}.none", batch, together)
         yield _compare(path.stem, f"batch8.{name}.mean", batch.mean(), golden[f"batch8.{name}.mean"])
+
+
+_RELEASED = LossSettings(released=True)
+_UNIT_RECIPE = get_recipe("base")
+
+
+def _unit_lines(given: dict[str, Tensor], class_name: str) -> tuple[Tensor, Tensor]:
+    lines = lines_in_metres(given["lanes"], _UNIT_RECIPE.point_cloud_range)
+    score = given["lane_scores"][..., _UNIT_RECIPE.map.classes.index(class_name)]
+    return lines, score >= _RELEASED.constraint_score
+
+
+def _unit_boundary(given: dict[str, Tensor]) -> Tensor:
+    loss = plan_boundary_loss(given["ego"].cumsum(1), *_unit_lines(given, "boundary"), _RELEASED)
+    return loss * given["mask"]
+
+
+def _unit_direction(given: dict[str, Tensor]) -> Tensor:
+    loss = plan_direction_loss(given["ego"].cumsum(1), *_unit_lines(given, "divider"), _RELEASED)
+    return loss * given["mask"]
+
+
+def _unit_collision(given: dict[str, Tensor]) -> Tensor:
+    agents = constraining_agents(
+        given["agents"],
+        given["agent_futures"],
+        given["mode_scores"],
+        given["agent_scores"],
+        _UNIT_RECIPE.agents.classes,
+        _RELEASED,
+    )
+    return plan_collision_loss(given["ego"].cumsum(1), *agents, _RELEASED) * given["mask"][..., None]
+
+
+_UNITS: dict[str, Callable[[dict[str, Tensor]], Tensor]] = {
+    "bound": _unit_boundary,
+    "collision": _unit_collision,
+    "direction": _unit_direction,
+}
+
+
+def _compare(file: str, name: str, ours: Tensor | None, golden: Tensor) -> Comparison:
+    """Whole numbers must be equal; others agree to a relative error of 1e-4."""
+    shape = tuple(golden.shape)
+    if ours is None or tuple(ours.shape) != shape:
+        note = "not computed" if ours is None else f"ours has shape {tuple(ours.shape)}"
+        return Comparison(file, name, shape, float("inf"), float("inf"), False, note)
+    a, b = ours.detach().double(), golden.double()
+    error = (a - b).abs()
+    largest, scale = (float(t.max()) if t.numel() else 0.0 for t in (error, b.abs()))
+    allowed = RTOL * b.abs() + SCALE_TOL * scale if golden.is_floating_point() else torch.zeros_like(b)
+    return Comparison(file, name, shape, largest, largest / scale if scale else largest, bool((error <= allowed).all()))

@@ -26,8 +26,8 @@ _MIRROR = np.diag([-1.0, 1.0, 1.0, 1.0])
 # what is measured in the vehicle, along its length: y changes its sign, and so do turns about x and z.
 _CAN_BUS_SIGNS = np.array([1, -1, 1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, 1, -1], dtype=np.float64)
 _YAW = 16
-# velocity x y, acceleration x y, yaw rate, speed, and two zeros.
-_EGO_STATUS_SIGNS = np.array([1, -1, 1, -1, -1, 1, 1, 1], dtype=np.float64)
+# velocity x, velocity y, yaw rate, and what has no side (`DriverInputs.ego_status_B8`).
+_EGO_STATUS_SIGNS = np.array([1, -1, -1, 1, 1, 1, 1, 1], dtype=np.float64)
 _COMMANDS = {Command.LEFT.value: Command.RIGHT.value, Command.RIGHT.value: Command.LEFT.value}
 
 

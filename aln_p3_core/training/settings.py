@@ -47,7 +47,7 @@ class DataSettings:
 
 @dataclass(frozen=True, slots=True)
 class AugmentationSettings:
-    """What is changed in a clip before it is learnt. Pictures of a clip are all changed alike.
+    """What is changed in a clip before it is learnt. A camera's pictures are changed alike in all frames of a clip.
 
     photometric_probability: brightness, contrast, saturation and hue.
     grid_mask_probability: a grid of squares is blanked (GridMask).

@@ -96,3 +96,12 @@ def test_frozen_blocks_split_the_network_without_changing_it(frozen):
 def test_frozen_blocks_end_before_the_first_map():
     with pytest.raises(ConfigError, match="0 to 11"):
         make_backbone(BackboneConfig("efficientnet_lite0", out_stages=(4, 5), pretrained=False, frozen_blocks=12))
+
+
+@pytest.mark.parametrize("kind", ["resnet50", "efficientnet_lite0"])
+def test_a_fresh_backbone_collects_no_statistics(kind):
+    config = BackboneConfig(kind, base_channels=8, stem_channels=8, out_stages=(3, 4), pretrained=False)
+    backbone = make_backbone(config)
+    before = {name: value.clone() for name, value in backbone.state_dict().items()}
+    backbone(torch.rand(1, 3, 64, 64))
+    assert all(torch.equal(value, before[name]) for name, value in backbone.state_dict().items())

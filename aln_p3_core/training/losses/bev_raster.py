@@ -26,8 +26,9 @@ AGENT_MAPS: tuple[tuple[str, ...], ...] = (
 
 # Half the width of a drawn line, cells.
 _LINE_CELLS = 0.75
-# Distance between the points of a segment from which cells are tried, cells.
-_SAMPLE_CELLS = 0.5
+# Distance between the points of a segment around which cells are tried, cells. A cell within `_LINE_CELLS` of the
+# segment then is the cell of one of these points, or a neighbour of it.
+_SAMPLE_CELLS = 1.0
 
 
 class BevRasterHead(nn.Module):
@@ -70,18 +71,16 @@ def bev_raster_loss(logits_BKRS: Tensor, wanted_BKRS: Tensor, settings: LossSett
 def raster_targets(targets: PaddedTargets, config: DriverConfig, rows: int, columns: int) -> Tensor:
     """[B, K, R, S] 0 or 1: cells whose centre lies in an agent's rectangle (its own cell always is), and cells whose
     centre lies within 0.75 cells of a line."""
-    extent, low = config.extent, config.point_cloud_range[:2]
-    agent_map = [
-        next((i for i, names in enumerate(AGENT_MAPS) if name in names), -1) for name in config.agents.classes
+    agent_map = [next((i for i, names in enumerate(AGENT_MAPS) if name in names), -1) for name in config.agents.classes]
+    device = targets.boxes_BA10.device
+    kind_BA = torch.tensor(agent_map, device=device)[targets.agent_classes_BA]
+    chosen_BKA = (kind_BA[:, None] == torch.arange(len(AGENT_MAPS), device=device)[:, None]) & targets.agent_valid_BA[
+        :, None
     ]
-    kind_BA = torch.tensor(agent_map, device=targets.boxes_BA10.device)[targets.agent_classes_BA]
-    boxes_BARS = _filled_boxes(targets.boxes_BA10, extent, low, rows, columns)
-    maps = []
-    for i in range(len(AGENT_MAPS)):
-        chosen = (kind_BA == i) & targets.agent_valid_BA
-        maps.append((boxes_BARS & chosen[..., None, None]).any(1).float())
-    lines = _drawn_lines(targets, len(config.map.classes), rows, columns)
-    return torch.cat([torch.stack(maps, dim=1), lines], dim=1)
+    boxes_BARS = _filled_boxes(targets.boxes_BA10, config.extent, config.point_cloud_range[:2], rows, columns)
+    # How many boxes cover a cell, as one product: far faster than `any` over agents.
+    agents = torch.bmm(chosen_BKA.float(), boxes_BARS.flatten(2).float()).clamp_max(1).unflatten(-1, (rows, columns))
+    return torch.cat([agents, _drawn_lines(targets, len(config.map.classes), rows, columns)], dim=1)
 
 
 def _filled_boxes(
@@ -114,21 +113,23 @@ def _drawn_lines(targets: PaddedTargets, classes: int, rows: int, columns: int) 
     cells = torch.tensor([columns, rows], device=device)
     sample, line = targets.line_valid_BG.nonzero().unbind(-1)
     points_NP2 = targets.lines_BGP2[sample, line] * cells
-    edge_NS2 = points_NP2.diff(dim=1)
-    longest = float(edge_NS2.norm(dim=-1).max()) if len(edge_NS2) else 0.0
-    along_K = torch.linspace(0, 1, int(longest / _SAMPLE_CELLS) + 2, device=device)
-    start_NS2 = points_NP2[:, :-1]
-    tried_NSK2 = (start_NS2[:, :, None] + along_K[:, None] * edge_NS2[:, :, None]).floor()
+    segments = points_NP2.shape[1] - 1
+    place_N = (sample * classes + targets.line_classes_BG[sample, line]).repeat_interleave(segments)
+    start_N2, edge_N2 = points_NP2[:, :-1].flatten(0, 1), points_NP2.diff(dim=1).flatten(0, 1)
+    tried_N = (edge_N2.norm(dim=-1) / _SAMPLE_CELLS).ceil().long() + 1
+    segment_K = torch.arange(len(edge_N2), device=device).repeat_interleave(tried_N)
+    number_K = torch.arange(len(segment_K), device=device) - (tried_N.cumsum(0) - tried_N)[segment_K]
+    along_K = number_K / (tried_N - 1).clamp_min(1)[segment_K]
+    start, edge = start_N2[segment_K], edge_N2[segment_K]
     around = torch.cartesian_prod(*(torch.arange(-1, 2, device=device),) * 2)
-    cell = tried_NSK2[:, :, :, None] + around
-    offset = cell + 0.5 - start_NS2[:, :, None, None]
-    edge = edge_NS2[:, :, None, None]
+    cell_KC2 = (start + along_K[:, None] * edge).floor()[:, None] + around
+    offset = cell_KC2 + 0.5 - start[:, None]
+    edge = edge[:, None]
     nearest = ((offset * edge).sum(-1) / edge.square().sum(-1).clamp_min(1e-12)).clamp(0, 1)
-    near = (offset - nearest[..., None] * edge).norm(dim=-1) <= _LINE_CELLS
-    near &= ((cell >= 0) & (cell < cells)).all(-1)
-    x, y = cell.long().unbind(-1)
-    place = (sample * classes + targets.line_classes_BG[sample, line])[:, None, None, None]
-    index = ((place * rows + y) * columns + x)[near]
-    drawn = torch.zeros(len(targets) * classes * rows * columns, device=device)
-    drawn[index] = 1.0
-    return drawn.view(len(targets), classes, rows, columns)
+    drawn = (offset - nearest[..., None] * edge).norm(dim=-1) <= _LINE_CELLS
+    drawn &= ((cell_KC2 >= 0) & (cell_KC2 < cells)).all(-1)
+    x, y = cell_KC2.long().unbind(-1)
+    index = ((place_N[segment_K][:, None] * rows + y) * columns + x)[drawn]
+    maps = torch.zeros(len(targets) * classes * rows * columns, device=device)
+    maps[index] = 1.0
+    return maps.view(len(targets), classes, rows, columns)

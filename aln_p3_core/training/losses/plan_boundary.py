@@ -12,9 +12,7 @@ from aln_p3_core.training.losses.plan_geometry import crossings, segment_distanc
 from aln_p3_core.training.settings import LossSettings
 
 
-def plan_boundary_loss(
-    path_BT2: Tensor, lines_BVP2: Tensor, is_boundary_BV: Tensor, settings: LossSettings
-) -> Tensor:
+def plan_boundary_loss(path_BT2: Tensor, lines_BVP2: Tensor, is_boundary_BV: Tensor, settings: LossSettings) -> Tensor:
     """[B, T] how far each planned point lies within `boundary_distance_m` of a boundary, m.
 
     Zero from the first step on that crosses a boundary: beyond it the gradient would push further out.

@@ -1,14 +1,48 @@
 """The plan keeps away from where other vehicles are forecast to be (VAD, arXiv 2303.12077, section 3.4).
 
-Suffixes: B batch, A agents (queries), T steps.
+Suffixes: B batch, A agents (queries), M modes, T steps, C classes.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from aln_p3_core.training.settings import LossSettings
+
+#: Agents that constrain the plan.
+VEHICLE_CLASSES = ("car", "truck", "construction_vehicle", "bus", "trailer")
+
+
+def constraining_agents(
+    centers_BA2: Tensor,
+    offsets_BAMT2: Tensor,
+    mode_scores_BAM: Tensor,
+    class_scores_BAC: Tensor,
+    class_names: Sequence[str],
+    settings: LossSettings,
+) -> tuple[Tensor, Tensor]:
+    """Where agents are forecast to be, and which of them the plan keeps away from.
+
+    Args:
+        centers_BA2: m.
+        offsets_BAMT2: per-step offsets of each mode, m.
+        mode_scores_BAM: the highest one's mode is taken; logits will do.
+        class_scores_BAC: 0..1.
+        class_names: of the classes.
+        settings: `constraint_score`.
+
+    Returns:
+        Forecast centres [B, A, T, 2], m; and [B, A] bool: vehicles that are sure enough.
+    """
+    mode = mode_scores_BAM.argmax(-1)[:, :, None, None, None]
+    offsets_BAT2 = offsets_BAMT2.gather(2, mode.expand(-1, -1, 1, *offsets_BAMT2.shape[-2:])).squeeze(2)
+    best = class_scores_BAC.max(-1)
+    vehicle = torch.tensor([name in VEHICLE_CLASSES for name in class_names], device=centers_BA2.device)
+    kept = vehicle[best.indices] & (best.values >= settings.constraint_score)
+    return centers_BA2[:, :, None] + offsets_BAT2.cumsum(-2), kept
 
 
 def plan_collision_loss(path_BT2: Tensor, agents_BAT2: Tensor, kept_BA: Tensor, settings: LossSettings) -> Tensor:

@@ -5,11 +5,19 @@ Suffixes: B batch, T steps, V lines, P points a line, S = P - 1 segments a line.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 # Segments shorter than this, metres, are points.
 _SHORTEST_M = 1e-4
+
+
+def lines_in_metres(points_BVP2: Tensor, point_cloud_range: Sequence[float]) -> Tensor:
+    """Points in 0..1 over the range to metres, [B, V, P, 2]."""
+    low, high = points_BVP2.new_tensor(point_cloud_range[:2]), points_BVP2.new_tensor(point_cloud_range[3:5])
+    return points_BVP2 * (high - low) + low
 
 
 def vertex_distances(points_BT2: Tensor, lines_BVP2: Tensor) -> Tensor:

@@ -28,7 +28,10 @@ def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def two_scenes(track_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The test track cut into two scenes of two key frames each: split "val" has both, "mini" the second."""
+    """The test track cut into two scenes of two key frames each: split "val" has both, "mini" the second.
+
+    The expert would drive straight on at 8 m/s, so that every frame has a whole future.
+    """
     root = tmp_path_factory.mktemp("two") / "root"
     shutil.copytree(track_root, root)
     folder = root / "v1.0-track"
@@ -47,4 +50,12 @@ def two_scenes(track_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     (folder / "sample.json").write_text(json.dumps(samples))
     (folder / "scene.json").write_text(json.dumps(scenes))
     (folder / "splits.json").write_text(json.dumps({"val": ["scene-0001", "scene-0002"], "mini": ["scene-0002"]}))
+    times = [0.5 * k for k in range(8)]
+    plan = {
+        "source": "expert",
+        "times_s": times,
+        "points_ego": [[8.0 * t, 0.0] for t in times],
+        "headings_ego": [0.0] * len(times),
+    }
+    (root / "expert_plan.json").write_text(json.dumps({row["token"]: plan for row in samples}))
     return root

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -110,10 +112,10 @@ def test_orders_draw_the_same_line() -> None:
     orders, mask = equivalent_orders(np.stack([open_line, closed_line]), np.array([False, True]))
     assert mask.sum(axis=1).tolist() == [2, 6] and mask[:, 0].all()
     assert (orders[0, 1] == open_line[::-1]).all() and (orders[:, 0] == np.stack([open_line, closed_line])).all()
-    edges = {(tuple(a), tuple(b)) for a, b in zip(closed_line[:-1], closed_line[1:], strict=True)}
+    edges = {(tuple(a), tuple(b)) for a, b in pairwise(closed_line)}
     starts = set()
     for order in orders[1]:
-        assert {(tuple(a), tuple(b)) for a, b in zip(order[:-1], order[1:], strict=True)} == edges
+        assert {(tuple(a), tuple(b)) for a, b in pairwise(order)} == edges
         starts.add(tuple(order[0]))
     assert len(starts) == 6
     assert not orders[0, 2:].any()
@@ -135,7 +137,9 @@ def test_a_recipe_of_fewer_classes_counts_them_anew() -> None:
     targets.class_ids[:] = np.arange(10)
     config = small_recipe(agents__classes=("pedestrian", "car"), map__classes=("boundary",))
     lines = MapTargets(np.stack([circle(), circle(4)]), np.array([1, 2]))
-    codes = frame_targets(Targets(**{f: getattr(targets, f) for f in targets.__slots__} | {"map_elements": lines}), config)
+    codes = frame_targets(
+        Targets(**{f: getattr(targets, f) for f in targets.__slots__} | {"map_elements": lines}), config
+    )
     assert codes.agent_classes_A.tolist() == [1, 0]
     assert codes.map_classes_G.tolist() == [0]
     with pytest.raises(ConfigError, match="tram"):

@@ -57,7 +57,7 @@ def _inputs_of(driver: Driver, frame: object) -> DriverInputs:
         caught.append(own(*arguments))  # type: ignore[arg-type]
         return caught[-1]
 
-    driver._inputs = catching  # type: ignore[method-assign]
+    driver._inputs = catching  # type: ignore[method-assign, assignment]
     try:
         driver.infer(frame)  # type: ignore[arg-type]
     finally:
@@ -69,6 +69,8 @@ def test_where_features_are_given_pictures_are_only_a_size(track_root: Path, tmp
     config = with_overrides(get_recipe("nano"), SETTINGS)
     store = FrameStore.build(NuScenesDataset(track_root), config, tmp_path, progress=False)
     frame = collate_clips([ClipDataset(store, [0], config, DataSettings(clip_frames=1))[0]]).clip[0]
-    inputs = driver_inputs(dataclasses.replace(frame, pixels_BNHWC=None, features=[]), config, "cpu", None)
+    inputs = driver_inputs(
+        dataclasses.replace(frame, pixels_BNHWC=None, features=torch.zeros(6, 1, 2, 2)), config, "cpu", None
+    )
     assert inputs.images_BNCHW.shape == (1, 6, 3, 96, 160)
     assert inputs.images_BNCHW.untyped_storage().nbytes() == 4

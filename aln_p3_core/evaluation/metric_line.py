@@ -1,0 +1,42 @@
+"""`MetricLine`: one compared number, or array of numbers, of a parity check."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+@dataclass(frozen=True, slots=True)
+class MetricLine:
+    """Outcome of one comparison with a released metric.
+
+    Attributes:
+        folder: of the oracle, such as "planning".
+        name: what was compared.
+        max_abs: largest absolute difference; infinity where shapes or missing values differ.
+        tolerance: what is allowed.
+        ok: whether it holds.
+        note: a word more, or "".
+    """
+
+    folder: str
+    name: str
+    max_abs: float
+    tolerance: float
+    ok: bool
+    note: str = ""
+
+
+def compare(
+    folder: str, name: str, ours: ArrayLike, expected: ArrayLike, tolerance: float = 0.0, note: str = ""
+) -> MetricLine:
+    """A line from two arrays of numbers or booleans; NaN equals NaN and nothing else."""
+    a, b = np.asarray(ours, dtype=np.float64), np.asarray(expected, dtype=np.float64)
+    if a.shape != b.shape:
+        return MetricLine(folder, name, float("inf"), tolerance, False, f"shape {a.shape}, expected {b.shape}")
+    both = np.isnan(a) & np.isnan(b)
+    differences = np.where(both | (a == b), 0.0, np.abs(a - b))
+    largest = float(np.nan_to_num(differences, nan=np.inf).max()) if differences.size else 0.0
+    return MetricLine(folder, name, largest, tolerance, largest <= tolerance, note)

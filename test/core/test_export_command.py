@@ -1,0 +1,74 @@
+"""`aln-p3 export` and `aln-p3 bench --runtime`, as a user calls them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from network_helpers import SMALL
+
+from aln_p3_core.cli import CORE_COMMANDS, make_cli
+
+SETTINGS = [
+    part
+    for key, value in {**SMALL, "bev.layers": 1, "agents.layers": 1, "map.layers": 1}.items()
+    for part in ("--set", f"{key}={json.dumps(value)}")
+]
+FEW = ("--image-size", "400x225", "--frames", "3", "--warm-up", "1")
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(make_cli(CORE_COMMANDS), [str(argument) for argument in arguments])
+
+
+@pytest.mark.slow
+def test_export_writes_a_file_and_checks_it_on_frames(track_root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out" / "driver.pt2"
+    result = run("export", "nano", *SETTINGS, "--format", "torch", "--out", out, "--check", track_root, "--frames", "2")
+    assert result.exit_code == 0, result.output
+    assert out.stat().st_size > 1e6 and [path.name for path in out.parent.iterdir()] == ["driver.pt2"]
+    assert "plan_offsets_B3T2" in result.output and result.output.endswith("equal within rounding\n")
+    assert f"2 frames of {track_root}" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["huge"], "no recipe is named 'huge'"),
+        (["gone.safetensors"], "no checkpoint at gone.safetensors"),
+        (["nano", "--cameras-per-cell", "9"], "1 to 6, got 9"),
+        (["nano", "--set", "bev.row=3"], "did you mean bev.rows"),
+    ],
+)
+def test_mistakes_are_explained(tmp_path: Path, arguments: list[str], message: str) -> None:
+    result = run("export", *arguments, "--out", tmp_path / "x.onnx")
+    assert result.exit_code != 0 and message in result.output and "Traceback" not in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_bench_compares_runtimes_in_one_table(tmp_path: Path) -> None:
+    path = tmp_path / "bench.json"
+    settings = ("--precision", "fp32", "--threads", "1", "--runtime", "eager,onnx", "--json", path)
+    result = run("bench", *SETTINGS, *FEW, *settings)
+    assert result.exit_code == 0, result.output
+    table = [line.split() for line in result.output.splitlines() if line.startswith(("eager", "onnx"))]
+    assert [row[:2] for row in table] == [["eager", "fp32"], ["onnx", "fp32"]]
+    assert float(table[0][-1]) == 1.0 and float(table[1][-1]) > 0
+    figures = json.loads(path.read_text())
+    assert figures["eager"]["checkpoint_hash"] == figures["onnx"]["checkpoint_hash"]
+    assert "backbone" in figures["eager"]["stages_ms"] and "network" in figures["onnx"]["stages_ms"]
+    assert figures["onnx"]["threads"] == 1
+
+
+@pytest.mark.slow
+def test_bench_of_an_exported_file(exported_small: Path) -> None:
+    file = ("--checkpoint", exported_small / "small.onnx")
+    result = run("bench", *file, *FEW)
+    assert result.exit_code == 0, result.output
+    assert "network" in result.output and "ONNX Runtime" in result.output
+    for runtime, message in (("eager", "needs a recipe"), ("tensorrt", "takes eager, compiled, onnx"), ("", "takes")):
+        refused = run("bench", *file, *FEW, "--runtime", runtime)
+        assert refused.exit_code != 0 and message in refused.output
