@@ -205,7 +205,7 @@ def path_headings(path: FloatArray) -> FloatArray:
     moved = np.hypot(delta[..., 0], delta[..., 1]) >= 0.05
     directions = np.arctan2(delta[..., 1], delta[..., 0])
     limits = np.linalg.norm(np.diff(path, axis=-2), axis=-1) / _MIN_TURNING_RADIUS_M
-    headings = np.zeros(path.shape[:-2] + (last,))
+    headings = np.zeros((*path.shape[:-2], last))
     current = np.zeros(path.shape[:-2])
     for step in range(last):
         backwards = np.cos(directions[..., step] - current) < 0

@@ -23,7 +23,7 @@ from aln_p3_core.datasets.map_elements import MapReader
 from aln_p3_core.datasets.records import SensorRecord, read_file, read_lidar_points
 from aln_p3_core.datasets.stored_plans import COMMAND_FILE, StoredPlan, StoredPlans
 from aln_p3_core.datasets.tables import find_version, open_tables
-from aln_p3_core.datasets.targets import Targets, build_targets, ground_truth_command
+from aln_p3_core.datasets.targets import Targets, build_targets, ego_future_model, ground_truth_command
 from aln_p3_core.errors import AlnP3Error, ConfigError, DataError, ImageError
 from aln_p3_core.frame import (
     NUSCENES_CAMERAS,
@@ -110,14 +110,6 @@ class NuScenesDataset:
             raise DataError(f"{self.root} has no {COMMAND_FILE}: use command='default' or 'ground_truth'")
         self._command = command
         self._ego_future = ego_future
-        self._options = {
-            "reference": reference,
-            "model_frame": model_frame,
-            "encoded": encoded,
-            "past_seconds": past_seconds,
-            "command": command,
-            "ego_future": ego_future,
-        }
         self._can_bus = CanBus(self.root)
         self._maps = MapReader(self.root)
         self._transforms: dict[tuple[str, str], FloatArray] = {}
@@ -145,19 +137,11 @@ class NuScenesDataset:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Sent to another process as the way to open it: reading the tables anew is quicker than sending them.
-        return _open_again, (str(self.root), self.version, self._options)
+        options = {**self.choices, "encoded": self._encoded, "past_seconds": self._past_ns * 1e-9}
+        return _open_again, (str(self.root), self.version, options)
 
     def __len__(self) -> int:
         return len(self.tokens)
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """How it was opened: the keyword arguments of `__init__` without root and version, JSON-ready."""
-        return dict(self._options)
-
-    def __iter__(self) -> Iterator[DrivingFrame]:
-        """All frames in the order of `tokens`."""
-        return (self.frame(token) for token in self.tokens)
 
     def index_of(self, token: str) -> int:
         """Position of a sample in `tokens`. Raises DataError for a token that is not there."""
@@ -242,13 +226,19 @@ class NuScenesDataset:
         command = self._stored.command(token)
         if command is not None:
             targets = replace(targets, command=command)
-        plan = self.stored_plan(token) if self._ego_future == "auto" else None
-        if plan is not None:
-            own = self.records_of_sample(token)
-            T_global_ego = own[LIDAR].T_global_ego if LIDAR in own else self.reference_of(token)[1]
-            future, mask = plan.future_model(T_global_ego, self.reference_of(token)[1], self.T_ego_model(token))
+        if self._ego_future == "auto" and self.stored_plan(token) is not None:
+            future, mask = self.ego_future(token)
             targets = replace(targets, ego_future_model=future, ego_future_mask=mask)
         return targets
+
+    def ego_future(self, token: str) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """What `targets` take for the ego's future, [6, 2] m and its mask [6], without the cost of all the rest."""
+        plan = self.stored_plan(token) if self._ego_future == "auto" else None
+        if plan is None:
+            return ego_future_model(self, token)
+        own = self.records_of_sample(token)
+        T_global_ego = own[LIDAR].T_global_ego if LIDAR in own else self.reference_of(token)[1]
+        return plan.future_model(T_global_ego, self.reference_of(token)[1], self.T_ego_model(token))
 
     def stored_plan(self, token: str) -> StoredPlan | None:
         """The plan that the root stores for a sample (`expert_plan.json`), or None."""

@@ -23,7 +23,7 @@ class DriverInputs:
         T_prev_cur_B44: float32, current model frame -> the earlier frame's model frame. Used to warp the
             memory (our recipes); None together with prev_bev_BRSD.
         history_valid_B: bool, False for a sample of the batch that starts afresh: its part of `prev_bev_BRSD` is
-            not read. None: all samples have a memory, or (without `prev_bev_BRSD`) none has. Our recipes only.
+            not read. None: all samples have a memory, or (without `prev_bev_BRSD`) none has.
         can_bus_B18: CAN vector as VAD lays it out, with differences to the earlier frame at [:3] and [-1].
             Read only by ego status "bev" and by the released code's own memory shift.
         ego_status_B8: velocity x, velocity y, yaw rate, speed (ego frame, SI), 1 where the status is known, and

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from aln_p3_core.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +45,11 @@ def compare(
     differences = np.where(both | (a == b), 0.0, np.abs(a - b))
     largest = float(np.nan_to_num(differences, nan=np.inf).max()) if differences.size else 0.0
     return MetricLine(folder, name, largest, tolerance, largest <= tolerance, note)
+
+
+def read_json(path: Path) -> Any:
+    """Content of a JSON file. Raises DataError naming a file that is missing or broken."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error}; get the whole folder again") from error

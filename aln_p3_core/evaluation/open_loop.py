@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from aln_p3_core.evaluation.obedience import ObedienceProtocol, read_protocol
-from aln_p3_core.evaluation.plan_rows import PREDICTIONS_FOLDER, DriverRows, driver_rows
+from aln_p3_core.evaluation.plan_rows import PREDICTIONS_FOLDER, DriverRows, PlanRow, driver_rows
 from aln_p3_core.evaluation.report_blocks import Section
 from aln_p3_core.evaluation.sample_facts import SampleFacts, facts_of
 from aln_p3_core.evaluation.subjects import Subject
+from aln_p3_core.geometry import FloatArray
 
 if TYPE_CHECKING:
     from aln_p3_core.datasets.nuscenes import NuScenesDataset
     from aln_p3_core.datasets.targets import Targets
     from aln_p3_core.evaluation.evaluate import Request
+    from aln_p3_core.evaluation.planning_truth import PlanningTruth
 
 
 class OpenLoop:
@@ -43,6 +45,19 @@ class OpenLoop:
         """Truth by token."""
         bar = tqdm(self.tokens, desc="truth", unit="frame", disable=not self.request.progress)
         return {token: self.dataset.targets(token) for token in bar}
+
+    @cached_property
+    def truth(self) -> PlanningTruth:
+        """What plans are measured against, in the order of the tokens."""
+        from aln_p3_core.evaluation.planning_truth_build import planning_truth
+
+        return planning_truth(
+            self.dataset,
+            self.tokens,
+            targets=self.targets,
+            cache=self.request.report / PREDICTIONS_FOLDER,
+            progress=self.request.progress,
+        )
 
     @cached_property
     def facts(self) -> list[SampleFacts]:
@@ -74,6 +89,14 @@ class OpenLoop:
             for subject in self.subjects
             if subject.predictor is not None
         }
+
+    @cached_property
+    def plan_rows(self) -> list[PlanRow]:
+        """Rows of all drivers, then the baselines; those that the report is about are marked."""
+        named = {subject.source for subject in self.subjects}
+        rows = [row for found in self.drivers.values() for row in found.rows]
+        baselines: dict[str, FloatArray] = {}
+        return rows + [PlanRow(name, plans, is_subject=name in named) for name, plans in baselines.items()]
 
     def command_sources(self) -> str:
         """How many frames carry which command, and where it came from."""

@@ -112,9 +112,7 @@ def boxes_overlap(
     return ~apart
 
 
-def box_meets_segments(
-    centers: FloatArray, headings: FloatArray, sizes: FloatArray, segments: FloatArray
-) -> BoolArray:
+def box_meets_segments(centers: FloatArray, headings: FloatArray, sizes: FloatArray, segments: FloatArray) -> BoolArray:
     """[...] whether pieces of lines [..., 2, 2] meet boxes: middles and sizes [..., 2], headings [...].
 
     NaN pieces meet nothing.

@@ -160,7 +160,9 @@ def _rotated(
     return place @ transposed, yaw + angle[..., None]
 
 
-def _corners(centers: FloatArray, sizes_lw: FloatArray, headings: FloatArray) -> FloatArray:
+def _corners(
+    centers: NDArray[np.floating], sizes_lw: NDArray[np.floating], headings: NDArray[np.floating]
+) -> FloatArray:
     """[..., 4, 2] corners of boxes, in a row around."""
     signs = np.array([[0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5], [0.5, -0.5]], dtype=centers.dtype)
     local = signs * sizes_lw[..., None, :]

@@ -17,7 +17,7 @@ import numpy as np
 
 from aln_p3_core.errors import DataError
 from aln_p3_core.evaluation.metric_line import MetricLine, compare
-from aln_p3_core.evaluation.planning import raw_steps, step_values
+from aln_p3_core.evaluation.planning import StepValues, raw_steps, step_values
 from aln_p3_core.evaluation.planning_occupancy import draw_occupancy, ego_cells
 from aln_p3_core.evaluation.planning_truth import PlanningTruth
 from aln_p3_core.evaluation.protocol import AGENT_KINDS, PlanningProtocol, read_planning_protocol
@@ -28,6 +28,8 @@ FOLDER = "planning"
 L2_TOLERANCE = 1e-4
 # Mean rates are printed in single precision.
 _RATE_TOLERANCE = 1e-6
+# Four digits, rounded from single precision.
+_PRINTED_TOLERANCE = 0.51e-4
 # VAD reads classes as places in category.json, in the numbering of the lidarseg expansion.
 _CATEGORY_PEDESTRIANS, _CATEGORY_VEHICLES = range(2, 9), range(14, 24)
 # UniAD's label numbers are those of the ten detection classes.
@@ -128,31 +130,33 @@ def _check_vad(
     rows, columns = ego_cells(protocol)
     yield compare(FOLDER, "ego cells", np.stack([rows, columns], axis=1), expected["ego_footprint_rowcol"])
     steps = raw_steps(truth, plans, protocol)
-    for name, ours in (("gt_box_col", steps.true_contact), ("obj_box_col", steps.collision),
-                       ("obj_col", steps.point_collision)):  # fmt: skip
-        yield compare(FOLDER, f"vad {name} by step", ours, expected[f"vad_{name}_step"])
-    for name, ours in _vad_names(steps.l2, steps.collision, steps.point_collision).items():
+    yield compare(FOLDER, "vad gt_box_col by step", steps.true_contact, expected["vad_gt_box_col_step"])
+    for name, ours in _released_names(steps).items():
+        if name != "L2":
+            yield compare(FOLDER, f"vad {name} by step", ours, expected[f"vad_{name}_step"])
+    for name, ours in _vad_means(steps).items():
         theirs = [sample["vad"][name] for sample in finals["samples"]]
         # The released code gives 0 to the samples that it leaves out of the mean afterwards.
         ours = np.where(truth.step_known.all(axis=1), ours, 0.0)
         yield compare(FOLDER, f"vad {name} by sample", ours, theirs, _mean_tolerance(name))
-    values = step_values(truth, plans, protocol)
-    means = {
-        name: float(np.nanmean(ours))
-        for name, ours in _vad_names(values.l2, values.collision, values.point_collision).items()
-    }
-    for name, ours in means.items():
-        yield compare(FOLDER, f"vad final {name}", ours, finals["final_vad"][name], _mean_tolerance(name))
+    means = {name: float(np.nanmean(ours)) for name, ours in _vad_means(step_values(truth, plans, protocol)).items()}
+    for name, mean in means.items():
+        yield compare(FOLDER, f"vad final {name}", mean, finals["final_vad"][name], _mean_tolerance(name))
     for name, theirs in finals["final_vad_avg"].items():
         average = np.mean([means[f"plan_{name}_{k}s"] for k in (1, 2, 3)])
         yield compare(FOLDER, f"vad final average {name}", average, theirs, _mean_tolerance(name))
 
 
-def _vad_names(l2: FloatArray, box: FloatArray, point: FloatArray | None) -> dict[str, FloatArray]:
+def _released_names(steps: StepValues) -> dict[str, FloatArray]:
+    """[N, 6] values of every step by the names of the released code."""
+    assert steps.point_collision is not None
+    return {"L2": steps.l2, "obj_box_col": steps.collision, "obj_col": steps.point_collision}
+
+
+def _vad_means(steps: StepValues) -> dict[str, FloatArray]:
     """[N] values of every sample, by the released names: means over the steps up to a horizon."""
-    assert point is not None
-    found = {"L2": l2, "obj_box_col": box, "obj_col": point}
-    return {f"plan_{name}_{k}s": steps[:, : 2 * k].mean(axis=1) for name, steps in found.items() for k in (1, 2, 3)}
+    found = _released_names(steps).items()
+    return {f"plan_{name}_{k}s": values[:, : 2 * k].mean(axis=1) for name, values in found for k in (1, 2, 3)}
 
 
 def _check_uniad(
@@ -163,32 +167,27 @@ def _check_uniad(
     yield compare(FOLDER, "uniad occupancy", packed, expected["uniad_segmentation_vehicle_packed"])
     yield compare(FOLDER, "uniad missing frames", ~truth.frame_known, expected["uniad_frame_invalid"])
     steps, wider = (raw_steps(truth, plans, p) for p in (protocol, everyone))
-    for name, ours in (
-        ("L2", steps.l2),
-        ("gt_box_col", steps.true_contact),
-        ("obj_box_col", steps.collision),
-        ("obj_col", steps.point_collision),
-        ("veh_ped_obj_box_col", wider.collision),
-        ("veh_ped_obj_col", wider.point_collision),
-    ):
+    yield compare(FOLDER, "uniad gt_box_col by step", steps.true_contact, expected["uniad_gt_box_col_step"])
+    for name, ours in _released_names(steps).items():
         yield compare(FOLDER, f"uniad {name} by step", ours, expected[f"uniad_{name}_step"], _tolerance(name))
-    for name, ours in (("L2", steps.l2), ("obj_box_col", steps.collision), ("obj_col", steps.point_collision)):
         theirs = [[sample["uniad"][f"{name}_{k}s"] for k in (1, 2, 3)] for sample in finals["samples"]]
         yield compare(FOLDER, f"uniad {name} by sample", ours[:, 1::2], theirs, _tolerance(name))
+    for name, ours in _released_names(wider).items():
+        if name != "L2":
+            yield compare(FOLDER, f"uniad veh_ped {name} by step", ours, expected[f"uniad_veh_ped_{name}_step"])
     for row, variant in (
         ("final_uniad", protocol),
         ("final_uniad_vehicle_plus_pedestrian", everyone),
         ("final_uniad_fut_valid_only", replace(protocol, samples="six_future_frames")),
     ):
-        values = step_values(truth, plans, variant)
-        for name, ours in (("L2", values.l2), ("obj_box_col", values.collision), ("obj_col", values.point_collision)):
+        for name, ours in _released_names(step_values(truth, plans, variant)).items():
             means = np.nanmean(ours, axis=0)
             yield compare(FOLDER, f"{row} {name}", means, finals[row][name], _mean_tolerance(name))
             # The printed tables have four digits; their "stp3" is the running mean of the steps' means.
             running = np.cumsum(means) / np.arange(1, 7)
             for table, printed in (("uniad", means), ("stp3", running)):
                 theirs = finals[f"{row}_table_{table}"][name]
-                yield compare(FOLDER, f"{row} {name} printed as {table}", printed, theirs, 0.51e-4)
+                yield compare(FOLDER, f"{row} {name} printed as {table}", printed, theirs, _PRINTED_TOLERANCE)
 
 
 def _tolerance(name: str) -> float:

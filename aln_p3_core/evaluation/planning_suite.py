@@ -26,7 +26,9 @@ def planning_suite(open_loop: OpenLoop) -> tuple[Section, dict[str, Any]]:
     """The chapter, and its numbers as JSON."""
     truth, facts, rows = open_loop.truth, open_loop.facts, open_loop.plan_rows
     table = evaluate_planning(
-        truth, {row.name: row.plans_model for row in rows}, [read_planning_protocol(name) for name in PLANNING_PROTOCOLS]
+        truth,
+        {row.name: row.plans_model for row in rows},
+        [read_planning_protocol(name) for name in PLANNING_PROTOCOLS],
     )
     blocks: list[Block] = [*planning_tables(table, [row.name for row in rows if row.is_subject])]
     results: dict[str, Any] = {"protocols": table.to_json()}
@@ -50,8 +52,10 @@ def planning_suite(open_loop: OpenLoop) -> tuple[Section, dict[str, Any]]:
 def _text(open_loop: OpenLoop) -> str:
     stored = int(open_loop.truth.plan_stored.sum())
     count = len(open_loop.tokens)
-    source = f"the plan that the data set stores ({stored} of {count} samples), else what the ego did" if stored else (
-        "what the ego did"
+    source = (
+        f"the plan that the data set stores ({stored} of {count} samples), else what the ego did"
+        if stored
+        else ("what the ego did")
     )
     return f"{count} samples of {len(open_loop.scenes)} scenes. The truth is {source}."
 

@@ -170,7 +170,7 @@ def _kind(category: str, detection_class: str | None) -> int:
 
 def _poses(dataset: NuScenesDataset, frames: Sequence[str], steps: Sequence[FutureStep | None]) -> FloatArray:
     """[1 + T, 4, 4] ego poses at the steps; where there is none, the pose now."""
-    poses = []
+    poses: list[FloatArray] = []
     for step in steps:
         if step is None:
             poses.append(poses[0])
@@ -229,8 +229,8 @@ def _mixed_forward(first: FloatArray, second: FloatArray, fraction: float) -> Fl
 
 
 def _stacked(rows: Sequence[Mapping[str, Any]]) -> PlanningTruth:
-    objects = max((len(row["kinds"]) for row in rows))
-    lines = max((len(row["boundaries_model"]) for row in rows))
+    objects = max(len(row["kinds"]) for row in rows)
+    lines = max(len(row["boundaries_model"]) for row in rows)
     padded: dict[str, tuple[int, int, Any]] = {  # field: axis, length, filling
         "boxes_own": (1, objects, 0.0),
         "box_mask": (1, objects, False),

@@ -221,7 +221,7 @@ def prediction_keys(predictor: Predictor, dataset: NuScenesDataset, scene_names:
 
     Image files count by name, size and time of change, not by their bytes.
     """
-    common = json.dumps([dict(predictor.identity()), dataset.options, _source_hash()], sort_keys=True)
+    common = json.dumps([dict(predictor.identity()), dataset.choices, _source_hash()], sort_keys=True)
     keys = {}
     for name in scene_names:
         digest = hashlib.sha256(common.encode())

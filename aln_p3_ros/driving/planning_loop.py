@@ -33,7 +33,7 @@ _MAX_PATH_AGE_NS = 3_000_000_000
 
 
 class PlanningModel(Protocol):
-    """What the node needs of a driver; `aln_p3_core.driver.driver.Driver` is the one."""
+    """What the node needs of a driver; every `aln_p3_core.driver.frame_driver.FrameDriver` is one."""
 
     config: DriverConfig
     checkpoint_hash: str

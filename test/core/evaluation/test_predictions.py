@@ -145,5 +145,5 @@ def test_another_command_costs_no_second_pass() -> None:
 def test_a_dataset_is_opened_again_in_another_process(two_scenes: Path) -> None:
     dataset = NuScenesDataset(two_scenes, reference="newest_image", past_seconds=1.0)
     again = pickle.loads(pickle.dumps(dataset))
-    assert again.options == dataset.options and again.tokens == dataset.tokens
+    assert again.choices == dataset.choices and again.tokens == dataset.tokens
     assert len(pickle.dumps(dataset)) < 1000

@@ -37,7 +37,7 @@ def test_lines_without_a_match_and_edges_without_length_do_not_count() -> None:
     sums, counts = map_direction_loss(line, torch.full((1, 1, 1), -1), _line((0, 0), (5, 0)), EXTENT, LOSSES)
     assert sums.item() == counts.item() == 0
     point = _line((1, 1), (1, 1))
-    assert float(map_direction_loss(line, MATCHED, point, EXTENT, LOSSES)[0]) == 0
+    assert map_direction_loss(line, MATCHED, point, EXTENT, LOSSES)[0].item() == 0
 
 
 def test_gradients_are_right_and_stay_small_where_a_predicted_edge_vanishes() -> None:

@@ -27,7 +27,7 @@ def test_the_assignment_is_the_cheapest_of_all() -> None:
     )
     for (cost_LBQA, index_LBQ), counts in zip(costs, (padded.agent_counts, padded.line_counts), strict=True):
         for layer, sample in itertools.product(range(2), range(2)):
-            cost, index = cost_LBQA[layer, sample], index_LBQ[layer, sample]
+            cost, index = cost_LBQA[layer, sample].detach(), index_LBQ[layer, sample]
             query = (index >= 0).nonzero().squeeze(-1)
             assert sorted(index[query].tolist()) == list(range(counts[sample]))
             best = min(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -14,6 +15,7 @@ from aln_p3_core.training.losses.plan_collision import constraining_agents, plan
 from aln_p3_core.training.settings import LossSettings
 
 LOSSES = LossSettings()
+RELEASED = replace(LOSSES, released=True)
 PATH = torch.zeros(1, 6, 2)
 
 
@@ -26,20 +28,30 @@ def _loss(agents: Tensor, losses: LossSettings = LOSSES, path: Tensor = PATH) ->
     return plan_collision_loss(path, agents, torch.ones(agents.shape[:2], dtype=torch.bool), losses)
 
 
-def test_the_loss_is_what_is_missing_to_the_side_and_ahead() -> None:
-    torch.testing.assert_close(_loss(_agents((1.0, -2.0)))[0, 0], torch.tensor([0.5, 1.0]))
+def test_what_is_missing_to_one_side_counts_by_the_share_of_the_other() -> None:
+    torch.testing.assert_close(_loss(_agents((1.0, -2.0)))[0, 0], torch.tensor([0.5 / 3, 1.0 / 3]))
+    torch.testing.assert_close(_loss(_agents((1.0, -2.0)), RELEASED)[0, 0], torch.tensor([0.5, 1.0]))
+    torch.testing.assert_close(_loss(_agents((0.0, 0.0)))[0, 0], torch.tensor([1.5, 3.0]))
 
 
-def test_side_and_ahead_belong_to_one_agent() -> None:
-    two = _agents((0.2, 2.5), (1.4, 0.3))  # the second one is nearer
-    torch.testing.assert_close(_loss(two)[0, 0], torch.tensor([0.1, 2.7]))
-    torch.testing.assert_close(_loss(two, replace(LOSSES, released=True))[0, 0], torch.tensor([1.3, 2.7]))
+def test_a_car_alongside_is_no_conflict() -> None:
+    alongside = _agents((2.5, 0.0))
+    assert (_loss(alongside) == 0).all()
+    torch.testing.assert_close(_loss(alongside, RELEASED)[0, 0], torch.tensor([0.0, 3.0]))
+
+
+def test_the_agent_most_in_the_way_counts_and_not_two_at_once() -> None:
+    ahead, beside = (0.2, 2.5), (1.4, 0.3)
+    torch.testing.assert_close(_loss(_agents(ahead, beside)), _loss(_agents(ahead)))
+    torch.testing.assert_close(_loss(_agents(ahead, beside), RELEASED)[0, 0], torch.tensor([1.3, 2.7]))
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.floats(0.0, 5.0), st.floats(0.0, 5.0), st.booleans())
-def test_nearer_costs_more_and_far_nothing(a: float, b: float, ahead: bool) -> None:
-    near, far = (_loss(_agents((0.0, d) if ahead else (d, 0.0))).sum() for d in sorted((a, b)))
+@given(st.floats(0.0, 5.0), st.floats(0.0, 5.0), st.floats(0.0, 6.3), st.booleans())
+def test_nearer_costs_more_and_far_nothing(a: float, b: float, angle: float, released: bool) -> None:
+    losses = RELEASED if released else LOSSES
+    x, y = math.cos(angle), math.sin(angle)
+    near, far = (_loss(_agents((d * x, d * y)), losses).sum() for d in sorted((a, b)))
     assert near >= far
     if max(a, b) > LOSSES.collision_range_m:
         assert far == 0
@@ -57,13 +69,13 @@ def test_gradients_push_apart_and_are_right() -> None:
     agents = _agents((0.7, 1.9), (-2.0, 0.5)).double()
     assert torch.autograd.gradcheck(lambda p: _loss(agents, path=p), path)
     _loss(agents, path=path).sum().backward()
-    assert path.grad is not None and (path.grad > 0).all()  # downhill leads left and back, away from the nearest
+    assert path.grad is not None and (path.grad > 0).all()  # downhill leads left and back, away from the first one
 
 
 def test_predictions_stay_as_they_were() -> None:
     agents = _agents((0.5, 0.5), (90.0, 0.0)).clone()
     before = agents.clone()
-    _loss(agents, replace(LOSSES, released=True))
+    _loss(agents, RELEASED)
     assert torch.equal(agents, before)
 
 
