@@ -21,6 +21,7 @@ CORE_COMMANDS: dict[str, str] = {
     "import-vad": "aln_p3_core.commands.import_vad",
     "track": "aln_p3_core.commands.track",
     "recipes": "aln_p3_core.commands.recipes",
+    "train": "aln_p3_core.commands.train",
     "evaluate": "aln_p3_core.commands.evaluate",
     "export": "aln_p3_core.commands.export",
     "world": "aln_p3_core.commands.world",

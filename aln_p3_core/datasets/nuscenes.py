@@ -143,6 +143,10 @@ class NuScenesDataset:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    def __iter__(self) -> Iterator[DrivingFrame]:
+        """All frames in the order of `tokens`."""
+        return (self.frame(token) for token in self.tokens)
+
     def index_of(self, token: str) -> int:
         """Position of a sample in `tokens`. Raises DataError for a token that is not there."""
         if token not in self._index:

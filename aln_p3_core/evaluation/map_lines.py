@@ -73,7 +73,7 @@ def gather_lines(elements: Sequence[Elements | None]) -> MapLines:
     if not points:
         none = np.zeros(0, dtype=np.int64)
         return MapLines(np.zeros((0, longest, 2)), none, none, np.zeros(0))
-    return MapLines(*(np.concatenate(parts) for parts in (points, samples, class_ids, scores)))
+    return MapLines(*map(np.concatenate, (points, samples, class_ids, scores)))
 
 
 def resample(points: FloatArray, count: int = RESAMPLED_POINTS) -> FloatArray:

@@ -67,7 +67,7 @@ def check_map(folder: str | Path) -> Iterator[MetricLine]:
                 yield from _scores(way, pairs, classes, golden["score_matrices"])
                 yield from _found(way, pairs, protocol, classes, golden["tp_fp_per_sample"])
     except (KeyError, TypeError, IndexError) as error:
-        raise DataError(f"{folder}: inputs.json or expected.json is not as expected: {error!r}; get it again") from error
+        raise DataError(f"{folder}: inputs.json or expected.json is not as expected: {error!r}") from error
 
 
 def _lines(vectors: Sequence[Mapping[str, Any]]) -> _Lines:

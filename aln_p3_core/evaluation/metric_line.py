@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,4 +53,13 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error}; get the whole folder again") from error
+
+
+def read_arrays(path: Path) -> dict[str, Any]:
+    """Content of an .npz file. Raises DataError naming a file that is missing or broken."""
+    try:
+        with np.load(path) as file:
+            return dict(file)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} cannot be read: {error}; get the whole folder again") from error

@@ -43,7 +43,9 @@ class StepValues:
     curb: FloatArray | None = None
 
     def of(self, measure: str) -> FloatArray | None:
-        """[N, T] by name, of MEASURES."""
+        """[N, T] by name, of MEASURES or "true_contact"; NaN where a step does not count."""
+        if measure == "true_contact":
+            return np.where(np.isfinite(self.l2), self.true_contact, np.nan)
         value: FloatArray | None = getattr(self, measure)
         return value
 
@@ -71,8 +73,9 @@ class PlanningRow:
 
     Attributes:
         name: of the plans. protocol: how it was counted. steps: every value.
-        bands: means with 95 % bands (scalars), by (measure, form, horizon); form "mean" or "at", horizon "1s", "2s",
-            "3s" or "avg", the mean of the three over the samples that count at all of them.
+        bands: means with 95 % bands (scalars), by (measure, form, horizon); measure of MEASURES, or "true_contact" for
+            the share of steps at which the true path is in contact; form "mean" or "at"; horizon "1s", "2s", "3s" or
+            "avg", the mean of the three over the samples that count at all of them.
         counts: samples behind every band, by the same keys.
     """
 
@@ -214,7 +217,7 @@ def _row(
     name: str, protocol: PlanningProtocol, steps: StepValues, scenes: tuple[str, ...], resamplings: int
 ) -> PlanningRow:
     columns: dict[tuple[str, str, str], FloatArray] = {}
-    for measure in MEASURES:
+    for measure in (*MEASURES, "true_contact"):
         if steps.of(measure) is None:
             continue
         for form in forms_of(protocol):

@@ -6,8 +6,6 @@ expected.npz (every value of every step, occupancies) and expected.json (final r
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from aln_p3_core.errors import DataError
-from aln_p3_core.evaluation.metric_line import MetricLine, compare
+from aln_p3_core.evaluation.metric_line import MetricLine, compare, read_arrays, read_json
 from aln_p3_core.evaluation.planning import StepValues, raw_steps, step_values
 from aln_p3_core.evaluation.planning_occupancy import draw_occupancy, ego_cells
 from aln_p3_core.evaluation.planning_truth import PlanningTruth
@@ -45,11 +42,8 @@ def check_planning(folder: str | Path) -> Iterator[MetricLine]:
         DataError: naming a file that is missing or broken.
     """
     folder = Path(folder)
-    inputs, expected = _arrays(folder / "inputs.npz"), _arrays(folder / "expected.npz")
-    try:
-        finals = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder / 'expected.json'} cannot be read: {error}") from error
+    inputs, expected = read_arrays(folder / "inputs.npz"), read_arrays(folder / "expected.npz")
+    finals = read_json(folder / "expected.json")
     commands = inputs["ego_cmd"].argmax(axis=1)
     chosen = inputs["ego_pred_offsets"][np.arange(len(commands)), commands]
     plans = np.cumsum(chosen, axis=1, dtype=np.float32).astype(np.float64)
@@ -203,11 +197,3 @@ def _transforms(rotation: FloatArray, translation: FloatArray) -> FloatArray:
     T = np.zeros((*rotation.shape[:-2], 4, 4))
     T[..., :3, :3], T[..., :3, 3], T[..., 3, 3] = rotation, translation, 1.0
     return T
-
-
-def _arrays(path: Path) -> dict[str, Any]:
-    try:
-        with np.load(path) as file:
-            return dict(file)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error

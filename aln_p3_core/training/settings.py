@@ -103,8 +103,11 @@ class LossSettings:
     match_class, match_box, match_map_points: costs of the assignment.
     velocity_weight: of the two velocity entries of a box's code.
     constraint_score: predicted lines and agents below do not constrain the plan.
-    boundary_distance_m, collision_side_m, collision_ahead_m, collision_range_m, direction_range_m, still_m:
-        thresholds of the constraints, m.
+    boundary_distance_m: a plan nearer to a boundary than this is pushed away.
+    collision_side_m, collision_ahead_m: a plan nearer to a vehicle than these, beside and along, is pushed away.
+    collision_range_m: vehicles farther than this from the plan's point are left out.
+    direction_range_m: a divider farther than this says nothing about the direction.
+    still_m: a plan shorter than this has no direction.
     released: reproduce the released code where it errs (parity only).
     """
 

@@ -14,6 +14,11 @@ from aln_p3_core.geometry import FloatArray, invert_transform, make_transform, v
 STRAIGHT = np.stack([np.zeros(6), 4.0 * np.arange(1, 7)], axis=1)
 
 
+def shifted(x: float, y: float) -> FloatArray:
+    """`STRAIGHT`, so far beside and ahead."""
+    return STRAIGHT + np.array([x, y])
+
+
 def planar(x: float, y: float, heading: float) -> FloatArray:
     """4x4 of a level pose."""
     return make_transform([np.cos(heading / 2), 0.0, 0.0, np.sin(heading / 2)], [x, y, 0.0])

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from planning_helpers import STRAIGHT, box, made_truth
+from planning_helpers import STRAIGHT, box, made_truth, shifted
 from shapely.geometry import LineString, Polygon
 
 from aln_p3_core.evaluation.planning_collision import (
@@ -57,7 +57,7 @@ def test_the_middle_lies_ahead_of_the_rear_axle_and_turns_with_the_path() -> Non
     truth = made_truth()
     centers, headings = ego_boxes(STRAIGHT[None], truth.T_ego_model, P3)
     # The model frame lies 0.94 m ahead of the rear axle, the middle of the car 1.39 m.
-    np.testing.assert_allclose(centers[0], STRAIGHT + [0.0, 0.45], atol=1e-9)
+    np.testing.assert_allclose(centers[0], shifted(0.0, 0.45), atol=1e-9)
     np.testing.assert_allclose(headings, np.pi / 2, atol=1e-9)
     angle = np.linspace(0, np.pi / 2, 7)[1:]
     right_turn = 20 * np.stack([1 - np.cos(angle), np.sin(angle)], axis=1)
@@ -95,7 +95,7 @@ def test_curbs_are_met_and_crossed() -> None:
     drifting = STRAIGHT + np.stack([np.linspace(0.4, 2.4, 6), np.zeros(6)], axis=1)
     assert touched(drifting) == [0.0, 0.0, 0.0, 0.0, 1.0, 1.0]
     # In one step over it: no box lies on the line, the way does.
-    jump = np.where(np.arange(6)[:, None] < 3, STRAIGHT, STRAIGHT + [9.0, 0.0])
+    jump = np.where(np.arange(6)[:, None] < 3, STRAIGHT, shifted(9.0, 0.0))
     assert touched(jump)[3] == 1.0
 
 

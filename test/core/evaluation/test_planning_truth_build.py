@@ -89,16 +89,17 @@ def test_other_rates_are_interpolated(make_root: Callable[..., Path]) -> None:
 
 
 def test_kept_on_disk_and_built_anew_when_damaged(dataset: NuScenesDataset, tmp_path: Path) -> None:
-    first = planning_truth(dataset, dataset.tokens, cache=tmp_path)
-    (file,) = tmp_path.iterdir()
+    cache = tmp_path / "cache"
+    first = planning_truth(dataset, dataset.tokens, cache=cache)
+    (file,) = cache.iterdir()
     stamp = file.stat().st_mtime_ns
-    again = planning_truth(dataset, dataset.tokens, cache=tmp_path)
+    again = planning_truth(dataset, dataset.tokens, cache=cache)
     assert file.stat().st_mtime_ns == stamp
     np.testing.assert_array_equal(again.boxes_own, first.boxes_own)
     file.write_bytes(b"broken")
-    np.testing.assert_array_equal(planning_truth(dataset, dataset.tokens, cache=tmp_path).boxes_own, first.boxes_own)
-    planning_truth(dataset, dataset.tokens[:1], cache=tmp_path)
-    assert len(list(tmp_path.iterdir())) == 2
+    np.testing.assert_array_equal(planning_truth(dataset, dataset.tokens, cache=cache).boxes_own, first.boxes_own)
+    planning_truth(dataset, dataset.tokens[:1], cache=cache)
+    assert len(list(cache.iterdir())) == 2
 
 
 def test_targets_that_are_there_are_used(dataset: NuScenesDataset, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,8 @@ LOSSES = LossSettings()
 
 def test_the_driven_path_under_its_command_costs_nothing() -> None:
     targets = [make_targets(seed=seed) for seed in range(4)]
-    assert float(plan_regression_loss(perfect_outputs(targets).plan_offsets_B3T2, pad_targets(targets), LOSSES)[0]) == 0
+    plan = perfect_outputs(targets).plan_offsets_B3T2
+    assert plan_regression_loss(plan, pad_targets(targets), LOSSES)[0].item() == 0
 
 
 def test_the_mean_goes_over_valid_steps_of_the_command_only() -> None:

@@ -1,0 +1,133 @@
+"""`aln-p3 train`: from recorded data to a driver."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aln_p3_core.commands.options import parse_overrides
+
+if TYPE_CHECKING:
+    from aln_p3_core.config import DriverConfig
+    from aln_p3_core.training.settings import TrainingConfig
+
+
+@click.command("train")
+@click.argument("recipe")
+@click.option("--data", "roots", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="nuScenes-schema root; may be repeated.")  # fmt: skip
+@click.option("--out", "folder", type=click.Path(file_okay=False, path_type=Path), help="Folder of the run.")
+@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE",
+              help="Change a setting: optimizer.learning_rate=1e-4, stages.0.steps=500, driver.bev.rows=40")  # fmt: skip
+@click.option("--resume", is_flag=True, help="Go on from the run's newest checkpoint.")
+@click.option("--init", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="Checkpoint to take weights from.")  # fmt: skip
+@click.option("--cache", type=click.Path(file_okay=False, path_type=Path),
+              help="Folder of prepared frames and features [default: the user's cache].")  # fmt: skip
+@click.option("--jobs", type=click.IntRange(min=1), help="Processes that prepare frames [default: one a core].")
+@click.option("--settings", "list_settings", is_flag=True, help="List every setting with its meaning, and stop.")
+@click.option("--dry-run", is_flag=True, help="Check data and settings, tell what the training would be, and stop.")
+@click.option("--quiet", is_flag=True, help="No progress bars.")
+def command(
+    recipe: str,
+    roots: tuple[Path, ...],
+    folder: Path | None,
+    pairs: tuple[str, ...],
+    resume: bool,
+    init: Path | None,
+    cache: Path | None,
+    jobs: int | None,
+    list_settings: bool,
+    dry_run: bool,
+    quiet: bool,
+) -> None:
+    """Trains the driver of a RECIPE (nano, tiny, base) on recorded data.
+
+    \b
+    Data first, then a training for two CPU cores:
+      aln-p3 world record --out out/world --split train --scenes 300 --jobs 2
+      aln-p3 world record --out out/world --split val --scenes 20 --jobs 2
+      aln-p3 train nano --data out/world --out out/nano
+    Broken off? The same command with --resume goes on as if nothing had happened.
+    Several processes, each with a part of every batch:
+      torchrun --nproc-per-node 2 -m aln_p3_core train nano --data out/world --out out/nano
+
+    The run's folder gets driver.safetensors (best on the validation split; drive with it by
+    `aln-p3 world drive --planner out/nano/driver.safetensors`), last.safetensors, checkpoints,
+    log.jsonl, losses.png, validation.png, pictures, TensorBoard files and run.json.
+    """
+    from aln_p3_core.training.recipes import training_recipe
+
+    driver, config = training_recipe(recipe, parse_overrides(pairs))
+    if list_settings:
+        _list(driver, config)
+        return
+    if not roots:
+        raise click.UsageError("--data ROOT is missing: a recorded world, or nuScenes")
+    if dry_run:
+        _describe(driver, config, roots)
+        return
+    if folder is None:
+        raise click.UsageError("--out RUN is missing: the folder of the run")
+    from aln_p3_core.training.trainer import Trainer
+
+    cores = len(os.sched_getaffinity(0))
+    trainer = Trainer(driver, config, folder, resume=resume, init=init)
+    trainer.run(list(roots), cache=cache, jobs=jobs or cores, progress=not quiet)
+    if trainer.accelerator.is_main_process and trainer.best:
+        click.echo(f"best at step {trainer.best['step']:.0f}: {config.run.best_by} {trainer.best['measure']:.3f}")
+        click.echo(f"driver: {folder / 'driver.safetensors'}")
+
+
+def _list(driver: DriverConfig, config: TrainingConfig) -> None:
+    from aln_p3_core.training.recipes import DRIVER_PREFIX
+    from aln_p3_core.training.settings_tree import flatten
+
+    for tree, prefix in ((config, ""), (driver, DRIVER_PREFIX)):
+        for name, value, meaning in flatten(tree, prefix):
+            click.echo(click.style(f"{name} = {value!r}", bold=True))
+            if meaning:
+                click.echo(click.wrap_text(meaning, 100, "    ", "    "))
+
+
+def _describe(driver: DriverConfig, config: TrainingConfig, roots: tuple[Path, ...]) -> None:
+    """What the training would be: parameters, frames, steps, memory, disk, and how to start it."""
+    from aln_p3_core.datasets.nuscenes import NuScenesDataset
+    from aln_p3_core.datasets.splits import scenes_of_split, splits_of
+    from aln_p3_core.driver.checkpoint import parameter_count
+
+    frames: dict[str, int] = {}
+    for root in roots:
+        dataset = NuScenesDataset(root)
+        dataset.check_files(progress=True)
+        for split in (*config.data.splits, config.data.validation_split):
+            if split in splits_of(dataset):
+                count = sum(len(dataset.scene_tokens(scene)) for scene in scenes_of_split(dataset, split))
+                frames[split] = frames.get(split, 0) + count
+    learnt = sum(frames.get(split, 0) for split in config.data.splits)
+    if not learnt:
+        raise click.ClickException(
+            f"no frame of the splits {', '.join(config.data.splits)} in {', '.join(map(str, roots))}"
+        )
+    parameters = parameter_count(driver)
+    steps = sum(stage.steps for stage in config.stages)
+    image = driver.image
+    picture_bytes = len(driver.cameras) * image.height * image.width * 3
+    rows: list[tuple[str, Any]] = [
+        ("parameters", f"{parameters:,}"),
+        ("frames", ", ".join(f"{split} {count}" for split, count in frames.items())),
+        ("steps", f"{steps} of {config.run.batch_size} clips: {steps * config.run.batch_size / learnt:.1f} passes"),
+        ("weights, gradients, optimiser, average", f"{parameters * 4 * 5 / 2**20:.0f} MiB"),
+        ("frame store", f"{sum(frames.values()) * picture_bytes / 2**30:.1f} GiB on disk"),
+        ("start", f"aln-p3 train {driver.name} --data {' --data '.join(map(str, roots))} --out RUN"),
+        (
+            "on several GPUs",
+            f"torchrun --nproc-per-node N -m aln_p3_core train {driver.name} ... (N divides run.batch_size)",
+        ),
+    ]
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        click.echo(f"{name:<{width}}  {value}")

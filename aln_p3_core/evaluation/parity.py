@@ -1,0 +1,53 @@
+"""Parity of all metrics with released evaluation code: `check_metrics(folder)`.
+
+The folder has a sub-folder for each metric, with inputs and what the released code makes of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from aln_p3_core.errors import DataError
+from aln_p3_core.evaluation.metric_line import MetricLine
+
+#: Said of a sub-folder whose metric does not exist here.
+NOT_YET = "not yet"
+
+
+def check_metrics(folder: str | Path) -> Iterator[MetricLine]:
+    """Compares every sub-folder, in the order of names; one of a metric that is not here gives one line, `NOT_YET`.
+
+    A folder that is itself one metric's (its name says so) is compared alone.
+
+    Raises:
+        DataError: when there is no sub-folder, or a file is missing or broken.
+    """
+    folder = Path(folder)
+    found = sorted(path for path in folder.iterdir() if path.is_dir())
+    if folder.name in METRICS:
+        found = [folder]
+    if not found:
+        raise DataError(f"{folder} has no sub-folder of a metric, such as {', '.join(METRICS)}")
+    for path in found:
+        if path.name in METRICS:
+            yield from _check(path)
+        else:
+            yield MetricLine(path.name, "", 0.0, 0.0, True, NOT_YET)
+
+
+def _check(path: Path) -> Iterator[MetricLine]:
+    # Each needs other libraries, some of which are slow to load.
+    if path.name == "planning":
+        from aln_p3_core.evaluation.planning_parity import check_planning as check
+    elif path.name == "detection":
+        from aln_p3_core.evaluation.detection_parity import check_detection as check
+    elif path.name == "map":
+        from aln_p3_core.evaluation.map_parity import check_map as check
+    else:
+        from aln_p3_core.evaluation.motion_parity import check_motion as check
+    return check(path)
+
+
+#: Metrics that can be compared: names of sub-folders.
+METRICS = ("planning", "detection", "map", "motion")

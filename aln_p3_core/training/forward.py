@@ -1,0 +1,86 @@
+"""The module that is trained: driver and criterion together, from a batch of clips to its loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from aln_p3_core.driver.io import DriverInputs, DriverOutputs
+from aln_p3_core.driver.network import DriverNetwork
+from aln_p3_core.training.batch import ClipFrame, TrainingBatch
+from aln_p3_core.training.criterion import Criterion
+from aln_p3_core.training.inputs import driver_inputs, image_prefix
+from aln_p3_core.training.settings import PrecisionName, StageSettings
+
+
+@dataclass(slots=True)
+class Losses:
+    """`total`: scalar, what is differentiated; `terms`: weighted, detached, by name."""
+
+    total: Tensor
+    terms: dict[str, Tensor]
+
+
+class TrainedModule(nn.Module):
+    """Driver and criterion as one module, so that several processes share the gradients of both."""
+
+    def __init__(self, network: DriverNetwork, criterion: Criterion, precision: PrecisionName) -> None:
+        super().__init__()
+        self.network = network
+        self.criterion = criterion
+        self.precision = precision
+        self._trainable = {name for name, p in self.named_parameters() if p.requires_grad}
+        self._frozen: tuple[str, ...] = ()
+
+    def forward(self, batch: TrainingBatch, stage: StageSettings) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of a batch on this module's device, and its terms."""
+        with autocast(self.precision, batch.clip[-1].rows_BN.device):
+            outputs = clip_outputs(self.network, batch)
+        result = self.criterion(outputs, batch.targets, plan=stage.plan, perception_weight=stage.perception_weight)
+        return result.total, result.terms
+
+    def begin_stage(self, stage: StageSettings) -> None:
+        """Freezes what the stage does not train, and lets go of what an earlier one froze."""
+        self._frozen = stage.frozen if stage.plan else (*stage.frozen, "planner")
+        prefixes = tuple(f"network.{part}." for part in self._frozen)
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(name in self._trainable and not name.startswith(prefixes))
+        self.train()
+
+    def train(self, mode: bool = True) -> TrainedModule:
+        """Frozen parts stay in evaluation mode."""
+        super().train(mode)
+        for part in self._frozen:
+            getattr(self.network, part).eval()
+        return self
+
+
+def clip_outputs(network: DriverNetwork, batch: TrainingBatch) -> DriverOutputs:
+    """Outputs for the last frame of every clip; the frames before only build the memory, without gradient.
+
+    As in VAD, they are seen in evaluation mode: the memory has no dropout on the road either.
+    """
+    device = batch.clip[-1].rows_BN.device
+    memory: Tensor | None = None
+    was_training = network.training
+    if len(batch.clip) > 1:
+        network.eval()
+        with torch.no_grad():
+            for frame in batch.clip[:-1]:
+                memory = _bev(network, frame, driver_inputs(frame, network.config, device, memory))
+        network.train(was_training)
+    frame = batch.clip[-1]
+    inputs = driver_inputs(frame, network.config, device, memory)
+    bev = _bev(network, frame, inputs)
+    return network.plan(bev, network.decode(bev), inputs)
+
+
+def autocast(precision: PrecisionName, device: torch.device) -> torch.autocast:
+    """What computes in bfloat16 where the settings ask for it."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
+def _bev(network: DriverNetwork, frame: ClipFrame, inputs: DriverInputs) -> Tensor:
+    return network.encode_bev(network.features_from_prefix(image_prefix(frame, inputs, network)), inputs)

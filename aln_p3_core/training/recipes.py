@@ -1,0 +1,68 @@
+"""How each driver recipe is trained, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aln_p3_core.config import DriverConfig, get_recipe
+from aln_p3_core.config import with_overrides as with_driver_overrides
+from aln_p3_core.training.settings import (
+    AugmentationSettings,
+    DataSettings,
+    LossSettings,
+    OptimizerSettings,
+    RunSettings,
+    StageSettings,
+    TrainingConfig,
+)
+from aln_p3_core.training.settings_tree import with_settings
+
+#: Settings of the driver itself carry this in front of their names.
+DRIVER_PREFIX = "driver."
+
+# nuScenes has 28130 training samples; VAD's 60 epochs with eight samples a step.
+_VAD_STEPS = 28130 * 60 // 8
+_VAD = TrainingConfig(
+    run=RunSettings(validate_every=3516, checkpoint_every=500, draw_every=3516, precision="bf16"),
+    data=DataSettings(clip_frames=3, workers=4, balance_commands=0.0, balance_speeds=0.0),
+    augmentation=AugmentationSettings(photometric_probability=1.0, camera_dropout_probability=0.0),
+    losses=LossSettings(agent_heatmap=0.0),
+    stages=(StageSettings(name="end_to_end", steps=_VAD_STEPS),),
+)
+
+TRAINING_RECIPES: dict[str, TrainingConfig] = {
+    # For two CPU cores and an evening: the lower half of the backbone stays as ImageNet left it, so that its output is
+    # computed once; the dense losses make up for the few epochs.
+    "nano": TrainingConfig(
+        run=RunSettings(batch_size=8, validate_every=400, checkpoint_every=100, draw_every=400),
+        data=DataSettings(
+            store="features", clip_frames=2, clip_spares=1, validation_samples=240, balance_commands=0.35,
+            balance_speeds=0.35,
+        ),
+        augmentation=AugmentationSettings(
+            photometric_probability=0.0, grid_mask_probability=0.0, ego_status_dropout_probability=0.5
+        ),
+        optimizer=OptimizerSettings(learning_rate=5e-4, backbone_rate=0.2, warm_up_steps=200, final_rate=0.02),
+        losses=LossSettings(bev_raster=1.0, map_points=3.0, match_map_points=3.0, plan=2.0),
+        stages=(StageSettings(name="together", steps=3000),),
+    ),
+    "tiny": _VAD,
+    "base": with_settings(_VAD, {"data.clip_frames": 4}),
+}  # fmt: skip
+
+
+def training_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> tuple[DriverConfig, TrainingConfig]:
+    """The driver and the training of a recipe, with dotted settings changed.
+
+    `{"driver.bev.rows": 40}` changes the driver, `{"optimizer.learning_rate": 1e-4}` the training.
+
+    Raises:
+        ConfigError: for an unknown recipe or setting, or a value of the wrong kind.
+    """
+    driver = get_recipe(name)
+    changes = dict(overrides or {})
+    of_driver = {
+        key.removeprefix(DRIVER_PREFIX): changes.pop(key) for key in list(changes) if key.startswith(DRIVER_PREFIX)
+    }
+    return with_driver_overrides(driver, of_driver), with_settings(TRAINING_RECIPES[name], changes)

@@ -1,0 +1,60 @@
+"""What a run leaves to look at: `log.jsonl`, TensorBoard, plots, `run.json`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from aln_p3_core.driver.checkpoint import written_whole
+
+
+class RunLog:
+    """Rows of a run: {"kind": "train" or "validation", "step": ..., measures}.
+
+    A run that goes on from a checkpoint drops the rows behind it, so no step is told twice.
+    """
+
+    def __init__(self, folder: Path, from_step: int = 0) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / "log.jsonl"
+        rows = [row for row in read_rows(self.path) if row["step"] <= from_step] if from_step else []
+        with written_whole(self.path) as temporary:
+            temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:  # an extra of the package; the log file and the plots tell the same
+            self._board = None
+        else:
+            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=from_step + 1)
+
+    def add(self, kind: str, step: int, values: dict[str, float]) -> None:
+        """Writes a row."""
+        with self.path.open("a") as file:
+            file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
+        if self._board is not None:
+            for name, value in values.items():
+                self._board.add_scalar(f"{kind}/{name}", value, step)
+            self._board.flush()
+
+    def close(self) -> None:
+        """Ends the TensorBoard file."""
+        if self._board is not None:
+            self._board.close()
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """All whole rows of a log; a line that a kill cut off is left out."""
+    rows = []
+    for line in path.read_text().splitlines() if path.is_file() else []:
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue
+    return rows
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """A JSON file that is whole or not there."""
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, default=str) + "\n")

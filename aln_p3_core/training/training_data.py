@@ -1,0 +1,150 @@
+"""The clips of a training: stores of one or several roots, what is learnt from and what is chosen by."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from aln_p3_core.datasets.nuscenes import NuScenesDataset
+from aln_p3_core.datasets.splits import scenes_of_split, splits_of
+from aln_p3_core.driver.network import DriverNetwork
+from aln_p3_core.errors import ConfigError
+from aln_p3_core.geometry import FloatArray
+from aln_p3_core.training.clip_data import Clip, ClipDraw
+from aln_p3_core.training.clips import ClipDataset
+from aln_p3_core.training.feature_store import FeatureStore
+from aln_p3_core.training.frame_store import FrameStore
+from aln_p3_core.training.sampler import sampling_weights
+from aln_p3_core.training.settings import DataSettings, TrainingConfig
+from aln_p3_core.training.validation import validation_settings
+
+
+class JoinedClips(Dataset[Clip]):
+    """Clips of several roots, one after the other."""
+
+    def __init__(self, parts: Sequence[ClipDataset]) -> None:
+        self.parts = list(parts)
+        self._ends = list(accumulate(len(part) for part in parts))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __getitem__(self, draw: ClipDraw) -> Clip:
+        part = bisect.bisect_right(self._ends, draw.index)
+        start = self._ends[part] - len(self.parts[part])
+        return self.parts[part][ClipDraw(draw.index - start, draw.seed)]
+
+
+@dataclass(slots=True)
+class TrainingData:
+    """What a run reads.
+
+    Attributes:
+        clips: to learn from; `weights` of each for the sampler.
+        validation: to choose by, or None where no root has the validation split.
+        chosen: positions in `validation` that are used.
+        datasets: the roots, on the main process only.
+    """
+
+    clips: JoinedClips
+    weights: FloatArray
+    validation: ClipDataset | None
+    chosen: list[int]
+    datasets: list[NuScenesDataset]
+
+
+def open_data(
+    roots: Sequence[Path],
+    network: DriverNetwork,
+    config: TrainingConfig,
+    *,
+    cache: Path | None,
+    jobs: int,
+    process: tuple[int, int] = (0, 1),
+    wait: Callable[[], None] = lambda: None,
+    device: torch.device | str = "cpu",
+    progress: bool = True,
+) -> TrainingData:
+    """Opens the stores of all roots; what is missing is made first, features by all processes together.
+
+    Args:
+        roots: nuScenes-schema roots.
+        network: whose frozen part makes the features.
+        config: of the training.
+        cache: folder of the stores; the user's cache when None.
+        jobs: processes that prepare frames.
+        process: (rank, number of processes).
+        wait: waits for the other processes.
+        device: where features are computed.
+
+    Raises:
+        ConfigError: when no root has a scene of the splits. DataError: for a sample that cannot be read.
+    """
+    data = config.data
+    rank, processes = process
+    frames = None if cache is None else cache / "frames"
+    parts, weights, validation, datasets = [], [], None, []
+    for root in roots:
+        dataset = NuScenesDataset(root)
+        datasets.append(dataset)
+        learnt = _scenes(dataset, data.splits, data.scenes_limit)
+        checked = _scenes(dataset, (data.validation_split,), data.scenes_limit) if validation is None else ()
+        if not learnt and not checked:
+            continue
+        if rank == 0:
+            FrameStore.build(dataset, network.config, frames, scenes=[*learnt, *checked], jobs=jobs, progress=progress)
+        wait()
+        store = FrameStore.build(dataset, network.config, frames, scenes=[*learnt, *checked], progress=False)
+        features = None
+        if data.store == "features":
+            folder = None if cache is None else cache / "features"
+            for share in ((rank, processes), (0, 1)):  # together first; then whatever one that died left over
+                features = FeatureStore.build(store, network, folder, device=device, share=share, progress=progress)
+                wait()
+        if learnt:
+            indices = store.indices_of(learnt)
+            parts.append(ClipDataset(store, indices, network.config, data, config.augmentation, features))
+            weights.append(sampling_weights(store, indices, data) * len(indices))
+        if checked:
+            validation = ClipDataset(
+                store, store.indices_of(checked), network.config, validation_settings(data), None, features
+            )
+    if not parts:
+        known = {split for dataset in datasets for split in splits_of(dataset)}
+        raise ConfigError(f"no root has a scene of the splits {data.splits}; there are {', '.join(sorted(known))}")
+    joined = np.concatenate(weights)
+    return TrainingData(
+        JoinedClips(parts), joined / joined.sum(), validation, chosen_places(validation, data), datasets
+    )
+
+
+def chosen_places(validation: ClipDataset | None, data: DataSettings) -> list[int]:
+    """Evenly spread positions of the validation clips that are used."""
+    if validation is None:
+        return []
+    count = data.validation_samples or len(validation)
+    return np.unique(np.linspace(0, len(validation) - 1, min(count, len(validation))).astype(int)).tolist()
+
+
+def refuse_mirrored_planning(config: TrainingConfig) -> None:
+    """Raises ConfigError when a stage would learn to plan in mirrored towns, where people drive on the other side."""
+    if config.augmentation.flip_probability > 0 and any(stage.plan for stage in config.stages):
+        raise ConfigError(
+            "augmentation.flip_probability mirrors the traffic's side too: set it to 0, or stages.N.plan to false"
+        )
+
+
+def _scenes(dataset: NuScenesDataset, splits: Sequence[str], limit: int) -> tuple[str, ...]:
+    known = splits_of(dataset)
+    names: list[str] = []
+    for split in splits:
+        if split in known or split == "all":
+            names += scenes_of_split(dataset, split)[: limit or None]
+    return tuple(dict.fromkeys(names))
