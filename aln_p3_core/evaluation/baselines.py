@@ -66,8 +66,8 @@ def trained_mlp(
 ) -> EgoStatusMlp | None:
     """The ego-status MLP of a root: read from `folder`/MLP_FILE, or trained on a split and kept there.
 
-    It is trained again when the root's tables, the split, the steps or the seed have changed. None where the root has no such
-    split. Reading the samples costs some 4 ms each, training some seconds.
+    It is trained again when the root's tables, the split, the steps or the seed have changed. None where the root has
+    no such split. Reading the samples costs some 4 ms each, training some seconds.
     """
     from aln_p3_core.evaluation.ego_status_mlp import load_ego_status_mlp, save_ego_status_mlp, train_ego_status_mlp
     from aln_p3_core.evaluation.planning_truth_build import truth_key
@@ -88,7 +88,9 @@ def trained_mlp(
             if key == told.get("key"):
                 return network
     futures, masks = zip(*(dataset.ego_future(token) for token in tokens), strict=True)
-    network = train_ego_status_mlp(ego_motion(dataset, tokens), np.stack(futures), np.stack(masks), steps=steps, seed=seed)
+    network = train_ego_status_mlp(
+        ego_motion(dataset, tokens), np.stack(futures), np.stack(masks), steps=steps, seed=seed
+    )
     told = {"key": key, "split": split, "samples": str(len(tokens)), "steps": str(steps), "seed": str(seed)}
     save_ego_status_mlp(network, path, told)
     return network

@@ -66,15 +66,18 @@ def _draw_groups(path: Path, rows: list[dict[str, Any]], groups: dict[str, list[
 
     figure, axes = plt.subplots(1, len(groups), figsize=(6 * len(groups), 4))
     for axis, (title, names) in zip(axes, groups.items(), strict=True):
+        named = False
         for name in names:
             points = [(row["step"], row[name]) for row in rows if name in row]
             if points:
                 axis.plot(*zip(*points, strict=True), marker="o", markersize=3, label=name)
+                named = True
         axis.set_title(title)
         axis.set_xlabel("optimiser step")
         axis.set_ylim(bottom=0)
         axis.grid(alpha=0.3)
-        axis.legend(fontsize=8)
+        if named:
+            axis.legend(fontsize=8)
     figure.tight_layout()
     figure.savefig(path, dpi=100)
     plt.close(figure)

@@ -96,6 +96,9 @@ class Trainer:
             require_fit(weights, network.state_dict(), f"{init} does not fit the recipe {driver.name}")
             network.load_state_dict(weights)
         device = self.accelerator.device
+        # Laid out as their gradients come, which also spares DDP a copy of each.
+        for part in (network.backbone, network.neck):
+            part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own stubs
         self.module = TrainedModule(network, Criterion(driver, config.losses), config.run.precision).to(device)
         self.module.criterion.normaliser = self._mean_over_processes
         self.average = averaged(network, config.optimizer.ema_decay)

@@ -1,0 +1,57 @@
+"""Small trainings for tests: a few scenes, a network of a fraction of its size."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from stored_scenes import SMALL_RECIPE, write_scenes
+
+from aln_p3_core.config import DriverConfig
+from aln_p3_core.training.recipes import training_recipe
+from aln_p3_core.training.settings import TrainingConfig
+
+SMALL: dict[str, Any] = {
+    **{f"driver.{name}": value for name, value in SMALL_RECIPE.items()},
+    "driver.backbone.pretrained": False,
+    "driver.embed_dims": 32,
+    "driver.ffn_dims": 32,
+    "driver.agents.queries": 8,
+    # Peaks of an untrained heat map change places at the slightest difference, and with them the queries.
+    "driver.agents.query_source": "learned",
+    "driver.map.instances": 5,
+    "driver.map.points_per_line": 4,
+    "driver.map.lane_hidden": 16,
+    "driver.planner.bev_grid": 5,
+    "run.batch_size": 2,
+    "run.threads": 1,
+    "run.validate_every": 3,
+    "run.checkpoint_every": 2,
+    "run.draw_every": 0,
+    "data.workers": 0,
+    "data.validation_samples": 6,
+    "optimizer.warm_up_steps": 2,
+    "stages.0.steps": 6,
+}
+
+
+def small_training(**overrides: Any) -> tuple[DriverConfig, TrainingConfig]:
+    """The nano training at a fraction of its size; dots in names as two underscores."""
+    return training_recipe("nano", SMALL | {k.replace("__", "."): v for k, v in overrides.items()})
+
+
+def write_split_scenes(make_root: Callable[..., Path], train: int = 2, val: int = 1, samples: int = 8) -> Path:
+    """A root with the splits "train" and "val"."""
+    root = write_scenes(make_root, train + val, samples=samples)
+    names = [f"scene-{i:04d}" for i in range(1, train + val + 1)]
+    (root / "v1.0-mini" / "splits.json").write_text(json.dumps({"train": names[:train], "val": names[train:]}))
+    return root
+
+
+def rows_of(folder: Path, kind: str = "train") -> list[dict[str, float]]:
+    """Rows of a run's log without what depends on the clock."""
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    dropped = {"kind", "samples_per_s", "wait_share"}
+    return [{k: v for k, v in row.items() if k not in dropped} for row in rows if row["kind"] == kind]

@@ -1,0 +1,189 @@
+"""The loop: it learns, it goes on after a kill as if nothing had been, and it says what went wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from run_helpers import SMALL, rows_of, small_training, write_split_scenes
+from safetensors.torch import load_file
+
+from aln_p3_core.driver.driver import Driver
+from aln_p3_core.errors import CheckpointError, ConfigError
+from aln_p3_core.training.trainer import Trainer, TrainingError
+
+
+@pytest.fixture
+def root(make_root: Callable[..., Path]) -> Path:
+    return write_split_scenes(make_root)
+
+
+def run(root: Path, folder: Path, *, resume: bool = False, init: Path | None = None, **overrides: object) -> Trainer:
+    trainer = Trainer(*small_training(**overrides), folder, resume=resume, init=init)
+    trainer.run([root], cache=root.parent / "cache", progress=False)
+    return trainer
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(sorted((folder / "checkpoints").glob("step_*"))[-1] / "weights.safetensors")
+
+
+def test_a_run_leaves_a_driver_that_drives_and_everything_to_look_at(root: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    trainer = run(root, folder, run__draw_every=6)
+    rows = rows_of(folder)
+    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert {"loss", "plan", "agent_class", "map_points", "agent_box.layer0", "gradient_norm"} <= set(rows[0])
+    assert [row["step"] for row in rows_of(folder, "validation")] == [3, 6]
+    assert trainer.best["step"] in (3, 6)
+    card = json.loads((folder / "run.json").read_text())
+    assert (card["state"], card["step"], card["clips"]) == ("finished", 6, 16)
+    assert card["cost"]["samples"] == 12
+    for name in ("losses.png", "validation.png", "last.safetensors"):
+        assert (folder / name).stat().st_size > 1000
+    assert len(list((folder / "pictures").glob("*.png"))) >= 1
+    assert list((folder / "tensorboard").iterdir())
+    assert len(list((folder / "checkpoints").iterdir())) == 2
+    driver = Driver.from_checkpoint(folder / "driver.safetensors", recipe="nano")
+    assert f"trained {trainer.best['step']} steps" in driver.description
+    changed = load_file(folder / "last.safetensors")
+    fresh = Trainer(*small_training(), tmp_path / "fresh").module.network.state_dict()
+    assert any(not torch.equal(changed[name], value) for name, value in fresh.items())
+    frozen = [name for name in fresh if name.startswith(("backbone.stem", "backbone.blocks.7."))]
+    assert frozen and all(torch.equal(changed[name], fresh[name]) for name in frozen)
+
+
+def test_the_loss_goes_down(root: Path, tmp_path: Path) -> None:
+    run(root, tmp_path / "run", stages__0__steps=30, run__validate_every=0, optimizer__learning_rate=2e-3)
+    losses = [row["loss"] for row in rows_of(tmp_path / "run")]
+    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+
+
+def test_going_on_gives_the_same_weights_as_never_stopping(root: Path, tmp_path: Path) -> None:
+    run(root, tmp_path / "whole")
+    broken = tmp_path / "broken"
+    trainer = Trainer(*small_training(), broken)
+    step_of = trainer._now_and_then
+
+    def stop_at_three(*args: object) -> None:
+        trainer._stop = trainer.step == 3
+        step_of(*args)
+
+    trainer._now_and_then = stop_at_three  # type: ignore[method-assign]
+    trainer.run([root], cache=root.parent / "cache", progress=False)
+    assert trainer.step == 3 and json.loads((broken / "run.json").read_text())["state"] == "stopped"
+    run(root, broken, resume=True)
+    assert rows_of(broken) == rows_of(tmp_path / "whole")
+    assert rows_of(broken, "validation") == rows_of(tmp_path / "whole", "validation")
+    for name, value in weights(tmp_path / "whole").items():
+        assert torch.equal(weights(broken)[name], value), name
+
+
+def command(root: Path, folder: Path, *options: str) -> list[str]:
+    sets = [
+        f"--set={name}={json.dumps(value) if not isinstance(value, str) else value}" for name, value in SMALL.items()
+    ]
+    return [sys.executable, "-m", "aln_p3_core", "train", "nano", "--data", str(root), "--out", str(folder),
+            "--cache", str(root.parent / "cache"), "--jobs", "1", "--quiet", *sets, *options]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_kill_and_resume(root: Path, tmp_path: Path) -> None:
+    """Killed wherever it is, the same command with --resume ends with the weights of an unbroken run."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    run(root, tmp_path / "whole", data__workers=1)
+    folder = tmp_path / "killed"
+    process = subprocess.Popen(command(root, folder, "--set=data.workers=1"), env=environment)
+    log = folder / "log.jsonl"
+    for _ in range(1200):
+        if log.is_file() and log.read_text().count('"train"') >= 3:
+            break
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    (folder / "checkpoints" / ".step_00000099-left").mkdir()
+    subprocess.run(command(root, folder, "--set=data.workers=1", "--resume"), env=environment, check=True)
+    assert rows_of(folder) == rows_of(tmp_path / "whole")
+    for name, value in weights(tmp_path / "whole").items():
+        assert torch.equal(weights(folder)[name], value), name
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one(root: Path, tmp_path: Path) -> None:
+    run(root, tmp_path / "one")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d",
+                "--rdzv-endpoint", "localhost:0", *command(root, tmp_path / "two")[1:]]  # fmt: skip
+    subprocess.run(launcher, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True)
+    for kind in ("train", "validation"):
+        for one, two in zip(rows_of(tmp_path / "one", kind), rows_of(tmp_path / "two", kind), strict=True):
+            assert one.keys() == two.keys()
+            for name, value in one.items():
+                assert two[name] == pytest.approx(value, rel=2e-4, abs=2e-5, nan_ok=True), (kind, one["step"], name)
+    for name, value in weights(tmp_path / "one").items():
+        torch.testing.assert_close(weights(tmp_path / "two")[name], value, atol=2e-4, rtol=1e-3)
+
+
+def test_a_loss_that_is_no_number_is_told_with_the_samples(root: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run(root, folder, stages__0__steps=2)
+    trainer = Trainer(*small_training(stages__0__steps=2), tmp_path / "second", init=folder / "driver.safetensors")
+    with torch.no_grad():
+        trainer.module.network.planner.plan_head[-1].bias.fill_(float("nan"))
+    with pytest.raises(TrainingError, match=r"not finite at step 1: terms loss, plan.*samples sample"):
+        trainer.run([root], cache=root.parent / "cache", progress=False)
+    assert not (tmp_path / "second" / "driver.safetensors").exists()
+
+
+def test_a_run_is_not_overwritten_and_not_continued_with_other_settings(root: Path, tmp_path: Path) -> None:
+    run(root, tmp_path / "run")
+    with pytest.raises(TrainingError, match="--resume"):
+        Trainer(*small_training(), tmp_path / "run")
+    with pytest.raises(CheckpointError, match=r"training\.optimizer\.learning_rate was 0\.0005, now 0\.1"):
+        Trainer(*small_training(optimizer__learning_rate=0.1), tmp_path / "run", resume=True)
+
+
+def test_refusals(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="mirrors the traffic's side"):
+        Trainer(*small_training(augmentation__flip_probability=0.5), tmp_path / "run")
+    trainer = Trainer(*small_training(data__splits=["heldout"], data__validation_split="none"), tmp_path / "run")
+    with pytest.raises(ConfigError, match="no root has a scene of the splits"):
+        trainer.run([root], cache=tmp_path / "cache", progress=False)
+
+
+def test_stages_freeze_what_they_name(root: Path, tmp_path: Path) -> None:
+    driver, config = small_training()
+    from dataclasses import replace
+
+    from aln_p3_core.training.settings import StageSettings
+
+    stages = (
+        StageSettings(name="perception", steps=2, plan=False),
+        StageSettings(name="planning", steps=2, frozen=("backbone", "neck", "bev_encoder", "agent_decoder",
+                                                        "map_decoder", "motion"), rate=0.5),
+    )  # fmt: skip
+    trainer = Trainer(driver, replace(config, stages=stages), tmp_path / "run")
+    start = {k: v.clone() for k, v in trainer.module.network.state_dict().items()}
+    trainer.run([root], cache=root.parent / "cache", progress=False)
+    rows = rows_of(tmp_path / "run")
+    assert ["plan" in row for row in rows] == [False, False, True, True]
+    first = load_file(tmp_path / "run" / "checkpoints" / "step_00000002" / "weights.safetensors")
+    last = weights(tmp_path / "run")
+    moved_first = {k.split(".")[0] for k in start if not torch.equal(start[k], first[f"network.{k}"])}
+    moved_last = {k.split(".")[0] for k in start if not torch.equal(first[f"network.{k}"], last[f"network.{k}"])}
+    assert "planner" not in moved_first and {"map_decoder", "bev_encoder", "backbone"} <= moved_first
+    assert moved_last == {"planner"}
+
+
+def test_several_roots_are_learnt_together(root: Path, make_root: Callable[..., Path], tmp_path: Path) -> None:
+    trainer = Trainer(*small_training(stages__0__steps=2), tmp_path / "run")
+    trainer.run([root, root], cache=root.parent / "cache", progress=False)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["clips"] == 32
