@@ -128,8 +128,12 @@ def test_two_processes_equal_one(root: Path, tmp_path: Path) -> None:
             assert one.keys() == two.keys()
             for name, value in one.items():
                 assert two[name] == pytest.approx(value, rel=2e-4, abs=2e-5, nan_ok=True), (kind, one["step"], name)
-    for name, value in weights(tmp_path / "one").items():
-        torch.testing.assert_close(weights(tmp_path / "two")[name], value, atol=2e-4, rtol=1e-3)
+    # Where a gradient is rounding alone, Adam still makes a whole step of it: so the whole way is compared.
+    start = Trainer(*small_training(), tmp_path / "start").module.state_dict()
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    travelled = sum((one[name] - start[name]).double().square().sum() for name in one)
+    apart = sum((one[name] - two[name]).double().square().sum() for name in one)
+    assert apart < 1e-4 * travelled
 
 
 def test_a_loss_that_is_no_number_is_told_with_the_samples(root: Path, tmp_path: Path) -> None:
