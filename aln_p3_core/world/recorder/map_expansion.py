@@ -149,7 +149,8 @@ class _Expansion:
         drivable_token = self.layers["drivable_area"][0]["token"]
         covered = []
         for name, members in roads.items():
-            area = unary_union([areas[i] for i in members]).intersection(drivable)
+            lanes = unary_union([areas[i] for i in members])
+            area = lanes.buffer(_OVERLAP_M, join_style="mitre").intersection(drivable)
             covered.append(area)
             for part, polygon in enumerate(_polygons(area)):
                 segment = self._polygon_record(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from nuscenes.map_expansion.map_api import NuScenesMap
 from nuscenes.utils.map_mask import MapMask
-from shapely.geometry import Point
+from shapely.geometry import Point, Polygon
 from shapely.ops import unary_union
 from world_helpers import CROSSING_X, cornering_city, straight_city
 
@@ -20,6 +20,7 @@ from aln_p3_core.datasets.map_elements import MapReader
 from aln_p3_core.datasets.world_map import WorldMap
 from aln_p3_core.geometry import make_transform
 from aln_p3_core.scene import MAP_CLASSES
+from aln_p3_core.world.city.cities import load_city
 from aln_p3_core.world.city.city_map import CityMap
 from aln_p3_core.world.recorder.arcline import fit_arcline
 from aln_p3_core.world.recorder.map_expansion import expansion_of, lane_token
@@ -161,3 +162,21 @@ def test_arcs_of_any_curve_stay_close() -> None:
     for piece in pieces:
         assert sum(length > 0 for length in piece["segment_length"]) == 1
     json.dumps(pieces)
+
+
+def test_no_hairline_is_left_between_the_roads_of_a_city() -> None:
+    """Their union has the holes of the drivable area and no others: a gap would be learnt as a boundary."""
+    expansion = expansion_of(load_city("juniper-gate"))
+    nodes = {node["token"]: (node["x"], node["y"]) for node in expansion["node"]}
+    polygons = {polygon["token"]: polygon for polygon in expansion["polygon"]}
+
+    def shape(token: str) -> Polygon:
+        rings = [polygons[token]["exterior_node_tokens"], *(hole["node_tokens"] for hole in polygons[token]["holes"])]
+        outline, *holes = [[nodes[node] for node in ring] for ring in rings]
+        return Polygon(outline, holes).buffer(0)
+
+    areas = [shape(row["polygon_token"]) for layer in ("road_segment", "lane") for row in expansion[layer]]
+    united = unary_union(areas)
+    holes = [Polygon(ring) for part in getattr(united, "geoms", [united]) for ring in part.interiors]
+    assert len(holes) > 3
+    assert min(hole.area / hole.length for hole in holes) > 1.0
