@@ -18,6 +18,7 @@ from aln_p3_core.evaluation.subjects import Subject, find_subjects
 
 if TYPE_CHECKING:
     from aln_p3_core.datasets.nuscenes import NuScenesDataset
+    from aln_p3_core.evaluation.ego_status_mlp import EgoStatusMlp
 
 #: What can be measured, in the order of the report.
 SUITES = ("planning", "detection", "map", "motion", "closed_loop")
@@ -97,10 +98,11 @@ def evaluate(request: Request) -> dict[str, Path]:
     if request.data is None and needing:
         raise ConfigError(f"{', '.join(needing)} need a data set: name its root (--data)")
     findings = _Findings(card=_card(request, subjects, suites))
+    mlp: EgoStatusMlp | None = None
     if request.data is not None and _OPEN_LOOP & set(suites):
-        _open_loop(request, request.data, subjects, suites, findings)
+        mlp = _open_loop(request, request.data, subjects, suites, findings)
     if request.logs and "planning" in suites:
-        _recorded_logs(request, subjects, findings)
+        _recorded_logs(request, subjects, findings, mlp)
     if "closed_loop" in suites:
         _closed_loop(request, subjects, findings)
     title = f"Evaluation of {', '.join(subject.label for subject in subjects)}"
@@ -127,7 +129,8 @@ def chosen_scenes(dataset: NuScenesDataset, split: str, limit: int = 0) -> tuple
 
 def _open_loop(
     request: Request, root: Path, subjects: Sequence[Subject], suites: Sequence[str], findings: _Findings
-) -> None:
+) -> EgoStatusMlp | None:
+    """Adds the chapters; returns the root's ego-status MLP where plans were measured."""
     from aln_p3_core.datasets.nuscenes import NuScenesDataset
     from aln_p3_core.evaluation.open_loop import OpenLoop
 
@@ -147,9 +150,12 @@ def _open_loop(
             section, results = open_loop.suite(suite)
             findings.sections.append(section)
             findings.results[suite] = results
+    return open_loop.mlp if "planning" in suites else None
 
 
-def _recorded_logs(request: Request, subjects: Sequence[Subject], findings: _Findings) -> None:
+def _recorded_logs(
+    request: Request, subjects: Sequence[Subject], findings: _Findings, mlp: EgoStatusMlp | None
+) -> None:
     from aln_p3_core.datasets.nuscenes import NuScenesDataset
     from aln_p3_core.evaluation.open_loop import OpenLoop
     from aln_p3_core.evaluation.recorded_logs import record_logs
@@ -158,9 +164,9 @@ def _recorded_logs(request: Request, subjects: Sequence[Subject], findings: _Fin
     record_logs(home / "root", request.logs, request.jobs, progress=request.progress)
     dataset = NuScenesDataset(home / "root")
     own = replace(request, report=home, per_scene=True, rates_hz=(2,))
-    open_loop = OpenLoop(dataset, dataset.scenes, subjects, own)
+    open_loop = OpenLoop(dataset, dataset.scenes, subjects, own, mlp)
     section, results = open_loop.suite("planning")
-    text = f"{len(dataset.scenes)} recorded drives with a human driver, in rendered pictures. {section.text}"
+    text = f"Drives of human drivers, recorded, in rendered pictures: never learnt from. {section.text}"
     findings.sections.append(replace(section, title="Recorded logs", text=text.strip()))
     findings.results["recorded_logs"] = results
 

@@ -9,18 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from aln_p3_core.errors import ConfigError
+from aln_p3_core.evaluation.baselines import baseline_plans, trained_mlp
 from aln_p3_core.evaluation.obedience import ObedienceProtocol, read_protocol
 from aln_p3_core.evaluation.plan_rows import PREDICTIONS_FOLDER, DriverRows, PlanRow, driver_rows
 from aln_p3_core.evaluation.report_blocks import Section
 from aln_p3_core.evaluation.sample_facts import SampleFacts, facts_of
 from aln_p3_core.evaluation.subjects import Subject
-from aln_p3_core.geometry import FloatArray
 
 if TYPE_CHECKING:
     from aln_p3_core.datasets.nuscenes import NuScenesDataset
     from aln_p3_core.datasets.targets import Targets
+    from aln_p3_core.evaluation.ego_status_mlp import EgoStatusMlp
     from aln_p3_core.evaluation.evaluate import Request
     from aln_p3_core.evaluation.planning_truth import PlanningTruth
+
+# Its error is many times that of all others, which would lie in one line below it.
+_OFF_THE_PLOT = ("stand_still",)
 
 
 class OpenLoop:
@@ -32,12 +37,19 @@ class OpenLoop:
     """
 
     def __init__(
-        self, dataset: NuScenesDataset, scenes: Sequence[str], subjects: Sequence[Subject], request: Request
+        self,
+        dataset: NuScenesDataset,
+        scenes: Sequence[str],
+        subjects: Sequence[Subject],
+        request: Request,
+        mlp: EgoStatusMlp | None = None,
     ) -> None:
+        """`mlp`: an ego-status MLP that was trained elsewhere; None trains one on the root's train split."""
         self.dataset = dataset
         self.scenes = tuple(scenes)
         self.subjects = tuple(subjects)
         self.request = request
+        self._given_mlp = mlp
         self.tokens = tuple(token for name in scenes for token in dataset.scene_tokens(name))
 
     @cached_property
@@ -91,12 +103,28 @@ class OpenLoop:
         }
 
     @cached_property
+    def mlp(self) -> EgoStatusMlp | None:
+        """The ego-status MLP: what it was made with, else one trained on the root's own train split."""
+        return self._given_mlp or trained_mlp(self.dataset, self.request.report, fresh=self.request.fresh)
+
+    @cached_property
     def plan_rows(self) -> list[PlanRow]:
-        """Rows of all drivers, then the baselines; those that the report is about are marked."""
-        named = {subject.source for subject in self.subjects}
+        """Rows of all drivers, then the baselines; those that the report is about are marked.
+
+        Raises:
+            ConfigError: for a planner that the data set has no row of.
+        """
+        named = {subject.source for subject in self.subjects if subject.predictor is None}
+        baselines = baseline_plans(self.dataset, self.truth, self.mlp)
+        if missing := sorted(named - set(baselines)):
+            raise ConfigError(
+                f"{self.dataset.root} has no row of {', '.join(missing)}: expert needs stored plans "
+                "(expert_plan.json), ego_status_mlp a split `train` to learn from"
+            )
         rows = [row for found in self.drivers.values() for row in found.rows]
-        baselines: dict[str, FloatArray] = {}
-        return rows + [PlanRow(name, plans, is_subject=name in named) for name, plans in baselines.items()]
+        for name, plans in baselines.items():
+            rows.append(PlanRow(name, plans, is_subject=name in named, in_plots=name not in _OFF_THE_PLOT))
+        return rows
 
     def command_sources(self) -> str:
         """How many frames carry which command, and where it came from."""

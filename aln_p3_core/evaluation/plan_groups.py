@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aln_p3_core.evaluation.bootstrap import Band, scene_bootstrap
-from aln_p3_core.evaluation.report_blocks import Block, Gallery, Picture, Table, number
+from aln_p3_core.evaluation.report_blocks import Block, Gallery, Picture, Table, number, percent
 from aln_p3_core.evaluation.report_plots import group_plot, horizon_plot
 from aln_p3_core.evaluation.sample_facts import SampleFacts, speed_bins
 from aln_p3_core.geometry import FloatArray
@@ -87,25 +87,34 @@ def group_blocks(rows: Sequence[RowErrors], facts: Sequence[SampleFacts]) -> tup
     return gallery + tables, results
 
 
-def scene_table(rows: Sequence[RowErrors], facts: Sequence[SampleFacts], titles: Mapping[str, str]) -> Table:
-    """A line for each scene: how many samples, and the error of every row.
+def scene_table(
+    heading: str,
+    values: Mapping[str, FloatArray],
+    facts: Sequence[SampleFacts],
+    titles: Mapping[str, str],
+    *,
+    share: bool = False,
+    note: str = "",
+) -> Table:
+    """A line for each scene: how many samples, and the mean of every row.
 
-    `titles`: what a scene is called beside its name, such as its scenario.
+    Args:
+        heading: of the table.
+        values: [S] by the row's name, NaN where not known.
+        facts: [S].
+        titles: what a scene is called beside its name, such as its scenario.
+        share: values are of 0..1, shown in percent.
+        note: below the table.
     """
-    scenes = list(dict.fromkeys(fact.scene for fact in facts))
     cells = []
-    for scene in scenes:
+    for scene in dict.fromkeys(fact.scene for fact in facts):
         own = np.array([fact.scene == scene for fact in facts])
-        values = [row.mean_errors[own] for row in rows]
-        count = int(np.isfinite(values[0]).sum()) if values else 0
-        means = [float(np.nanmean(v)) if np.isfinite(v).any() else None for v in values]
-        cells.append((" ".join([scene, titles.get(scene, "")]).strip(), str(count), *(number(m) for m in means)))
-    return Table(
-        ("scene", "samples", *(row.name for row in rows)),
-        tuple(cells),
-        "By scene",
-        f"{_MEASURE[0].upper()}{_MEASURE[1:]}.",
-    )
+        parts = [value[own] for value in values.values()]
+        count = max((int(np.isfinite(part).sum()) for part in parts), default=0)
+        means = [float(np.nanmean(part)) if np.isfinite(part).any() else None for part in parts]
+        shown = [percent(mean) if share else number(mean) for mean in means]
+        cells.append((" ".join([scene, titles.get(scene, "")]).strip(), str(count), *shown))
+    return Table(("scene", "samples", *values), tuple(cells), heading, note)
 
 
 def _band(row: RowErrors, facts: Sequence[SampleFacts], members: np.ndarray) -> Band | None:

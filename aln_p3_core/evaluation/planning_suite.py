@@ -11,15 +11,17 @@ from aln_p3_core.evaluation.obedience import Obedience, measure_obedience
 from aln_p3_core.evaluation.open_loop import OpenLoop
 from aln_p3_core.evaluation.plan_groups import RowErrors, group_blocks, horizon_picture, scene_table
 from aln_p3_core.evaluation.plan_rows import PlanRow
-from aln_p3_core.evaluation.planning import evaluate_planning
+from aln_p3_core.evaluation.planning import PlanningTable, evaluate_planning, forms_of
 from aln_p3_core.evaluation.planning_tables import planning_tables
-from aln_p3_core.evaluation.protocol import PLANNING_PROTOCOLS, read_planning_protocol
+from aln_p3_core.evaluation.protocol import HORIZONS_S, PLANNING_PROTOCOLS, read_planning_protocol
 from aln_p3_core.evaluation.report_blocks import Block, Section, Table, percent
 from aln_p3_core.evaluation.report_cases import choose_cases, draw_cases
 from aln_p3_core.evaluation.sample_facts import scene_facts
 
 #: Pictures of each kind.
 CASES = 3
+# Protocol, measure, and that in words, of the tables with a line for each scene.
+_BY_SCENE = (("vad", "l2", "L2, m"), ("uniad", "l2", "L2, m"), ("p3", "collision", "collisions, %"))
 
 
 def planning_suite(open_loop: OpenLoop) -> tuple[Section, dict[str, Any]]:
@@ -44,7 +46,7 @@ def planning_suite(open_loop: OpenLoop) -> tuple[Section, dict[str, Any]]:
     grouped, results["by_situation"] = group_blocks(errors, facts)
     blocks += grouped
     if open_loop.request.per_scene:
-        blocks.append(scene_table(errors, facts, _scene_titles(open_loop)))
+        blocks += _scene_tables(open_loop, table)
     blocks += _cases(open_loop, rows, errors)
     return Section("Planning", _text(open_loop), tuple(blocks)), results
 
@@ -77,9 +79,26 @@ def _obedience_table(obediences: Mapping[str, Obedience], protocol: str) -> Tabl
     )
 
 
-def _scene_titles(open_loop: OpenLoop) -> dict[str, str]:
+def _scene_tables(open_loop: OpenLoop, table: PlanningTable) -> list[Block]:
+    """Distances under `vad` and `uniad`, and contacts under `p3`, scene by scene."""
     told = scene_facts(open_loop.dataset)
-    return {name: str(told[name].get("description", "")) for name in open_loop.scenes if name in told}
+    titles = {name: str(told[name].get("description", "")) for name in open_loop.scenes if name in told}
+    found: list[Block] = []
+    for title, measure, what in (
+        ("vad", "l2", "L2, m"),
+        ("uniad", "l2", "L2, m"),
+        ("p3", "collision", "collisions, %"),
+    ):
+        rows = [row for row in table.rows if row.protocol.title == title]
+        form = forms_of(rows[0].protocol)[0]
+        values = {
+            row.name: np.mean([row.steps.horizon(measure, seconds, form) for seconds in HORIZONS_S], axis=0)
+            for row in rows
+        }
+        note = "Mean of the values at 1, 2 and 3 s, over the samples that count."
+        heading = f"By scene: {what}, protocol {title}"
+        found.append(scene_table(heading, values, open_loop.facts, titles, share=measure != "l2", note=note))
+    return found
 
 
 def _cases(open_loop: OpenLoop, rows: Sequence[PlanRow], errors: Sequence[RowErrors]) -> list[Block]:

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from aln_p3_core.errors import ConfigError
+from aln_p3_core.evaluation.baselines import BASELINES
 from aln_p3_core.evaluation.predictions import DriverPredictor
 from aln_p3_core.world.planners.registry import UNTRAINED, find_checkpoint
-
-#: Planners with names that open loop knows; they stand in every table of plans.
-OPEN_LOOP_PLANNERS = ("human", "expert", "stand_still", "constant_velocity", "constant_curvature", "ego_status_mlp")
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +76,13 @@ def training_facts(source: str) -> dict[str, str]:
 
 
 def _subject(name: str, taken: Iterable[str], options: dict[str, Any]) -> Subject:
-    if name in OPEN_LOOP_PLANNERS:
+    if name in BASELINES:
         return Subject(name, name)
     if name.startswith(UNTRAINED):
         subject = Subject(name.replace(":", "-"), name, DriverPredictor(name, **options))
     elif not Path(name).exists():
         raise ConfigError(
-            f"no planner {name!r}; choices: {', '.join(OPEN_LOOP_PLANNERS)}, {UNTRAINED}<recipe>, "
+            f"no planner {name!r}; choices: {', '.join(BASELINES)}, {UNTRAINED}<recipe>, "
             "or the path of a checkpoint (this path does not exist)"
         )
     else:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core_perception_helpers import elements, map_truth, upright
+from perception_helpers import elements, map_truth, upright
 
 from aln_p3_core.errors import DataError
 from aln_p3_core.evaluation.map import area_under, evaluate_map, line_pairs
