@@ -107,12 +107,14 @@ class PlannerConfig:
 
     bev_grid: the ego query also reads the BEV map, averaged to `bev_grid` x `bev_grid` tokens: what is neither an
         agent nor a line (a traffic light, a barrier) can reach the plan only so. 0: as VAD, which has no such step.
+    velocity_prior: with ego status "planner", the head plans what differs from going on at the present velocity.
     """
 
     commands: int = 3
     steps: int = 6
     step_s: float = 0.5
     bev_grid: int = 0
+    velocity_prior: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +238,7 @@ RECIPES: dict[str, DriverConfig] = {
         heads=4,
         dropout=0.0,
         agents=AgentConfig(queries=100, query_source="heatmap"),
-        planner=PlannerConfig(bev_grid=10),
+        planner=PlannerConfig(bev_grid=10, velocity_prior=True),
         ego_status="planner",
     ),
     "tiny": _vad(

@@ -27,3 +27,7 @@ class ConfigError(AlnP3Error, ValueError):
 
 class CheckpointError(AlnP3Error):
     """A checkpoint that is damaged or belongs to another recipe. Lists what differs."""
+
+
+class TrainingError(AlnP3Error):
+    """A training that cannot go on: the loss is no number, a process that reads data died, the disk is full."""

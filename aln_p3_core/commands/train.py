@@ -57,7 +57,7 @@ def command(
 
     The run's folder gets driver.safetensors (best on the validation split; drive with it by
     `aln-p3 world drive --planner out/nano/driver.safetensors`), last.safetensors, checkpoints,
-    log.jsonl, losses.png, validation.png, pictures, TensorBoard files and run.json.
+    log.jsonl, losses.png, validation.png, time.png, pictures, TensorBoard files and run.json.
     """
     from aln_p3_core.training.recipes import training_recipe
 
@@ -77,8 +77,13 @@ def command(
     cores = len(os.sched_getaffinity(0))
     trainer = Trainer(driver, config, folder, resume=resume, init=init)
     trainer.run(list(roots), cache=cache, jobs=jobs or cores, progress=not quiet)
-    if trainer.accelerator.is_main_process and trainer.best:
+    if not trainer.accelerator.is_main_process:
+        return
+    if trainer.stopped:
+        click.echo(f"stopped at step {trainer.step} with a checkpoint: the same command with --resume goes on")
+    if trainer.best:
         click.echo(f"best at step {trainer.best['step']:.0f}: {config.run.best_by} {trainer.best['measure']:.3f}")
+    if (folder / "driver.safetensors").is_file():
         click.echo(f"driver: {folder / 'driver.safetensors'}")
 
 

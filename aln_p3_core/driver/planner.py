@@ -83,7 +83,12 @@ class Planner(nn.Module):
         tap("planner.feature", feature)
         offsets = run_head(self.plan_head, feature[:, 0])
         planner = self.config.planner
-        return offsets.view(batch, planner.commands, planner.steps, 2), feature[:, 0]
+        offsets = offsets.view(batch, planner.commands, planner.steps, 2)
+        if self.status_encoder is not None and ego_status_B8 is not None and planner.velocity_prior:
+            # Ego frame (x forward, y left) to model frame (x right, y forward). A status that is not known is zero.
+            step = torch.stack([-ego_status_B8[:, 1], ego_status_B8[:, 0]], dim=-1) * planner.step_s
+            offsets = offsets + step[:, None, None]
+        return offsets, feature[:, 0]
 
     def _read_bev(
         self, interaction: InteractionLayer, position_KD: Tensor, ego_B1D: Tensor, bev_BRSD: Tensor

@@ -171,7 +171,8 @@ def line_pairs(
     rows, columns = used[0][1].reshape(-1), used[1][1].reshape(-1)
     if not by_distance:
         assert protocol.outline_m is not None
-        similar = outline_overlap(first[rows], second[columns], protocol.outline_m)
+        at_least = 0.0 if all_pairs else min(protocol.thresholds)
+        similar = outline_overlap(first[rows], second[columns], protocol.outline_m, at_least)
         return LinePairs(ours, theirs, a, b, similar)
     near = np.concatenate([chamfer_bound(first[r], second[c]) for r, c in _chunks(rows, columns)]) <= limit
     a, b, rows, columns = a[near], b[near], rows[near], columns[near]

@@ -158,28 +158,40 @@ def outlines_touch(first: FloatArray, second: FloatArray, half_width_m: float) -
     """[K] whether outlines of lines [K, P, 2] and [K, Q, 2], so far around them, have a point in common."""
     from shapely import intersects
 
-    near = box_gaps(first, second) <= 2 * _MITRE_LIMIT * half_width_m
+    near = _outlines_near(first, second, half_width_m)
     touching = np.zeros(len(first), dtype=bool)
     touching[near] = intersects(_outlines(first[near], half_width_m), _outlines(second[near], half_width_m))
     return touching
 
 
-def outline_overlap(first: FloatArray, second: FloatArray, half_width_m: float) -> FloatArray:
-    """[K] intersection over union of outlines of lines [K, P, 2] and [K, Q, 2], so far around them."""
-    from shapely import area, intersection, union
+def outline_overlap(first: FloatArray, second: FloatArray, half_width_m: float, at_least: float = 0.0) -> FloatArray:
+    """[K] intersection over union of outlines of lines [K, P, 2] and [K, Q, 2], so far around them.
+
+    Pairs that cannot overlap by `at_least` are 0: their areas or bounding boxes say so at little cost.
+    """
+    from shapely import area, bounds, intersection, union
 
     overlap = np.zeros(len(first))
-    touching = np.flatnonzero(outlines_touch(first, second, half_width_m))
-    a, b = (_outlines(points[touching], half_width_m) for points in (first, second))
-    overlap[touching] = area(intersection(a, b)) / area(union(a, b))
+    near = np.flatnonzero(_outlines_near(first, second, half_width_m))
+    a, b = (_outlines(points[near], half_width_m) for points in (first, second))
+    common = np.minimum(bounds(a)[:, 2:], bounds(b)[:, 2:]) - np.maximum(bounds(a)[:, :2], bounds(b)[:, :2])
+    most = np.minimum(np.minimum(area(a), area(b)), np.maximum(common, 0.0).prod(axis=1))
+    possible = most >= at_least * (area(a) + area(b) - most) - 1e-9
+    near, a, b = near[possible], a[possible], b[possible]
+    overlap[near] = area(intersection(a, b)) / area(union(a, b))
     return overlap
+
+
+def _outlines_near(first: FloatArray, second: FloatArray, half_width_m: float) -> BoolArray:
+    return box_gaps(first, second) <= 2 * _MITRE_LIMIT * half_width_m
 
 
 def _outlines(points: FloatArray, half_width_m: float) -> NDArray[Any]:
     """Flat ends and mitred corners. Every line once, though it stands in several pairs."""
     from shapely import buffer, linestrings
 
-    _, index, inverse = np.unique(points.reshape(len(points), -1), axis=0, return_index=True, return_inverse=True)
+    rows = points.reshape(len(points), 2 * points.shape[1])
+    _, index, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
     polygons = buffer(
         linestrings(points[index]), half_width_m, cap_style="flat", join_style="mitre", mitre_limit=_MITRE_LIMIT
     )

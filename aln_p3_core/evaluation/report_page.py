@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -14,6 +13,8 @@ from aln_p3_core.world.closed_loop.report import markdown_table
 from aln_p3_core.world.closed_loop.report_page import PAGE_STYLE
 from aln_p3_core.world.closed_loop.route_task import write_json
 
+# Characters of a text of the card.
+_LONGEST = 300
 _MORE_STYLE = """
 nav a { margin-right: 1rem; } .strong td { font-weight: 600; } h3 { margin: 1.6rem 0 .5rem; font-weight: 600; }
 .note { color: var(--dim); font-size: 13px; } .cases { display: grid; gap: 1.2rem; }
@@ -61,7 +62,7 @@ def page(title: str, card: Mapping[str, Any], sections: Sequence[Section]) -> st
 def markdown(title: str, card: Mapping[str, Any], sections: Sequence[Section]) -> str:
     """The tables, and the card."""
     lines = [f"# {title}", ""]
-    lines += markdown_table(["", "made with"], [[name, _told(value)] for name, value in card.items()])
+    lines += markdown_table(["", "made with"], _card_rows(card))
     for section in sections:
         lines += ["", f"## {section.title}", ""]
         lines += [section.text, ""] if section.text else []
@@ -85,15 +86,21 @@ def without_nan(value: Any) -> Any:
 
 def _card(card: Mapping[str, Any]) -> str:
     rows = "".join(
-        f"<tr><td>{escape(name)}</td><td class='left'>{escape(_told(value))}</td></tr>" for name, value in card.items()
+        f"<tr><td>{escape(name)}</td><td class='left'>{escape(text)}</td></tr>" for name, text in _card_rows(card)
     )
     return f"<div class='wide'><table>{rows}</table></div>"
 
 
-def _told(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {entry}" for name, entry in value.items() if entry not in ("", None))
-    return json.dumps(value) if isinstance(value, list) else "" if value is None else str(value)
+def _card_rows(card: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Names and texts; what holds several things is told line by line, and long texts are cut: the JSON has them."""
+    rows: list[tuple[str, str]] = []
+    for name, value in card.items():
+        entries = value.items() if isinstance(value, Mapping) else [("", value)]
+        for entry, told in entries:
+            text = " ".join(str(told).split()).replace("|", "/")
+            if text:
+                rows.append((f"{name}: {entry}" if entry else name, text[:_LONGEST] + "…" * (len(text) > _LONGEST)))
+    return rows
 
 
 def _block(block: Block) -> str:

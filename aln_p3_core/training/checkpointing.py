@@ -4,11 +4,12 @@ A checkpoint is a folder `step_00001200`: weights and averaged weights (safetens
 with the place in the schedule and the order of clips, the settings, and the size and checksum of every file. It is
 written beside its place and renamed when it is complete, so a kill or a full disk leaves the earlier ones as they are.
 All chance comes from seeds and step numbers: no state of random numbers is to be kept.
+
+One process writes: what others left half written in the folder was killed.
 """
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -23,9 +24,22 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from aln_p3_core.errors import CheckpointError
+from aln_p3_core.training.failures import is_full_disk
 
 _FORMAT = "aln_p3.training.1"
 _STATE, _WEIGHTS, _AVERAGE, _OPTIMIZER = "state.json", "weights.safetensors", "average.safetensors", "optimizer.pt"
+#: Settings that may be others when going on: they change nothing that is learnt (threads: by rounding only).
+FREE_SETTINGS = frozenset(
+    f"training.{name}"
+    for name in (
+        "data.workers",
+        "data.prefetch",
+        "run.threads",
+        "run.checkpoint_every",
+        "run.draw_every",
+        "run.keep_checkpoints",
+    )
+)
 
 
 @dataclass(slots=True)
@@ -34,7 +48,7 @@ class TrainingState:
 
     Attributes:
         step: optimiser steps done, over all stages.
-        settings: of driver and training, as plain data: they must be the same when going on.
+        settings: of driver and training, as plain data: all but `FREE_SETTINGS` must be the same when going on.
         weights, average: state dicts of the trained module and of the averaged network.
         optimizer, scheduler, sampler: their state dicts.
         best: measure and step of the best validation so far, or {}.
@@ -53,13 +67,17 @@ class TrainingState:
 
 
 def save_state(folder: Path, state: TrainingState, keep: int) -> Path:
-    """Writes a checkpoint into `folder` and removes all but the `keep` newest.
+    """Writes a checkpoint into `folder` and removes all but the `keep` newest, and what a kill left half written.
+
+    Checkpoints of later steps go too: they were passed over as damaged, and the training went on from an earlier one.
 
     Raises:
         CheckpointError: when the disk is full.
     """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"step_{state.step:08d}"
+    for left in folder.glob(".step_*"):
+        shutil.rmtree(left, ignore_errors=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=folder))
     try:
         save_file({k: v.detach().cpu().contiguous() for k, v in state.weights.items()}, partial / _WEIGHTS)
@@ -81,18 +99,18 @@ def save_state(folder: Path, state: TrainingState, keep: int) -> Path:
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
         _flush(folder)
-    except (OSError, RuntimeError) as error:
-        # torch and safetensors hide the system's error in their own.
-        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        if full or shutil.disk_usage(folder).free < 1 << 24:
+    except Exception as error:  # torch's and safetensors' own wrap the system's
+        if is_full_disk(error, folder):
             raise CheckpointError(
                 f"no space left for a checkpoint in {folder}; free some and go on with --resume"
             ) from error
         raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    for old in sorted(folder.glob("step_*"))[: -max(1, keep)]:
-        shutil.rmtree(old, ignore_errors=True)
+    known = sorted(folder.glob("step_*"))
+    place = known.index(target)
+    for other in (*known[: max(0, place + 1 - max(1, keep))], *known[place + 1 :]):
+        shutil.rmtree(other, ignore_errors=True)
     return target
 
 
@@ -149,7 +167,7 @@ def differences(one: Any, other: Any, name: str = "") -> list[str]:
 
 
 def _require_same(was: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
-    changed = differences(was, json.loads(json.dumps(now)))
+    changed = [d for d in differences(was, json.loads(json.dumps(now))) if d.split(" was ")[0] not in FREE_SETTINGS]
     if changed:
         raise CheckpointError(
             f"the training in {folder.parent} was begun with other settings: {'; '.join(changed)}. Go on with the same "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -15,30 +16,33 @@ from aln_p3_core.training.inputs import driver_inputs, image_prefix
 from aln_p3_core.training.settings import PrecisionName, StageSettings
 
 
-@dataclass(slots=True)
-class Losses:
-    """`total`: scalar, what is differentiated; `terms`: weighted, detached, by name."""
-
-    total: Tensor
-    terms: dict[str, Tensor]
+def _no_lap(name: str) -> None:
+    """Nobody measures."""
 
 
 class TrainedModule(nn.Module):
-    """Driver and criterion as one module, so that several processes share the gradients of both."""
+    """Driver and criterion as one module, so that several processes share the gradients of both.
+
+    Attributes:
+        lap: called with "memory", "forward" and "criterion" as each of these is done.
+    """
 
     def __init__(self, network: DriverNetwork, criterion: Criterion, precision: PrecisionName) -> None:
         super().__init__()
         self.network = network
         self.criterion = criterion
         self.precision = precision
+        self.lap: Callable[[str], None] = _no_lap
         self._trainable = {name for name, p in self.named_parameters() if p.requires_grad}
         self._frozen: tuple[str, ...] = ()
 
     def forward(self, batch: TrainingBatch, stage: StageSettings) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of a batch on this module's device, and its terms."""
         with autocast(self.precision, batch.clip[-1].rows_BN.device):
-            outputs = clip_outputs(self.network, batch)
+            outputs = clip_outputs(self.network, batch, self.lap)
+        self.lap("forward")
         result = self.criterion(outputs, batch.targets, plan=stage.plan, perception_weight=stage.perception_weight)
+        self.lap("criterion")
         return result.total, result.terms
 
     def begin_stage(self, stage: StageSettings) -> None:
@@ -57,20 +61,20 @@ class TrainedModule(nn.Module):
         return self
 
 
-def clip_outputs(network: DriverNetwork, batch: TrainingBatch) -> DriverOutputs:
+def clip_outputs(network: DriverNetwork, batch: TrainingBatch, lap: Callable[[str], None] = _no_lap) -> DriverOutputs:
     """Outputs for the last frame of every clip; the frames before only build the memory, without gradient.
 
-    As in VAD, they are seen in evaluation mode: the memory has no dropout on the road either.
+    As in VAD, they are seen in evaluation mode: the memory has no dropout on the road either. `lap("memory")` is
+    called when they are done.
     """
     device = batch.clip[-1].rows_BN.device
     memory: Tensor | None = None
-    was_training = network.training
-    if len(batch.clip) > 1:
-        network.eval()
-        with torch.no_grad():
-            for frame in batch.clip[:-1]:
-                memory = _bev(network, frame, driver_inputs(frame, network.config, device, memory))
-        network.train(was_training)
+    with _in_evaluation_mode(network), torch.no_grad():
+        for frame in batch.clip[:-1]:
+            memory = _bev(network, frame, driver_inputs(frame, network.config, device, memory))
+    # Older releases of torch keep the weights that autocast cast here, without gradient, and would take them below.
+    torch.clear_autocast_cache()
+    lap("memory")
     frame = batch.clip[-1]
     inputs = driver_inputs(frame, network.config, device, memory)
     bev = _bev(network, frame, inputs)
@@ -80,6 +84,18 @@ def clip_outputs(network: DriverNetwork, batch: TrainingBatch) -> DriverOutputs:
 def autocast(precision: PrecisionName, device: torch.device) -> torch.autocast:
     """What computes in bfloat16 where the settings ask for it."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
+@contextmanager
+def _in_evaluation_mode(network: nn.Module) -> Iterator[None]:
+    """Every part gets its own mode back: a frozen one must not come out in training mode."""
+    modes = [(part, part.training) for part in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
 
 
 def _bev(network: DriverNetwork, frame: ClipFrame, inputs: DriverInputs) -> Tensor:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import statistics
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from aln_p3_core.driver.checkpoint import written_whole
+
+#: Before the names of seconds that a step spent in its parts.
+TIME = "time."
 
 
 class RunLog:
@@ -52,6 +57,38 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             continue
     return rows
+
+
+def speed(rows: list[dict[str, Any]], batch_size: int) -> dict[str, Any]:
+    """How fast the optimiser steps of a log were, without validation and checkpoints.
+
+    Args:
+        rows: of the kind "train".
+        batch_size: clips a step.
+
+    Returns:
+        "samples_per_s", "wait_share" (of the time, for data) and "step_s": mean seconds a step by part. {} without rows.
+    """
+    if not rows:
+        return {}
+    seconds = [batch_size / row["samples_per_s"] for row in rows]
+    waited = sum(row["wait_share"] * spent for row, spent in zip(rows, seconds, strict=True))
+    parts = [name for name in rows[-1] if name.startswith(TIME)]
+    return {
+        "samples_per_s": round(batch_size * len(rows) / sum(seconds), 3),
+        "wait_share": round(waited / sum(seconds), 4),
+        "step_s": {
+            name.removeprefix(TIME): round(statistics.fmean(row[name] for row in rows if name in row), 4)
+            for name in parts
+        },
+    }
+
+
+def remove_partial_files(folder: Path, names: Iterable[str]) -> None:
+    """Deletes what a kill left of files written by `written_whole`. For the only process that writes them."""
+    for name in names:
+        for path in folder.glob(f".{name}.*"):
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -6,17 +6,19 @@ step's number, and every few steps everything is written down, so a run that was
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import math
 import signal
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import cv2
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
@@ -26,28 +28,30 @@ from tqdm import tqdm
 
 from aln_p3_core.config import DriverConfig, to_dict
 from aln_p3_core.driver.checkpoint import load_checkpoint, require_fit, save_checkpoint
+from aln_p3_core.driver.io import DriverOutputs
 from aln_p3_core.driver.network import DriverNetwork
-from aln_p3_core.errors import AlnP3Error
+from aln_p3_core.errors import TrainingError
 from aln_p3_core.runtime.allocator import keep_freed_memory
 from aln_p3_core.runtime.device import hardware_card
-from aln_p3_core.training.batch import TrainingBatch
+from aln_p3_core.training.batch import FrameTargets, TrainingBatch
 from aln_p3_core.training.checkpointing import TrainingState, load_state, save_state
 from aln_p3_core.training.clip_data import collate_clips
 from aln_p3_core.training.criterion import Criterion
 from aln_p3_core.training.ema import averaged
+from aln_p3_core.training.failures import explained
 from aln_p3_core.training.forward import TrainedModule
 from aln_p3_core.training.plots import plot_run
-from aln_p3_core.training.run_log import RunLog, write_json
+from aln_p3_core.training.run_log import TIME, RunLog, read_rows, remove_partial_files, speed, write_json
 from aln_p3_core.training.sample_pictures import draw_samples
 from aln_p3_core.training.sampler import ClipSampler
 from aln_p3_core.training.schedule import make_optimizer, make_scheduler
 from aln_p3_core.training.settings import StageSettings, TrainingConfig
-from aln_p3_core.training.training_data import TrainingData, open_data, refuse_mirrored_planning
-from aln_p3_core.training.validation import validate
+from aln_p3_core.training.settings_check import check_settings
+from aln_p3_core.training.step_clock import StepClock
+from aln_p3_core.training.training_data import TrainingData, open_data
+from aln_p3_core.training.validation import BatchLoss, validate
 
-
-class TrainingError(AlnP3Error):
-    """A training that cannot go on: the loss is no number, or a process that reads data died."""
+_WRITTEN = ("driver.safetensors", "last.safetensors", "run.json", "log.jsonl")
 
 
 class Trainer:
@@ -56,6 +60,8 @@ class Trainer:
     Attributes:
         folder: of the run: checkpoints, logs, plots, pictures, `driver.safetensors`.
         step: optimiser steps done, over all stages.
+        best: "measure" and "step" of the best validation so far, or {}.
+        stopped: whether a signal ended it before its time.
     """
 
     def __init__(
@@ -75,10 +81,10 @@ class Trainer:
             init: checkpoint of the same recipe to take weights from.
 
         Raises:
-            ConfigError: for settings that contradict each other. CheckpointError: for weights that do not fit, or a
-                folder that holds another run.
+            ConfigError: for settings that contradict each other. CheckpointError: for weights that do not fit, or
+                checkpoints of other settings. TrainingError: for a folder that holds a run already.
         """
-        refuse_mirrored_planning(config)
+        check_settings(driver, config)
         keep_freed_memory()
         if config.run.threads:
             torch.set_num_threads(config.run.threads)
@@ -107,8 +113,12 @@ class Trainer:
             self.module.load_state_dict(self._state.weights)
             self.average.load_state_dict(self._state.average)
             self.step, self.best, self.seconds = self._state.step, self._state.best, self._state.seconds
-        self._stop = False
-        self._waited = 0.0
+        self._clock = StepClock(device)
+        self.module.lap = self._clock.lap
+        # A signal asks for a stop; when all processes know of it, between two steps, they stop together.
+        self._asked_to_stop = self.stopped = False
+        # Of the code that runs, whatever becomes of its files meanwhile.
+        self._hardware = hardware_card(device)
 
     def run(self, roots: list[Path], *, cache: Path | None = None, jobs: int = 1, progress: bool = True) -> None:
         """Trains to the end, or until a signal (SIGINT, SIGTERM) stops it with a checkpoint.
@@ -122,51 +132,59 @@ class Trainer:
         Raises:
             TrainingError, DataError, ConfigError, CheckpointError: see their classes.
         """
-        main, rank = self.accelerator.is_main_process, self.accelerator.process_index
-        network = self.module.network
-        data = open_data(
+        main = self.accelerator.is_main_process
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if main:
+            remove_partial_files(self.folder, _WRITTEN)
+        with explained(self.folder):
+            data = self._open_data(roots, cache, jobs, progress and main)
+            self._log = RunLog(self.folder, self.step) if main else None
+            ended = "failed"
+            started = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
+            try:
+                self._write_card(data, "running")
+                self._run_stages(data, progress and main)
+                ended = "stopped" if self.stopped else "finished"
+            finally:
+                for number, handler in started.items():
+                    signal.signal(number, handler)
+                if self._log is not None:
+                    self._log.close()
+                self._write_card(data, ended)
+            if main:
+                plot_run(self.folder)
+
+    def _open_data(self, roots: list[Path], cache: Path | None, jobs: int, progress: bool) -> TrainingData:
+        return open_data(
             roots,
-            network,
+            self.module.network,
             self.config,
             cache=cache,
             jobs=jobs,
-            process=(rank, self.accelerator.num_processes),
+            process=(self.accelerator.process_index, self.accelerator.num_processes),
             wait=self.accelerator.wait_for_everyone,
             device=self.accelerator.device,
-            progress=progress and main,
+            progress=progress,
         )
+
+    def _run_stages(self, data: TrainingData, progress: bool) -> None:
         sampler = ClipSampler(
             data.weights,
             self.config.run.batch_size,
             seed=self.config.run.seed,
-            rank=rank,
+            rank=self.accelerator.process_index,
             processes=self.accelerator.num_processes,
         )
         if self._state is not None:
             sampler.load_state_dict(self._state.sampler)
-        self._log = RunLog(self.folder, self.step) if main else None
-        if main:
-            write_json(self.folder / "run.json", self._card(data, "running"))
         total = sum(stage.steps for stage in self.config.stages)
-        started = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            with tqdm(
-                total=total, initial=self.step, desc=self.driver.name, unit=" steps", disable=not (progress and main)
-            ) as bar:
-                batches = self._batches(data, sampler)
-                first = 0
-                for stage in self.config.stages:
-                    if self.step < first + stage.steps and not self._stop:
-                        self._run_stage(stage, first, data, sampler, batches, bar)
-                    first += stage.steps
-        finally:
-            for number, handler in started.items():
-                signal.signal(number, handler)
-            if self._log is not None:
-                self._log.close()
-        if main:
-            plot_run(self.folder)
-            write_json(self.folder / "run.json", self._card(data, "stopped" if self._stop else "finished"))
+        with tqdm(total=total, initial=self.step, desc=self.driver.name, unit=" steps", disable=not progress) as bar:
+            batches = self._batches(data, sampler)
+            first = 0
+            for stage in self.config.stages:
+                if self.step < first + stage.steps and not self.stopped:
+                    self._run_stage(stage, first, data, sampler, batches, bar)
+                first += stage.steps
 
     def _run_stage(
         self,
@@ -186,39 +204,47 @@ class Trainer:
             optimizer.load_state_dict(self._state.optimizer)
             scheduler.load_state_dict(self._state.scheduler)
         self._state = None
+        # The wrapper of the stage before would go on listening to gradients.
+        self.accelerator.free_memory()
         wrapped, optimizer = self.accelerator.prepare(self.module, optimizer)
         end = first + stage.steps
         since = time.perf_counter()
-        while self.step < end and not self._stop:
+        while self.step < end and not self.stopped:
             torch.manual_seed(zlib.crc32(f"{run.seed} {self.step} {self.accelerator.process_index}".encode()))
-            batch = self._next(batches)
+            self._clock.start()
+            batch = next(batches).to(self.accelerator.device)
+            self._clock.lap("wait")
             loss, terms = wrapped(batch, stage)
             values = self._checked(loss, terms, batch)
             optimizer.zero_grad(set_to_none=True)
             self.accelerator.backward(loss)
-            norm = self.accelerator.clip_grad_norm_(self.module.parameters(), self.config.optimizer.clip_norm)
+            self._clock.lap("backward")
+            norm = float(self.accelerator.clip_grad_norm_(self.module.parameters(), self.config.optimizer.clip_norm))
+            if not math.isfinite(norm):
+                raise TrainingError(self._not_finite("the gradient", "", batch))
             optimizer.step()
             scheduler.step()
             self.average.update_parameters(self.module.network)
             sampler.advance()
             self.step += 1
-            now = time.perf_counter()
-            self.seconds += now - since
-            extras: dict[str, float] = {
-                "gradient_norm": float(norm),
+            self._clock.lap("optimiser")
+            seconds = self._clock.seconds()
+            spent = sum(seconds.values())
+            values |= {
+                "gradient_norm": norm,
                 "learning_rate": float(scheduler.get_last_lr()[0]),
-                "samples_per_s": run.batch_size / (now - since),
-                "wait_share": self._waited / (now - since),
+                "samples_per_s": run.batch_size / spent,
+                "wait_share": seconds["wait"] / spent,
                 "epoch": sampler.epoch + sampler.position / sampler.batches_per_epoch,
+                **{TIME + name: value for name, value in seconds.items()},
             }
-            values |= extras
-            since = now
             if self._log is not None:
                 self._log.add("train", self.step, values)
             bar.set_postfix(loss=f"{values['loss']:.3f}", wait=f"{values['wait_share']:.0%}", refresh=False)
             bar.update()
-            self._stop = self._anyone(self._stop)
+            self.stopped = self._anyone(self._asked_to_stop)
             self._now_and_then(stage, end, data, sampler, optimizer, scheduler)
+            self.seconds += time.perf_counter() - since
             since = time.perf_counter()
 
     def _now_and_then(
@@ -227,36 +253,54 @@ class Trainer:
         """Validation, pictures and checkpoints, where they are due."""
         run, last = self.config.run, self.step == end
         due = lambda every: last or (every > 0 and self.step % every == 0)  # noqa: E731
-        if data.validation is not None and due(run.validate_every):
+        if due(run.validate_every):
             self._validate(data, stage)
         if data.validation is not None and due(run.draw_every) and self.accelerator.is_main_process:
             draw_samples(self._averaged(), data, self.folder / "pictures", self.step)
-        if due(run.checkpoint_every) or self._stop:
+        if due(run.checkpoint_every) or self.stopped:
             self._save(sampler, optimizer, scheduler)
 
     def _validate(self, data: TrainingData, stage: StageSettings) -> None:
-        assert data.validation is not None
-        measures = validate(
-            self._averaged(),
-            data.validation,
-            data.chosen,
-            device=self.accelerator.device,
-            precision=self.config.run.precision,
-            process=(self.accelerator.process_index, self.accelerator.num_processes),
-            gather=gather_object if self.accelerator.num_processes > 1 else list,
-        )
-        measure = measures[self.config.run.best_by]
+        measures: dict[str, float] = {}
+        if data.validation is not None:
+            measures = validate(
+                self._averaged(),
+                data.validation,
+                data.chosen,
+                loss=self._own_loss(stage),
+                device=self.accelerator.device,
+                precision=self.config.run.precision,
+                process=(self.accelerator.process_index, self.accelerator.num_processes),
+                gather=gather_object if self.accelerator.num_processes > 1 else list,
+            )
+        # Without anything to choose by, the newest is the best.
+        measure = measures.get(self.config.run.best_by, math.nan)
         better = not self.best or measure < self.best["measure"]
         if better and math.isfinite(measure):
             self.best = {"measure": measure, "step": self.step}
         if self._log is not None:
-            self._log.add("validation", self.step, measures)
             self._export("last", measures)
             if better:
                 self._export("driver", measures)
+            if measures:
+                self._log.add("validation", self.step, measures)
+                told = ", ".join(
+                    f"{name} {value:.3f}" for name, value in measures.items() if not name.startswith("loss.")
+                )
+                tqdm.write(f"{stage.name}, step {self.step}: {told}{' (best so far)' if better else ''}")
             plot_run(self.folder)
-            told = ", ".join(f"{name} {value:.3f}" for name, value in measures.items())
-            tqdm.write(f"{stage.name}, step {self.step}: {told}{' (best so far)' if better else ''}")
+
+    def _own_loss(self, stage: StageSettings) -> BatchLoss:
+        """The stage's loss of what this process sees, whatever the others do."""
+        criterion = copy.copy(self.module.criterion)
+        criterion.normaliser = lambda counts: counts
+
+        @torch.no_grad()
+        def loss(outputs: DriverOutputs, targets: Sequence[FrameTargets]) -> dict[str, float]:
+            result = criterion(outputs, targets, plan=stage.plan, perception_weight=stage.perception_weight)
+            return {"loss": float(result.total), **{name: float(value) for name, value in result.terms.items()}}
+
+        return loss
 
     def _export(self, name: str, measures: dict[str, float]) -> None:
         """Averaged weights as a checkpoint that drives."""
@@ -266,7 +310,7 @@ class Trainer:
             "training": settings,
             "training_steps": str(self.step),
             "validation": json.dumps(measures),
-            "commit": str(hardware_card(self.accelerator.device)["commit"]),
+            "commit": str(self._hardware["commit"]),
         }
         save_checkpoint(self.folder / f"{name}.safetensors", self._averaged(), self.driver, extra)
 
@@ -298,24 +342,10 @@ class Trainer:
             collate_fn=collate_clips,
             num_workers=workers,
             prefetch_factor=self.config.data.prefetch if workers else None,
+            worker_init_fn=_begin_worker,
             pin_memory=False,
         )
         return iter(loader)
-
-    def _next(self, batches: Iterator[TrainingBatch]) -> TrainingBatch:
-        """The next batch on the device; notes how long it was waited for."""
-        started = time.perf_counter()
-        try:
-            batch = next(batches)
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
-                raise
-            raise TrainingError(
-                f"a process that reads data died ({error}); go on with --resume, with fewer data.workers or a smaller "
-                "data.prefetch if memory ran out"
-            ) from error
-        self._waited = time.perf_counter() - started
-        return batch.to(self.accelerator.device)
 
     def _checked(self, loss: Tensor, terms: dict[str, Tensor], batch: TrainingBatch) -> dict[str, float]:
         """Terms and "loss" as numbers, means over all processes. Raises TrainingError when one is no number."""
@@ -324,14 +354,18 @@ class Trainer:
         own = torch.isfinite(vector)
         if self._anyone(not bool(own.all())):
             broken = [name for name, fine in zip(["loss", *names], own.tolist(), strict=True) if not fine]
-            tokens = ", ".join(target.token for target in batch.targets)
-            told = f"terms {', '.join(broken)}; samples {tokens}" if broken else "in another process, which names it"
-            raise TrainingError(
-                f"the loss is not finite at step {self.step + 1}: {told}. The last checkpoint is whole: go on from it "
-                "with a smaller optimizer.learning_rate (--init), or look at these samples"
-            )
+            told = f"terms {', '.join(broken)}" if broken else "in another process, which names it"
+            raise TrainingError(self._not_finite("the loss", told, batch))
         mean = self._mean_over_processes(vector).tolist()
         return {"loss": mean[0], **dict(zip(names, mean[1:], strict=True))}
+
+    def _not_finite(self, what: str, told: str, batch: TrainingBatch) -> str:
+        tokens = ", ".join(target.token for target in batch.targets)
+        return (
+            f"{what} is not finite at step {self.step + 1}: {told + '; ' if told else ''}samples {tokens}. The last "
+            "checkpoint is whole, but --resume would come here again: begin a new run with a smaller "
+            "optimizer.learning_rate (--init takes the weights of a driver along), or look at these samples"
+        )
 
     def _mean_over_processes(self, vector: Tensor) -> Tensor:
         return vector if self.accelerator.num_processes == 1 else self.accelerator.reduce(vector.clone(), "mean")
@@ -344,11 +378,14 @@ class Trainer:
         return bool(self.accelerator.reduce(told, "sum").item() > 0)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._stop = True
+        self._asked_to_stop = True
 
-    def _card(self, data: TrainingData, state: str) -> dict[str, Any]:
-        samples = self.step * self.config.run.batch_size
-        return {
+    def _write_card(self, data: TrainingData, state: str) -> None:
+        """`run.json`, by the main process."""
+        if not self.accelerator.is_main_process:
+            return
+        rows = [row for row in read_rows(self.folder / "log.jsonl") if row["kind"] == "train"]
+        card = {
             "state": state,
             "step": self.step,
             "best": self.best,
@@ -357,9 +394,15 @@ class Trainer:
             "processes": self.accelerator.num_processes,
             "cost": {
                 "wall_s": round(self.seconds, 1),
-                "samples": samples,
-                "samples_per_s": round(samples / self.seconds, 3) if self.seconds else None,
+                "samples": self.step * self.config.run.batch_size,
+                **speed(rows, self.config.run.batch_size),
             },
-            "hardware": hardware_card(self.accelerator.device),
+            "hardware": self._hardware,
             **self._settings,
         }
+        write_json(self.folder / "run.json", card)
+
+
+def _begin_worker(number: int) -> None:
+    # Its threads would be those of the process it was forked from, which are not there.
+    cv2.setNumThreads(0)

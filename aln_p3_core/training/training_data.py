@@ -133,14 +133,6 @@ def chosen_places(validation: ClipDataset | None, data: DataSettings) -> list[in
     return np.unique(np.linspace(0, len(validation) - 1, min(count, len(validation))).astype(int)).tolist()
 
 
-def refuse_mirrored_planning(config: TrainingConfig) -> None:
-    """Raises ConfigError when a stage would learn to plan in mirrored towns, where people drive on the other side."""
-    if config.augmentation.flip_probability > 0 and any(stage.plan for stage in config.stages):
-        raise ConfigError(
-            "augmentation.flip_probability mirrors the traffic's side too: set it to 0, or stages.N.plan to false"
-        )
-
-
 def _scenes(dataset: NuScenesDataset, splits: Sequence[str], limit: int) -> tuple[str, ...]:
     known = splits_of(dataset)
     names: list[str] = []

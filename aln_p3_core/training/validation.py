@@ -6,7 +6,7 @@ number of processes: each computes some of the batches, and everything is put to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,17 +33,28 @@ _HORIZONS_S = (1.0, 2.0, 3.0)
 _CAR_DISTANCE_M, _LINE_DISTANCE_M = 2.0, 1.5
 
 Gather = Callable[[list[Any]], list[Any]]
+#: Terms of a batch's loss by name, with "loss" for their sum.
+BatchLoss = Callable[[DriverOutputs, Sequence[FrameTargets]], dict[str, float]]
 
 
 @dataclass(slots=True)
 class _Row:
-    """One frame: errors of the plan [T] with and without ego status, and hits of cars and lines."""
+    """One frame: errors of the plan [T] with and without ego status, hits of cars and lines, its batch's loss."""
 
     index: int
     plan: FloatArray | None
     plan_withheld: FloatArray | None
     cars: tuple[FloatArray, FloatArray, int]
     lines: list[tuple[FloatArray, FloatArray, int]]
+    losses: dict[str, float]
+
+
+def measures_to_minimise(config: DriverConfig) -> tuple[str, ...]:
+    """Measures that can choose the best checkpoint of a recipe. Not the loss: stages differ in its terms."""
+    plans = ["plan_l2", *(f"plan_l2_{seconds:.0f}s" for seconds in _HORIZONS_S)]
+    if _reads_status(config):
+        plans += [f"{name}_withheld" for name in plans]
+    return ("score", *plans)
 
 
 def validation_settings(data: DataSettings) -> DataSettings:
@@ -56,6 +67,7 @@ def validate(
     clips: ClipDataset,
     chosen: Iterable[int],
     *,
+    loss: BatchLoss | None = None,
     device: torch.device,
     precision: PrecisionName = "fp32",
     process: tuple[int, int] = (0, 1),
@@ -67,6 +79,7 @@ def validate(
         network: on `device`.
         clips: of the validation split.
         chosen: positions in `clips`.
+        loss: of a batch on this process alone.
         device, precision: where and how to compute.
         process: (rank, number of processes).
         gather: joins the lists of all processes.
@@ -75,12 +88,13 @@ def validate(
         "plan_l2_1s" to "plan_l2_3s": error of the commanded plan at that time, m, and "plan_l2" their mean; the same
         with "_withheld" behind it where the recipe reads the ego status and it is not told; "car_ap_2m" and
         "line_ap_1.5m": quick average precision within the recipe's range (no benchmark's protocol); "score": mean of
-        "plan_l2" and "plan_l2_withheld", the smaller the better.
+        "plan_l2" and "plan_l2_withheld", the smaller the better. With `loss`, "loss" and "loss.TERM": means over the
+        frames, each counted with its batch's loss (terms that exist in training mode only are not among them).
     """
     places = list(chosen)
     rank, processes = process
     rows: list[_Row] = []
-    reads_status = network.config.ego_status == "planner"
+    reads_status = _reads_status(network.config)
     for number, start in enumerate(range(0, len(places), _BATCH)):
         if number % processes != rank:
             continue
@@ -88,8 +102,10 @@ def validate(
         batch = collate_clips([clips[place] for place in part]).to(device)
         outputs = predict(network, batch, precision)
         withheld = predict(network, _without_status(batch), precision) if reads_status else None
+        losses = {} if loss is None else loss(outputs, batch.targets)
         rows += [
-            _row(start + i, i, network.config, outputs, withheld, target) for i, target in enumerate(batch.targets)
+            _row(start + i, i, network.config, outputs, withheld, target, losses)
+            for i, target in enumerate(batch.targets)
         ]
     rows = sorted(gather(rows), key=lambda row: row.index)
     return _measures(rows, network.config)
@@ -100,6 +116,10 @@ def predict(network: DriverNetwork, batch: TrainingBatch, precision: PrecisionNa
     """Outputs for the last frames of a batch of clips."""
     with autocast(precision, batch.clip[-1].rows_BN.device):
         return clip_outputs(network, batch)
+
+
+def _reads_status(config: DriverConfig) -> bool:
+    return config.ego_status == "planner"
 
 
 def _without_status(batch: TrainingBatch) -> TrainingBatch:
@@ -114,6 +134,7 @@ def _row(
     outputs: DriverOutputs,
     withheld: DriverOutputs | None,
     target: FrameTargets,
+    losses: dict[str, float],
 ) -> _Row:
     low = outputs.map_points_LBVP2.new_tensor(config.point_cloud_range[:2])
     extent = low.new_tensor(config.extent)
@@ -133,6 +154,7 @@ def _row(
         None if withheld is None else _plan_error(withheld, sample, target),
         (*found, len(cars)),
         lines,
+        losses,
     )
 
 
@@ -161,6 +183,9 @@ def _measures(rows: list[_Row], config: DriverConfig) -> dict[str, float]:
     result["line_ap_1.5m"] = float(np.nanmean(of_kinds)) if np.isfinite(of_kinds).any() else float("nan")
     plans = [result[name] for name in ("plan_l2", "plan_l2_withheld") if name in result]
     result["score"] = float(np.mean(plans)) if plans else 1.0 - result["car_ap_2m"]
+    for name in rows[0].losses if rows else ():
+        mean_loss = float(np.mean([row.losses[name] for row in rows]))
+        result[name if name == "loss" else f"loss.{name}"] = mean_loss
     return result
 
 

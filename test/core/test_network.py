@@ -248,3 +248,18 @@ def test_each_stage_is_one_graph_for_the_compiler():
 def test_every_recipe_can_be_built(name):
     with torch.device("meta"):
         DriverNetwork(replace(get_recipe(name)), load_pretrained=False)
+
+
+@torch.no_grad()
+def test_velocity_prior_goes_on_as_the_car_moves():
+    config = small_config(ego_status="planner", planner__velocity_prior=True)
+    network = small_network(config)
+    network.planner.plan_head[-1].weight.zero_()
+    network.planner.plan_head[-1].bias.zero_()
+    inputs = small_inputs(config, batch=2)
+    inputs.ego_status_B8 = torch.zeros(2, 8)
+    inputs.ego_status_B8[0, :5] = torch.tensor([8.0, 0.5, 0.1, 8.0, 1.0])
+    plan = network(inputs).plan_offsets_B3T2.cumsum(-2)
+    # 8 m/s ahead and 0.5 m/s to the left, for 3 s, in the model frame (x right, y forward).
+    torch.testing.assert_close(plan[0, :, -1], torch.tensor([-1.5, 24.0]).expand(3, 2))
+    assert not plan[1].any()

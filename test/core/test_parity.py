@@ -20,9 +20,11 @@ def test_every_stored_tensor_agrees(vad_oracle, tmp_path):
     assert result.exit_code == 0, result.output
     stored = sum(len(load_file(vad_oracle / f"{f}.safetensors")) for f in ("frame0", "frame1", "frame1_true_center"))
     report = json.loads(report_path.read_text())
-    assert report["ok"] and report["compared"] == stored
-    assert result.output.splitlines()[-1] == f"ok: all {stored} tensors agree"
-    assert "not yet" in result.output
+    assert report["ok"] and report["compared"] == len(report["tensors"])
+    assert sum(row["file"].startswith("frame") for row in report["tensors"]) == stored
+    cases = {row["file"] for row in report["tensors"]} - {"frame0", "frame1", "frame1_true_center"}
+    assert cases == {path.stem for path in vad_oracle.glob("loss_case*.safetensors")}
+    assert result.output.splitlines()[-1] == f"ok: all {report['compared']} tensors agree"
 
 
 def test_a_wrong_weight_is_noticed(vad_oracle, tmp_path):

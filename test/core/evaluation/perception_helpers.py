@@ -19,7 +19,7 @@ def elements(lines: list[tuple[int, float, ArrayLike]]) -> MapElements:
     """Map lines from (class, score, points), all with as many points."""
     points = np.array([np.asarray(p, dtype=np.float32) for _, _, p in lines], dtype=np.float32)
     return MapElements(
-        points_model=points.reshape(len(lines), -1, 2),
+        points_model=points if lines else np.zeros((0, 20, 2), dtype=np.float32),
         scores=np.array([score for _, score, _ in lines], dtype=np.float32),
         class_ids=np.array([class_id for class_id, _, _ in lines], dtype=np.int64),
         query_ids=np.arange(len(lines)),
@@ -28,8 +28,10 @@ def elements(lines: list[tuple[int, float, ArrayLike]]) -> MapElements:
 
 def map_truth(lines: list[tuple[int, ArrayLike]]) -> MapTargets:
     """True lines from (class, points)."""
-    points = np.array([np.asarray(p, dtype=np.float64) for _, p in lines]).reshape(len(lines), -1, 2)
-    return MapTargets(points, np.array([class_id for class_id, _ in lines], dtype=np.int64))
+    points = np.array([np.asarray(p, dtype=np.float64) for _, p in lines])
+    return MapTargets(
+        points if lines else np.zeros((0, 20, 2)), np.array([class_id for class_id, _ in lines], dtype=np.int64)
+    )
 
 
 def upright(x: float, start: float = 0.0, end: float = 10.0, points: int = 5) -> np.ndarray:
@@ -73,7 +75,7 @@ def as_agents(targets: Targets, scores: ArrayLike | None = None, *, shift: Array
     move = np.asarray(shift, dtype=np.float64)
     futures = np.repeat(targets.futures_model[:, None] + move, MODES, axis=1)
     return Agents(
-        centers_model=(targets.centers_model + [*move, 0.0]).astype(np.float32),
+        centers_model=(targets.centers_model + np.append(move, 0.0)).astype(np.float32),
         sizes_lwh=targets.sizes_lwh.astype(np.float32),
         headings_model=targets.headings_model.astype(np.float32),
         velocities_model=np.nan_to_num(targets.velocities_model).astype(np.float32),

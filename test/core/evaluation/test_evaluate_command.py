@@ -21,8 +21,8 @@ def run(*arguments: object) -> Result:
 def test_the_report_of_a_driver(two_scenes: Path, small_checkpoint: Path, tmp_path: Path) -> None:
     report = tmp_path / "report"
     result = run(
-        small_checkpoint, "--data", two_scenes, "--suite", "planning", "--per-scene", "--report", report,
-        "--precision", "fp32", "--rate", "2", "--rate", "10",
+        small_checkpoint, "--data", two_scenes, "--suite", "motion,planning,detection,map", "--per-scene",
+        "--report", report, "--precision", "fp32", "--rate", "2", "--rate", "10",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     page, text = (report / "report.html").read_text(), (report / "report.md").read_text()
@@ -40,14 +40,37 @@ def test_the_report_of_a_driver(two_scenes: Path, small_checkpoint: Path, tmp_pa
         f"small: command flipped, {status}",
         "small: command given, ego status none",
         f"small: command given, {status}, 10 Hz",
+        *("human", "expert", "stand_still", "constant_velocity", "constant_curvature"),
     ):
-        assert row in text and row in page
-    assert "scene-0001" in text and "By scene" in text
+        assert f"| {row} |" in text and f"<td>{row}</td>" in page
+    assert text.index("### Protocol vad and uniad") < text.index("### Protocol p3") < text.index("## Detection")
+    assert "| scene-0001 | 2 |" in text and "By scene: L2, m, protocol uniad" in text
+    assert "## Vector map\n\nThe data set has no map expansion: nothing was measured." in text
+    results = found["results"]
+    assert list(results) == ["planning", "detection", "map", "motion"]
+    protocols = results["planning"]["protocols"]
+    assert list(protocols) == ["planning_vad_v1", "planning_uniad_v1", "planning_p3_v1"]
+    assert protocols["planning_uniad_v1"]["expert"]["l2_at_1s"]["mean"] == 0.0, "counts what is not known as perfect"
+    for name in ("vad", "p3"):
+        figure = protocols[f"planning_{name}_v1"]["expert"]["l2_mean_1s"]
+        assert figure == {"mean": None, "low": None, "high": None, "samples": 0}, "no frames to judge by: not measured"
+    assert results["detection"]["small"]["within 30 m"]["classes"]["car"]["truth"] > 0
+    assert set(results["motion"]["small"]) == {"vip3d", "p3"}
     assert page.count("data:image/png") >= 1 and page.count("data:image/jpeg") >= 2, "plots, and cases as pictures"
-    assert "obedience" in found["results"]["planning"]
-    assert found["results"]["planning"]["obedience"]["small"]["given"] is None, "no map: nothing was measured"
+    assert results["planning"]["obedience"]["small"]["given"] is None, "no map: nothing was measured"
     kept = sorted(path.name for path in (report / "predictions").iterdir())
     assert kept == ["small", "small_10_Hz", "small_ego_status_withheld"]
+
+
+def test_a_planner_alone_needs_no_network(two_scenes: Path, tmp_path: Path) -> None:
+    arguments = ("--data", two_scenes, "--suite", "planning,detection", "--report", tmp_path)
+    result = run("constant_velocity", *arguments, "--split", "mini")
+    assert result.exit_code == 0, result.output
+    page = (tmp_path / "report.html").read_text()
+    assert "<tr class=strong><td>constant_velocity</td>" in page and "nothing to measure here" in page
+    assert "<tr class=strong><td>human</td>" not in page
+    result = run("ego_status_mlp", *arguments)
+    assert result.exit_code != 0 and "has no row of ego_status_mlp" in result.output
 
 
 def test_mistakes_are_explained(two_scenes: Path, small_checkpoint: Path, tmp_path: Path) -> None:

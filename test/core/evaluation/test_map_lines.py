@@ -112,3 +112,10 @@ def test_cutting_keeps_the_order_of_lines() -> None:
     found = cut_at_range(lines, (15, 30))
     assert found.scores.tolist() == [0.1, 0.2, 0.3] and found.samples.tolist() == [0, 0, 1]
     assert found.class_ids.tolist() == [2, 1, 0]
+
+
+def test_overlaps_that_are_too_small_to_count_are_not_computed() -> None:
+    first, second = wild_lines(60), wild_lines(60) + np.random.default_rng(2).normal(0, 0.5, (60, 1, 2))
+    whole, part = outline_overlap(first, second, 1.0), outline_overlap(first, second, 1.0, at_least=0.5)
+    assert (part[whole >= 0.5] == whole[whole >= 0.5]).all() and (whole >= 0.5).sum() > 10
+    assert set(part[whole < 0.5].tolist()) <= {0.0, *whole.tolist()}

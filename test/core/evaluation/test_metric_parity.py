@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,11 @@ from aln_p3_core.commands.parity import command
 from aln_p3_core.errors import DataError
 from aln_p3_core.evaluation.detection_parity import check_detection
 from aln_p3_core.evaluation.map_parity import check_map
+from aln_p3_core.evaluation.metric_line import MetricLine
 from aln_p3_core.evaluation.motion_parity import check_motion
 from aln_p3_core.evaluation.parity import NOT_YET, check_metrics
+
+Check = Callable[[Path], Iterator[MetricLine]]
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +30,10 @@ def metrics(shared_dir: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "check", "at_least"), [("map", check_map, 170), ("motion", check_motion, 48), ("detection", check_detection, 160)]
-)  # fmt: skip
-def test_agrees_with_the_released_code(metrics: Path, name: str, check, at_least: int) -> None:
+    ("name", "check", "at_least"),
+    [("map", check_map, 170), ("motion", check_motion, 48), ("detection", check_detection, 160)],
+)
+def test_agrees_with_the_released_code(metrics: Path, name: str, check: Check, at_least: int) -> None:
     lines = list(check(metrics / name))
     assert [line for line in lines if not line.ok] == []
     assert len(lines) >= at_least and {line.folder for line in lines} == {name}

@@ -23,5 +23,11 @@ def test_what_was_not_measured_is_blank_everywhere(tmp_path: Path) -> None:
     assert "<td>a &lt;b&gt;</td><td>0.10</td><td></td>" in page and "of &amp; all" in page
     assert "data:image/png;base64,iVBORw==" in page
     assert "http" not in page and "<script" not in page and "src='data:" in page, "nothing from elsewhere"
-    assert "| a <b> | 0.10 |  |" in text and "| c |  |  |" in text and "## Planning" in text and "cpu x" in text
+    assert (
+        "| a <b> | 0.10 |  |" in text
+        and "| c |  |  |" in text
+        and "## Planning" in text
+        and "| hardware: cpu | x |" in text
+        and "gpu" not in text
+    )
     assert json.loads(files["json"].read_text())["results"] == {"L2": [0.1, None], "deep": {"x": None}}

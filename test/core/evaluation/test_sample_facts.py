@@ -60,13 +60,17 @@ def test_errors_by_situation_count_whole_futures() -> None:
     assert isinstance(table, Table) and table.columns[1:] == ("straight (3)", "left (4)")
     assert table.rows[1] == ("b", "6.00", "6.00")
     assert horizon_picture(rows, facts).data.startswith(b"\x89PNG")
-    scenes = scene_table(rows, facts, {"scene-3": "Merge"})
-    assert scenes.rows[0] == ("scene-0", "2", "0.50", "1.00") and scenes.rows[3] == (
-        "scene-3 Merge",
-        "1",
-        "6.00",
-        "12.00",
-    )
+
+
+def test_a_line_for_each_scene() -> None:
+    facts, errors = made_up()
+    values = {"a": errors.mean(axis=1), "b": 2 * errors.mean(axis=1)}
+    scenes = scene_table("L2", values, facts, {"scene-3": "Merge"})
+    assert scenes.columns == ("scene", "samples", "a", "b")
+    assert scenes.rows[0] == ("scene-0", "2", "0.50", "1.00")
+    assert scenes.rows[3] == ("scene-3 Merge", "1", "6.00", "12.00"), "the other one is not known"
+    shares = scene_table("collisions", {"a": np.full(8, 0.25)}, facts, {}, share=True)
+    assert shares.rows[0] == ("scene-0", "2", "25.00")
 
 
 def test_cases_are_of_different_scenes() -> None:

@@ -17,8 +17,8 @@ from run_helpers import SMALL, rows_of, small_training, write_split_scenes
 from safetensors.torch import load_file
 
 from aln_p3_core.driver.driver import Driver
-from aln_p3_core.errors import CheckpointError, ConfigError
-from aln_p3_core.training.trainer import Trainer, TrainingError
+from aln_p3_core.errors import CheckpointError, ConfigError, TrainingError
+from aln_p3_core.training.trainer import Trainer
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_going_on_gives_the_same_weights_as_never_stopping(root: Path, tmp_path:
     step_of = trainer._now_and_then
 
     def stop_at_three(*args: object) -> None:
-        trainer._stop = trainer.step == 3
+        trainer.stopped = trainer.step == 3
         step_of(*args)
 
     trainer._now_and_then = stop_at_three  # type: ignore[method-assign]

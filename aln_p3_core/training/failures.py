@@ -1,0 +1,60 @@
+"""What ends a training from outside, told so that one knows what to do: a full disk, a reader that died, bad data."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from aln_p3_core.errors import AlnP3Error, TrainingError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+# What Rust (safetensors) writes of these two.
+_FULL_TEXTS = ("No space left", "Disk quota exceeded", "StorageFull", *(f"code: {number}," for number in _FULL))
+# torch's own writer tells no reason: with less than this left, in bytes, it was the disk.
+_NEARLY_FULL = 1 << 24
+
+
+def is_full_disk(error: BaseException, folder: Path) -> bool:
+    """Whether writing into `folder` failed for want of space. Ask before partial files are deleted."""
+    if isinstance(error, OSError):
+        return error.errno in _FULL
+    if any(text in str(error) for text in _FULL_TEXTS):
+        return True
+    return "writ" in str(error) and shutil.disk_usage(folder).free < _NEARLY_FULL
+
+
+@contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """Turns what a user can mend into `TrainingError`s.
+
+    torch raises for a reader process that died wherever the main process happens to be, from a signal handler: so the
+    whole loop runs in here.
+
+    Args:
+        folder: of the run.
+
+    Raises:
+        TrainingError: for a full disk or a dead reader. AlnP3Error: those of readers without their stack traces.
+    """
+    try:
+        yield
+    except AlnP3Error as error:
+        told = str(error)
+        if told.startswith(f"Caught {type(error).__name__} in DataLoader"):
+            raise type(error)(told.rsplit(f"{type(error).__name__}: ", 1)[-1].strip()) from error
+        raise
+    except Exception as error:
+        if is_full_disk(error, folder):
+            raise TrainingError(
+                f"no space left in {folder} (or in the cache, while frames are prepared): free some and go on with "
+                "--resume; the last checkpoint is whole"
+            ) from error
+        if isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
+            raise TrainingError(
+                f"a process that reads data died ({error}). Go on with --resume, with fewer data.workers or a smaller "
+                "data.prefetch if memory ran out"
+            ) from error
+        raise

@@ -1,0 +1,43 @@
+"""Refuses settings that contradict each other or the recipe before anything is computed."""
+
+from __future__ import annotations
+
+from aln_p3_core.config import DriverConfig
+from aln_p3_core.errors import ConfigError
+from aln_p3_core.training.settings import TrainingConfig
+from aln_p3_core.training.validation import measures_to_minimise
+
+#: Parts of the network that a stage may freeze.
+PARTS = ("backbone", "neck", "bev_encoder", "agent_decoder", "map_decoder", "motion", "planner")
+
+
+def check_settings(driver: DriverConfig, config: TrainingConfig) -> None:
+    """
+    Raises:
+        ConfigError: naming the setting and what it can be.
+    """
+    _refuse_mirrored_planning(config)
+    for number, stage in enumerate(config.stages):
+        unknown = sorted(set(stage.frozen) - set(PARTS))
+        if unknown:
+            raise ConfigError(f"stages.{number}.frozen names {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    counts = {
+        "run.batch_size": config.run.batch_size,
+        "run.keep_checkpoints": config.run.keep_checkpoints,
+        "data.clip_frames": config.data.clip_frames,
+        **{f"stages.{number}.steps": stage.steps for number, stage in enumerate(config.stages)},
+    }
+    for name, count in counts.items():
+        if count < 1:
+            raise ConfigError(f"{name} must be 1 or more, got {count}")
+    known = measures_to_minimise(driver)
+    if config.run.best_by not in known:
+        raise ConfigError(f"run.best_by {config.run.best_by!r} is no measure to minimise; there are {', '.join(known)}")
+
+
+def _refuse_mirrored_planning(config: TrainingConfig) -> None:
+    """In mirrored towns people drive on the other side."""
+    if config.augmentation.flip_probability > 0 and any(stage.plan for stage in config.stages):
+        raise ConfigError(
+            "augmentation.flip_probability mirrors the traffic's side too: set it to 0, or stages.N.plan to false"
+        )
