@@ -21,7 +21,7 @@ if TYPE_CHECKING:
               help="nuScenes-schema root; may be repeated.")  # fmt: skip
 @click.option("--out", "folder", type=click.Path(file_okay=False, path_type=Path), help="Folder of the run.")
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE",
-              help="Change a setting: optimizer.learning_rate=1e-4, stages.0.steps=500, driver.bev.rows=40")  # fmt: skip
+              help="Change a setting: optimizer.learning_rate=1e-4, stages.0.steps=9, driver.bev.rows=40")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on from the run's newest checkpoint.")
 @click.option("--init", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="Checkpoint to take weights from.")  # fmt: skip

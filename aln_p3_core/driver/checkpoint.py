@@ -120,7 +120,8 @@ def load_checkpoint(
     if expected_recipe not in (None, config.name):
         raise CheckpointError(f"{path} is of the recipe {config.name!r}, not {expected_recipe!r}")
     for key, value in recipe_metadata(config).items():
-        if metadata.get(key) != value:
+        # A recipe of an earlier release may lack settings that have come since: their defaults are what it was.
+        if key != "recipe" and metadata.get(key) != value:
             raise CheckpointError(f"{path} contradicts itself: {key} is {metadata.get(key)}, its recipe says {value}")
     require_fit(state, expected_state(config), f"{path} does not hold the tensors of its recipe")
     if checkpoint_hash(state) != metadata.get("sha256"):

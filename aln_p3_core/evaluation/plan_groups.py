@@ -64,12 +64,12 @@ def group_blocks(rows: Sequence[RowErrors], facts: Sequence[SampleFacts]) -> tup
     tables: list[Block] = []
     pictures: list[Picture] = []
     results: dict[str, object] = {}
-    for grouping in GROUPINGS:
+    for grouping in GROUPINGS if rows else ():
         names = [grouping.group(fact) for fact in facts]
         found = sorted(set(names) - {""}, key=lambda name: (_place(name, grouping.order), name))
         if len(found) < 2:
             continue
-        known = np.isfinite(rows[0].mean_errors) if rows else np.zeros(len(facts), dtype=bool)
+        known = np.any([np.isfinite(row.mean_errors) for row in rows], axis=0)
         members = {name: np.flatnonzero(np.array([n == name for n in names])) for name in found}
         sizes = [(name, int(known[members[name]].sum())) for name in found]
         bands = {row.name: [_band(row, facts, members[name]) for name in found] for row in rows}

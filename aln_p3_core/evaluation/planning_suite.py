@@ -59,7 +59,8 @@ def _text(open_loop: OpenLoop) -> str:
         if stored
         else ("what the ego did")
     )
-    return f"{count} samples of {len(open_loop.scenes)} scenes. The truth is {source}."
+    scenes = f"{len(open_loop.scenes)} scene{'' if len(open_loop.scenes) == 1 else 's'}"
+    return f"{count} samples of {scenes}. The truth is {source}."
 
 
 def _obedience_table(obediences: Mapping[str, Obedience], protocol: str) -> Table:

@@ -49,8 +49,7 @@ def explained(folder: Path) -> Iterator[None]:
     except Exception as error:
         if is_full_disk(error, folder):
             raise TrainingError(
-                f"no space left in {folder} (or in the cache, while frames are prepared): free some and go on with "
-                "--resume; the last checkpoint is whole"
+                f"no space left in {folder}: free some and go on with --resume; the last checkpoint is whole"
             ) from error
         if isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
             raise TrainingError(

@@ -67,7 +67,7 @@ def speed(rows: list[dict[str, Any]], batch_size: int) -> dict[str, Any]:
         batch_size: clips a step.
 
     Returns:
-        "samples_per_s", "wait_share" (of the time, for data) and "step_s": mean seconds a step by part. {} without rows.
+        "samples_per_s", "wait_share" (of the time, for data) and "step_s": mean seconds a step by part; {} of no rows.
     """
     if not rows:
         return {}

@@ -54,11 +54,14 @@ def test_the_report_of_a_driver(two_scenes: Path, small_checkpoint: Path, tmp_pa
     for name in ("vad", "p3"):
         figure = protocols[f"planning_{name}_v1"]["expert"]["l2_mean_1s"]
         assert figure == {"mean": None, "low": None, "high": None, "samples": 0}, "no frames to judge by: not measured"
+    rows = protocols["planning_uniad_v1"]
+    at_2hz, at_10hz = (rows[f"small: command given, {status}{rate}"]["l2_at_1s"]["mean"] for rate in ("", ", 10 Hz"))
+    assert at_10hz == pytest.approx(at_2hz, abs=1e-3), "the memory takes the same states at both rates"
     assert results["detection"]["small"]["within 30 m"]["classes"]["car"]["truth"] > 0
     assert set(results["motion"]["small"]) == {"vip3d", "p3"}
     assert page.count("data:image/png") >= 1 and page.count("data:image/jpeg") >= 2, "plots, and cases as pictures"
     assert results["planning"]["obedience"]["small"]["given"] is None, "no map: nothing was measured"
-    kept = sorted(path.name for path in (report / "predictions").iterdir())
+    kept = sorted(path.name for path in (report / "predictions").iterdir() if path.is_dir())
     assert kept == ["small", "small_10_Hz", "small_ego_status_withheld"]
 
 

@@ -1,9 +1,14 @@
-"""Small trainings for tests: a few scenes, a network of a fraction of its size."""
+"""Small trainings for tests: a few scenes, a network of a fraction of its size.
+
+`torchrun run_helpers.py ROOT RUN` trains in the two stages of `two_stages`.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +16,8 @@ from stored_scenes import SMALL_RECIPE, write_scenes
 
 from aln_p3_core.config import DriverConfig
 from aln_p3_core.training.recipes import training_recipe
-from aln_p3_core.training.settings import TrainingConfig
+from aln_p3_core.training.settings import StageSettings, TrainingConfig
+from aln_p3_core.training.trainer import Trainer
 
 SMALL: dict[str, Any] = {
     **{f"driver.{name}": value for name, value in SMALL_RECIPE.items()},
@@ -36,10 +42,19 @@ SMALL: dict[str, Any] = {
     "stages.0.steps": 6,
 }
 
+_OF_THE_CLOCK = ("kind", "samples_per_s", "wait_share", "time.")
+
 
 def small_training(**overrides: Any) -> tuple[DriverConfig, TrainingConfig]:
     """The nano training at a fraction of its size; dots in names as two underscores."""
     return training_recipe("nano", SMALL | {k.replace("__", "."): v for k, v in overrides.items()})
+
+
+def two_stages(folder: Path) -> Trainer:
+    """Perception first, then everything but the neck."""
+    driver, config = small_training()
+    stages = (StageSettings(name="perception", steps=3, plan=False), StageSettings(steps=3, frozen=("neck",)))
+    return Trainer(driver, replace(config, stages=stages), folder)
 
 
 def write_split_scenes(make_root: Callable[..., Path], train: int = 2, val: int = 1, samples: int = 8) -> Path:
@@ -53,5 +68,8 @@ def write_split_scenes(make_root: Callable[..., Path], train: int = 2, val: int 
 def rows_of(folder: Path, kind: str = "train") -> list[dict[str, float]]:
     """Rows of a run's log without what depends on the clock."""
     rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    dropped = {"kind", "samples_per_s", "wait_share"}
-    return [{k: v for k, v in row.items() if k not in dropped} for row in rows if row["kind"] == kind]
+    return [{k: v for k, v in row.items() if not k.startswith(_OF_THE_CLOCK)} for row in rows if row["kind"] == kind]
+
+
+if __name__ == "__main__":
+    two_stages(Path(sys.argv[2])).run([Path(sys.argv[1])], cache=Path(sys.argv[1]).parent / "cache", progress=False)

@@ -1,0 +1,35 @@
+"""Settings that contradict each other are refused at once."""
+
+from typing import Any
+
+import pytest
+
+from aln_p3_core.errors import ConfigError
+from aln_p3_core.training.recipes import TRAINING_RECIPES, training_recipe
+from aln_p3_core.training.settings_check import check_settings
+
+
+@pytest.mark.parametrize("name", TRAINING_RECIPES)
+def test_the_recipes_are_fine(name: str) -> None:
+    check_settings(*training_recipe(name))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "changes", "message"),
+    [
+        ("nano", {"stages.0.frozen": ["neck", "bev"]}, "stages.0.frozen names bev; there are backbone"),
+        ("nano", {"augmentation.flip_probability": 0.5}, "mirrors the traffic's side"),
+        ("nano", {"run.best_by": "car_ap_2m"}, "no measure to minimise; there are score, plan_l2"),
+        ("tiny", {"run.best_by": "plan_l2_withheld"}, "no measure to minimise"),
+        ("nano", {"run.batch_size": 0}, "run.batch_size must be 1 or more"),
+        ("nano", {"stages.0.steps": 0}, "stages.0.steps must be 1 or more"),
+    ],
+)
+def test_refusals(recipe: str, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_settings(*training_recipe(recipe, changes))
+
+
+def test_what_is_right_for_one_recipe() -> None:
+    check_settings(*training_recipe("nano", {"run.best_by": "plan_l2_3s_withheld"}))
+    check_settings(*training_recipe("nano", {"augmentation.flip_probability": 0.5, "stages.0.plan": False}))

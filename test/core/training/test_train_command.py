@@ -1,0 +1,43 @@
+"""The command: listing, checking, refusing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from click.testing import CliRunner
+from run_helpers import write_split_scenes
+
+from aln_p3_core.cli import CORE_COMMANDS, make_cli
+from aln_p3_core.commands.train import command
+
+
+def test_settings_are_listed_with_what_they_mean() -> None:
+    result = CliRunner().invoke(command, ["nano", "--settings", "--set", "optimizer.learning_rate=0.125"])
+    assert result.exit_code == 0
+    assert "optimizer.learning_rate = 0.125\n    peak, for the global batch." in result.output
+    assert "driver.bev.rows = 50" in result.output and "stages.0.frozen = ()" in result.output
+
+
+def test_dry_run_tells_what_there_is_to_learn(make_root: Callable[..., Path]) -> None:
+    root = write_split_scenes(make_root)
+    result = CliRunner().invoke(command, ["nano", "--data", str(root), "--dry-run", "--set", "stages.0.steps=20"])
+    assert result.exit_code == 0, result.output
+    assert "train 16, val 8" in result.output
+    assert "20 of 8 clips: 10.0 passes" in result.output
+    assert not (root / "checkpoints").exists()
+
+
+def test_refusals_end_with_a_message(make_root: Callable[..., Path], tmp_path: Path) -> None:
+    root, cli = str(make_root()), make_cli(CORE_COMMANDS)
+    out = str(tmp_path / "run")
+    for arguments, message in (
+        ([], "--data ROOT is missing"),
+        (["--data", root], "--out RUN is missing"),
+        (["--data", root, "--out", out, "--set", "stages.0.step=5"], "did you mean stages.0.steps"),
+        (["--data", root, "--out", out, "--set", "run.best_by=loss"], "no measure to minimise"),
+    ):
+        result = CliRunner().invoke(cli, ["train", "nano", *arguments])
+        assert result.exit_code in (1, 2) and "Traceback" not in result.output
+        assert message in result.output
+    assert not (tmp_path / "run").exists()
