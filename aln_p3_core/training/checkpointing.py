@@ -82,7 +82,9 @@ def save_state(folder: Path, state: TrainingState, keep: int) -> Path:
     try:
         save_file({k: v.detach().cpu().contiguous() for k, v in state.weights.items()}, partial / _WEIGHTS)
         save_file({k: v.detach().cpu().contiguous() for k, v in state.average.items()}, partial / _AVERAGE)
-        torch.save({"optimizer": state.optimizer, "scheduler": state.scheduler}, partial / _OPTIMIZER)
+        # An open file: given a path, torch does not tell why it could not write.
+        with (partial / _OPTIMIZER).open("wb") as file:
+            torch.save({"optimizer": state.optimizer, "scheduler": state.scheduler}, file)
         files = {name: _fingerprint(partial / name) for name in (_WEIGHTS, _AVERAGE, _OPTIMIZER)}
         plain = {
             "format": _FORMAT,
@@ -99,8 +101,8 @@ def save_state(folder: Path, state: TrainingState, keep: int) -> Path:
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
         _flush(folder)
-    except Exception as error:  # torch's and safetensors' own wrap the system's
-        if is_full_disk(error, folder):
+    except Exception as error:
+        if is_full_disk(error):
             raise CheckpointError(
                 f"no space left for a checkpoint in {folder}; free some and go on with --resume"
             ) from error

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import errno
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 from aln_p3_core.errors import AlnP3Error, TrainingError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # What Rust (safetensors) writes of these two.
 _FULL_TEXTS = ("No space left", "Disk quota exceeded", "StorageFull", *(f"code: {number}," for number in _FULL))
-# torch's own writer tells no reason: with less than this left, in bytes, it was the disk.
-_NEARLY_FULL = 1 << 24
 
 
-def is_full_disk(error: BaseException, folder: Path) -> bool:
-    """Whether writing into `folder` failed for want of space. Ask before partial files are deleted."""
-    if isinstance(error, OSError):
-        return error.errno in _FULL
-    if any(text in str(error) for text in _FULL_TEXTS):
-        return True
-    return "writ" in str(error) and shutil.disk_usage(folder).free < _NEARLY_FULL
+def is_full_disk(error: BaseException) -> bool:
+    """Whether writing failed for want of space, be it that a library raised an error of its own upon the system's."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _FULL:
+            return True
+        if isinstance(cause, SafetensorError) and any(text in str(cause) for text in _FULL_TEXTS):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 @contextmanager
@@ -47,7 +49,7 @@ def explained(folder: Path) -> Iterator[None]:
             raise type(error)(told.rsplit(f"{type(error).__name__}: ", 1)[-1].strip()) from error
         raise
     except Exception as error:
-        if is_full_disk(error, folder):
+        if is_full_disk(error):
             raise TrainingError(
                 f"no space left in {folder}: free some and go on with --resume; the last checkpoint is whole"
             ) from error

@@ -31,7 +31,7 @@ def case(make_root: Callable[..., Path], tmp_path: Path) -> tuple[DriverNetwork,
     driver, config = small_training(data__validation_samples=0)
     torch.manual_seed(0)
     network = DriverNetwork(driver)
-    return network.eval(), open_data([root], network, config, cache=tmp_path / "cache", progress=False)
+    return network.eval(), open_data([root], network, config, cache=tmp_path / "cache", jobs=1, progress=False)
 
 
 def test_any_number_of_processes_gives_the_same_numbers(case: tuple[DriverNetwork, TrainingData]) -> None:
