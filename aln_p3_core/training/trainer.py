@@ -406,3 +406,6 @@ class Trainer:
 def _begin_worker(number: int) -> None:
     # Its threads would be those of the process it was forked from, which are not there.
     cv2.setNumThreads(0)
+    # A cluster sends its signals to all processes; the training itself ends its workers, after a checkpoint.
+    for number_of_signal in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number_of_signal, signal.SIG_IGN)
