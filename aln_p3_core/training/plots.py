@@ -52,14 +52,16 @@ def _draw_losses(path: Path, train: list[dict[str, Any]], checks: list[dict[str,
         if len(values) > 5:
             width = max(3, len(values) // 20)
             kernel = np.ones(width) / width
-            axis.plot(steps[width - 1 :], np.convolve(values, kernel, "valid"), color="tab:blue")
+            smooth = np.convolve(values, kernel, "valid")
+            axis.plot(steps[width // 2 :][: len(smooth)], smooth, color="tab:blue")
         axis.plot(*_curve(checks, name if name == "loss" else f"loss.{name}"), "o-", color="tab:orange", markersize=3)
         axis.set_title(name, fontsize=9)
         axis.grid(alpha=0.3)
     for axis in list(axes.flat)[len(names) :]:
         axis.set_visible(False)
     figure.supxlabel("optimiser step (blue: training, orange: validation)")
-    figure.tight_layout()
+    # By hand: `tight_layout` would draw everything once more.
+    figure.subplots_adjust(left=0.04, right=0.99, bottom=0.28 / lines, top=1 - 0.12 / lines, hspace=0.3, wspace=0.18)
     figure.savefig(path, dpi=100)
     plt.close(figure)
     return path

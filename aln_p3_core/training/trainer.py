@@ -151,7 +151,7 @@ class Trainer:
                 if self._log is not None:
                     self._log.close()
                 self._write_card(data, ended)
-            if main:
+            if main and self.stopped:
                 plot_run(self.folder)
 
     def _open_data(self, roots: list[Path], cache: Path | None, jobs: int, progress: bool) -> TrainingData:

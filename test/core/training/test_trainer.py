@@ -156,7 +156,7 @@ def test_two_processes_equal_one(root: Path, tmp_path: Path) -> None:
         for one, two in zip(rows_of(tmp_path / "one", kind), rows_of(tmp_path / "two", kind), strict=True):
             assert one.keys() == two.keys()
             # The first step is the same up to rounding; later, matching and Adam amplify it.
-            near = 1e-5 if one["step"] == 1 else 2e-4
+            near = 1e-6 if one["step"] == 1 else 2e-4
             for name, value in one.items():
                 assert two[name] == pytest.approx(value, rel=near, abs=0.1 * near, nan_ok=True), (
                     kind, one["step"], name,
@@ -165,7 +165,7 @@ def test_two_processes_equal_one(root: Path, tmp_path: Path) -> None:
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     travelled = sum((one[name] - start[name]).double().square().sum() for name in one)
     apart = sum((one[name] - two[name]).double().square().sum() for name in one)
-    assert apart < 1e-4 * travelled
+    assert apart < 1e-3 * travelled
 
 
 def test_a_loss_that_is_no_number_is_told_with_the_samples(root: Path, tmp_path: Path) -> None:
@@ -217,11 +217,11 @@ def test_without_validation_the_newest_is_the_driver(root: Path, tmp_path: Path)
 
 
 def test_a_run_is_not_overwritten_and_not_continued_with_other_settings(root: Path, tmp_path: Path) -> None:
-    run(root, tmp_path / "run")
+    run(root, tmp_path / "run", stages__0__steps=1)
     with pytest.raises(TrainingError, match="--resume"):
         Trainer(*small_training(), tmp_path / "run")
     with pytest.raises(CheckpointError, match=r"training\.optimizer\.learning_rate was 0\.0005, now 0\.1"):
-        Trainer(*small_training(optimizer__learning_rate=0.1), tmp_path / "run", resume=True)
+        Trainer(*small_training(optimizer__learning_rate=0.1, stages__0__steps=1), tmp_path / "run", resume=True)
 
 
 def test_splits_that_are_nowhere_are_refused(root: Path, tmp_path: Path) -> None:
