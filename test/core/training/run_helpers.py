@@ -33,7 +33,7 @@ SMALL: dict[str, Any] = {
     "driver.planner.bev_grid": 5,
     "run.batch_size": 2,
     "run.threads": 1,
-    "run.validate_every": 3,
+    "run.validate_every": 0,
     "run.checkpoint_every": 2,
     "run.draw_every": 0,
     "data.workers": 0,

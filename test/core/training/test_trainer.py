@@ -40,7 +40,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 def test_a_run_leaves_a_driver_that_drives_and_everything_to_look_at(root: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    trainer = run(root, folder, run__draw_every=6)
+    trainer = run(root, folder, run__draw_every=6, run__validate_every=3)
     rows = rows_of(folder)
     assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
     assert {"loss", "plan", "agent_class", "map_points", "agent_box.layer0", "gradient_norm"} <= set(rows[0])
@@ -67,15 +67,15 @@ def test_a_run_leaves_a_driver_that_drives_and_everything_to_look_at(root: Path,
 
 
 def test_the_loss_goes_down(root: Path, tmp_path: Path) -> None:
-    run(root, tmp_path / "run", stages__0__steps=30, run__validate_every=0, optimizer__learning_rate=2e-3)
+    run(root, tmp_path / "run", stages__0__steps=30, optimizer__learning_rate=2e-3)
     losses = [row["loss"] for row in rows_of(tmp_path / "run")]
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
 
 
 def test_going_on_gives_the_same_weights_as_never_stopping(root: Path, tmp_path: Path) -> None:
-    run(root, tmp_path / "whole")
+    run(root, tmp_path / "whole", run__validate_every=3)
     broken = tmp_path / "broken"
-    trainer = Trainer(*small_training(), broken)
+    trainer = Trainer(*small_training(run__validate_every=3), broken)
     step_of = trainer._now_and_then
 
     def stop_at_three(*args: object) -> None:
@@ -85,7 +85,7 @@ def test_going_on_gives_the_same_weights_as_never_stopping(root: Path, tmp_path:
     trainer._now_and_then = stop_at_three  # type: ignore[method-assign]
     trainer.run([root], cache=root.parent / "cache", progress=False)
     assert trainer.step == 3 and json.loads((broken / "run.json").read_text())["state"] == "stopped"
-    run(root, broken, resume=True)
+    run(root, broken, resume=True, run__validate_every=3)
     assert rows_of(broken) == rows_of(tmp_path / "whole")
     assert rows_of(broken, "validation") == rows_of(tmp_path / "whole", "validation")
     for name, value in weights(tmp_path / "whole").items():
@@ -124,18 +124,20 @@ def test_kill_and_resume(root: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_polite_end_writes_a_checkpoint(root: Path, tmp_path: Path) -> None:
+    """SIGTERM to the whole group, readers too, as torchrun and Slurm send it."""
     folder = tmp_path / "run"
     process = subprocess.Popen(
-        command(root, folder, "--set=stages.0.steps=1000", "--set=run.validate_every=0"),
+        command(root, folder, "--set=stages.0.steps=1000", "--set=data.workers=1"),
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     log = folder / "log.jsonl"
     while not (log.is_file() and log.read_text().count("\n") >= 3):
         assert process.poll() is None
         time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGTERM)
     told, _ = process.communicate()
     step = rows_of(folder)[-1]["step"]
     assert process.returncode == 0 and f"stopped at step {step:.0f} with a checkpoint" in told
