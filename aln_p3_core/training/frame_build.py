@@ -21,6 +21,7 @@ from aln_p3_core.datasets.targets import Targets
 from aln_p3_core.driver.driver import ego_status_vector
 from aln_p3_core.errors import AlnP3Error, DataError
 from aln_p3_core.preprocess import ImagePreprocessor, can_bus_vector
+from aln_p3_core.training.forking import without_opencv_threads
 from aln_p3_core.training.frame_keys import digest
 from aln_p3_core.training.frame_shards import (
     ArrayFile,
@@ -83,12 +84,11 @@ def build_shards(work: ShardWork, fingerprints: dict[str, str], *, jobs: int, pr
 
 def _run(work: ShardWork, groups: Sequence[dict[str, str]], jobs: int, bar: Any) -> None:
     global _shared
-    # Forked processes share the tables, which are gigabytes for the large data sets; nothing here uses torch's or
-    # OpenCV's threads before the fork's child sets its own.
+    # Forked processes share the tables, which are gigabytes for the large data sets.
     _shared = work
     gc.freeze()
     try:
-        with ProcessPoolExecutor(jobs, get_context("fork"), _begin_worker) as pool:
+        with without_opencv_threads(), ProcessPoolExecutor(jobs, get_context("fork"), _begin_worker) as pool:
             futures: list[Future[int]] = [pool.submit(_write_shared, group) for group in groups]
             try:
                 for future in as_completed(futures):
@@ -111,10 +111,7 @@ _shared: ShardWork | None = None
 def _begin_worker() -> None:
     import signal
 
-    import cv2
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
-    cv2.setNumThreads(1)
 
 
 def _write_shared(group: dict[str, str]) -> int:

@@ -18,7 +18,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import cv2
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
@@ -39,6 +38,7 @@ from aln_p3_core.training.clip_data import collate_clips
 from aln_p3_core.training.criterion import Criterion
 from aln_p3_core.training.ema import averaged
 from aln_p3_core.training.failures import explained
+from aln_p3_core.training.forking import without_opencv_threads
 from aln_p3_core.training.forward import TrainedModule
 from aln_p3_core.training.plots import plot_run
 from aln_p3_core.training.run_log import TIME, RunLog, read_rows, remove_partial_files, speed, write_json
@@ -345,7 +345,9 @@ class Trainer:
             worker_init_fn=_begin_worker,
             pin_memory=False,
         )
-        return iter(loader)
+        # The readers are forked here, and stay without OpenCV's threads.
+        with without_opencv_threads():
+            return iter(loader)
 
     def _checked(self, loss: Tensor, terms: dict[str, Tensor], batch: TrainingBatch) -> dict[str, float]:
         """Terms and "loss" as numbers, means over all processes. Raises TrainingError when one is no number."""
@@ -404,8 +406,6 @@ class Trainer:
 
 
 def _begin_worker(number: int) -> None:
-    # Its threads would be those of the process it was forked from, which are not there.
-    cv2.setNumThreads(0)
     # A cluster sends its signals to all processes; the training itself ends its workers, after a checkpoint.
     for number_of_signal in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number_of_signal, signal.SIG_IGN)

@@ -22,6 +22,7 @@ from aln_p3_core.errors import DataError
 from aln_p3_core.frame import DrivingFrame, EgoStatus
 from aln_p3_core.preprocess import ImagePreprocessor, can_bus_vector
 from aln_p3_core.training import frame_build
+from aln_p3_core.training.forking import without_opencv_threads
 from aln_p3_core.training.frame_keys import STORE_VERSION
 from aln_p3_core.training.frame_shards import agent_dtype, agent_records, line_dtype, line_records
 from aln_p3_core.training.frame_store import FrameStore
@@ -196,7 +197,8 @@ def test_a_killed_build_makes_only_what_is_missing(root: Path, tmp_path: Path) -
         FrameStore.build(dataset, CONFIG, tmp_path / "store", progress=False)
 
     process = get_context("fork").Process(target=killed)
-    process.start()
+    with without_opencv_threads():
+        process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
     (folder,) = (tmp_path / "store").iterdir()
