@@ -43,6 +43,9 @@ def test_there_and_back():
         backbone__base_channels=8,
         level_embeddings=4,
         ego_status="bev",
+        # What released networks do not have.
+        agents__query_source="learned",
+        planner__bev_grid=0,
     )
     state = small_network(config).state_dict()
     released = to_released(state)

@@ -97,7 +97,7 @@ def test_a_mirrored_world_gives_the_mirrored_targets_and_ego_motion(
 
     root = write_scenes(make_root, 1, samples=8, ego=ego, objects=[("vehicle.car", car, range(8))])
     other_root = tmp_path / "other"
-    from conftest import MadeUpRoot
+    from made_up_root import MadeUpRoot
 
     MadeUpRoot(
         samples=8,
