@@ -9,13 +9,11 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-import yaml
-
 from aln_p3_core.errors import ConfigError
+from aln_p3_core.evaluation.protocol_file import read_settings
 from aln_p3_core.scene import AGENT_CLASSES
 
 #: Protocols in the tree, by title; the first of each kind is the released one.
@@ -168,25 +166,8 @@ def read_motion_protocol(name: str | Path) -> MotionProtocol:
 
 
 def _read(kind: type[Kind], known: Mapping[str, str], name: str | Path) -> Kind:
-    source = known.get(str(name), str(name))
-    try:
-        if str(name) in known:
-            text = (files("aln_p3_core.evaluation") / "protocols" / source).read_text(encoding="utf-8")
-        else:
-            text = Path(name).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"no protocol {source!r}: it is none of {', '.join(known)}, nor a file") from error
-    try:
-        tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{source} is no YAML file: {error}") from error
-    if not isinstance(tree, Mapping):
-        raise ConfigError(f"{source} must hold a mapping of settings")
     hints = get_type_hints(kind)
-    names = {field.name for field in fields(kind)}
-    if set(tree) != names:
-        unknown, missing = sorted(map(str, set(tree) - names)), sorted(names - set(tree))
-        raise ConfigError(f"{source}: unknown settings {unknown}, missing settings {missing}")
+    tree, source = read_settings(name, known, {field.name for field in fields(kind)}, "protocol")
     values = {key: _value(hints[key], value, f"{source}: {key}") for key, value in tree.items()}
     return kind(**values)
 

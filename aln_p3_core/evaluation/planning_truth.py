@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from aln_p3_core.driver.checkpoint import written_whole
 from aln_p3_core.errors import DataError
 from aln_p3_core.evaluation.protocol import AGENT_KINDS
 from aln_p3_core.geometry import FloatArray, invert_transform
@@ -108,14 +109,8 @@ class PlanningTruth:
     def save(self, path: Path) -> None:
         """Writes it as an .npz file, whole or not at all."""
         arrays = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        half = path.with_suffix(f".{np.random.default_rng().integers(1 << 40):x}.part")
-        try:
-            with half.open("wb") as file:
-                np.savez(file, **arrays)
-            half.replace(path)
-        finally:
-            half.unlink(missing_ok=True)
+        with written_whole(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, **arrays)
 
     @staticmethod
     def load(path: Path) -> PlanningTruth:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from aln_p3_core.driver.checkpoint import written_whole
 from aln_p3_core.evaluation.sample_prediction import SamplePrediction
 from aln_p3_core.frame import Command, CommandProvenance, RouteCommand
 from aln_p3_core.scene import Agents, MapElements
@@ -37,14 +37,8 @@ def save_predictions(path: Path, key: str, predictions: Sequence[SamplePredictio
         arrays["plans_model"] = np.array([p.plans_model for p in predictions], dtype=np.float64)
     arrays |= _packed("agents", [p.agents for p in predictions])
     arrays |= _packed("map_elements", [p.map_elements for p in predictions])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.savez(file, **arrays)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with written_whole(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
 
 
 def load_predictions(path: Path, key: str) -> list[SamplePrediction] | None:

@@ -6,15 +6,12 @@ docs/evaluation.md measures what each oddity of the released evaluations is wort
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
-import yaml
-
 from aln_p3_core.errors import ConfigError
+from aln_p3_core.evaluation.protocol_file import read_settings
 
 #: Protocols in the tree, by title.
 PLANNING_PROTOCOLS = {
@@ -104,30 +101,8 @@ def read_planning_protocol(name: str | Path) -> PlanningProtocol:
     Raises:
         ConfigError: for an unknown name, a file that cannot be read, unknown or missing keys, and wrong values.
     """
-    if str(name) in PLANNING_PROTOCOLS:
-        source = PLANNING_PROTOCOLS[str(name)]
-        text = (files("aln_p3_core.evaluation") / "protocols" / source).read_text(encoding="utf-8")
-    else:
-        source = str(name)
-        try:
-            text = Path(name).read_text(encoding="utf-8")
-        except OSError as error:
-            known = ", ".join(PLANNING_PROTOCOLS)
-            raise ConfigError(f"no planning protocol {source!r}: it is none of {known}, nor a file") from error
-    try:
-        tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{source} is no YAML file: {error}") from error
-    if not isinstance(tree, Mapping):
-        raise ConfigError(f"{source} must hold a mapping of settings")
-    return _from_tree(tree, source)
-
-
-def _from_tree(tree: Mapping[str, Any], source: str) -> PlanningProtocol:
-    known = {field.name for field in fields(PlanningProtocol)}
-    if set(tree) != known:
-        unknown, missing = sorted(map(str, set(tree) - known)), sorted(known - set(tree))
-        raise ConfigError(f"{source}: unknown settings {unknown}, missing settings {missing}")
+    names = {field.name for field in fields(PlanningProtocol)}
+    tree, source = read_settings(name, PLANNING_PROTOCOLS, names, "planning protocol")
     values = dict(tree)
     try:
         values["agent_kinds"] = tuple(str(kind) for kind in tree["agent_kinds"])

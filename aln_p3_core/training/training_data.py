@@ -98,14 +98,17 @@ def open_data(
         checked = _scenes(dataset, (data.validation_split,), data.scenes_limit) if validation is None else ()
         if not learnt and not checked:
             continue
+        needed = [*learnt, *checked]
         if rank == 0:
-            FrameStore.build(dataset, network.config, frames, scenes=[*learnt, *checked], jobs=jobs, progress=progress)
+            store = FrameStore.build(dataset, network.config, frames, scenes=needed, jobs=jobs, progress=progress)
         wait()
-        store = FrameStore.build(dataset, network.config, frames, scenes=[*learnt, *checked], progress=False)
+        if rank != 0:
+            store = FrameStore.build(dataset, network.config, frames, scenes=needed, progress=False)
         features = None
         if data.store == "features":
             folder = None if cache is None else cache / "features"
-            for share in ((rank, processes), (0, 1)):  # together first; then whatever one that died left over
+            # Together first; then whatever one that died left over.
+            for share in ((rank, processes), (0, 1)) if processes > 1 else ((0, 1),):
                 features = FeatureStore.build(store, network, folder, device=device, share=share, progress=progress)
                 wait()
         if learnt:
