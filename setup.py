@@ -65,7 +65,7 @@ setup(
     package_data={
         "aln_p3_core": [
             *("py.typed", "**/*.yaml", "**/*.json", "**/*.npz", "**/*.net.xml.gz"),
-            *("**/shaders/*", "**/meshes/*.md", "**/clip.zip"),
+            *("**/shaders/*", "**/meshes/*.md", "**/clip.zip", "weights/*.safetensors", "weights/*.md"),
         ],
         "aln_p3_ros": ["py.typed", "**/*.yaml"],
     },

@@ -106,7 +106,13 @@ class PlannerConfig:
     """Planner: commands x steps x 2 offsets, `step_s` apart.
 
     bev_grid: the ego query also reads the BEV map, averaged to `bev_grid` x `bev_grid` tokens: what is neither an
-        agent nor a line (a traffic light, a barrier) can reach the plan only so. 0: as VAD, which has no such step.
+        agent nor a line (a barrier, the ego's own speed) can reach the plan only so. 0: as VAD, which has no such step.
+    image_camera: the ego query also reads the (coarsest) feature map of this camera: a traffic light hangs above the
+        BEV's range, and beyond it while there is time to brake. "": as VAD, which has no such step.
+    command_queries: one ego query for each command, which so can look at other places; else one for all (VAD).
+    rounds: how often the ego queries look at everything (VAD: once).
+    reads_decoded: tokens of agents and lines also carry what was decoded from them: boxes, points, probabilities. (In
+        VAD a line's token tells the plan where its nearest point is, and not how sure the line is.)
     velocity_prior: with ego status "planner", the head plans what differs from going on at the present velocity.
     """
 
@@ -114,6 +120,10 @@ class PlannerConfig:
     steps: int = 6
     step_s: float = 0.5
     bev_grid: int = 0
+    image_camera: str = ""
+    command_queries: bool = False
+    rounds: int = 1
+    reads_decoded: bool = False
     velocity_prior: bool = False
 
 
@@ -190,6 +200,10 @@ class DriverConfig:
                 f"embed_dims {self.embed_dims} must be 2 * map.lane_hidden (a line's token has that width), "
                 f"which is {2 * self.map.lane_hidden}"
             )
+        if self.planner.image_camera not in ("", *self.cameras):
+            raise ConfigError(
+                f"planner.image_camera {self.planner.image_camera!r} is none of the cameras {', '.join(self.cameras)}"
+            )
         if self.compatibility == "vad_release" and self.ego_status != "bev":
             raise ConfigError("released VAD weights were trained with the CAN vector: use ego_status='bev'")
 
@@ -238,7 +252,14 @@ RECIPES: dict[str, DriverConfig] = {
         heads=4,
         dropout=0.0,
         agents=AgentConfig(queries=100, query_source="heatmap"),
-        planner=PlannerConfig(bev_grid=10, velocity_prior=True),
+        planner=PlannerConfig(
+            bev_grid=25,
+            image_camera="CAM_FRONT",
+            command_queries=True,
+            rounds=2,
+            reads_decoded=True,
+            velocity_prior=True,
+        ),
         ego_status="planner",
     ),
     "tiny": _vad(

@@ -94,8 +94,9 @@ def command(
 ) -> None:
     """Measures drivers and planners, and writes report.html, report.md and report.json.
 
-    A driver is a checkpoint (or the folder that holds it alone) or untrained:RECIPE; planners that have names are
-    human, expert, stand_still, constant_velocity, constant_curvature and ego_status_mlp. Baselines stand in every
+    A driver is nano (it ships with the package), a checkpoint (or the folder that holds it alone) or untrained:RECIPE;
+    planners that have names are human, expert, stand_still, constant_velocity, constant_curvature and
+    ego_status_mlp. Baselines stand in every
     table of plans beside them, and both published protocols stand together.
     """
     from aln_p3_core.evaluation.evaluate import Request, evaluate

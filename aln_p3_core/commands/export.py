@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from aln_p3_core.commands.options import parse_overrides
+from aln_p3_core.weights import SHIPPED
 
 if TYPE_CHECKING:
     from aln_p3_core.driver import Driver
 
 
 @click.command("export")
-@click.argument("driver", metavar="CHECKPOINT|RECIPE")
+@click.argument("driver", metavar="NAME|CHECKPOINT|RECIPE")
 @click.option("--format", "kind", type=click.Choice(["onnx", "torch"]), default="onnx", show_default=True)
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="File to write [default: beside the checkpoint]."
@@ -45,9 +46,12 @@ def command(
 
     Pictures (uint8) and projections in, raw outputs out, float32, batch 1. With --check both drive the same frames;
     the exit code is 1 when any output differs by more than rounding.
+
+    nano is the driver that ships with the package; untrained:nano (or --set) its recipe with untrained heads.
     """
     from aln_p3_core.driver import Driver
     from aln_p3_core.runtime.export import SUFFIXES, ExportFormat, export_driver, require_onnx
+    from aln_p3_core.world.planners.registry import UNTRAINED
 
     format: ExportFormat = "onnx" if kind == "onnx" else "torch"
     if format == "onnx":
@@ -55,13 +59,16 @@ def command(
     settings = parse_overrides(overrides)
     if Path(driver).is_file() and settings:
         raise click.UsageError("--set changes a recipe; a checkpoint brings its own settings")
-    if Path(driver).is_file():
+    if Path(driver).is_file() or (driver in SHIPPED and not settings):
         eager = Driver.from_checkpoint(driver, device="cpu", precision="fp32")
+    elif driver.startswith(UNTRAINED):
+        recipe = driver.removeprefix(UNTRAINED)
+        eager = Driver.from_recipe(recipe, overrides=settings, seed=seed, device="cpu", precision="fp32")
     elif Path(driver).suffix or "/" in driver:
         raise click.UsageError(f"no checkpoint at {driver}")
     else:
         eager = Driver.from_recipe(driver, overrides=settings, seed=seed, device="cpu", precision="fp32")
-    path = out or Path(driver).with_suffix(SUFFIXES[format])
+    path = out or Path(driver.replace(":", "-")).with_suffix(SUFFIXES[format])
     click.echo(f"tracing {eager.description} (a minute or less for nano)")
     metadata = export_driver(
         eager.network,

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from aln_p3_core.weights import resolve_checkpoint, shipped_checkpoint
+
 if TYPE_CHECKING:
     from aln_p3_core.driver.frame_driver import FrameDriver
 
+
+def checkpoint_file(_context: click.Context, parameter: click.Parameter, text: str | None) -> Path | None:
+    """Callback of an option that names a checkpoint: the file, of a shipped driver's name too."""
+    if text is None:
+        return None
+    path = resolve_checkpoint(text)
+    if not path.is_file():
+        raise click.BadParameter(f"there is no file {text!r} and no shipped driver of that name", param=parameter)
+    return path
+
+
 _OPTIONS = (
-    click.option("--recipe", default=None, help="Named configuration: nano, tiny or base [default: nano]."),
+    click.option("--recipe", default=None, help="Untrained, by its configuration: nano, tiny or base."),
     click.option(
         "--checkpoint",
-        type=click.Path(exists=True, dir_okay=False),
-        help="Weights and recipe from a .safetensors, or an exported .onnx or .pt2.",
+        callback=checkpoint_file,
+        metavar="NAME|FILE",
+        help="Weights and recipe from a .safetensors, an exported .onnx or .pt2, or the shipped driver nano "
+        "[default: that one, unless --recipe or --set is given].",
     ),
     click.option(
         "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one setting of the recipe (JSON value)."
@@ -43,7 +59,7 @@ def driver_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def make_driver(
     recipe: str | None,
-    checkpoint: str | None,
+    checkpoint: Path | None,
     overrides: tuple[str, ...],
     device: str,
     precision: str,
@@ -54,6 +70,8 @@ def make_driver(
     from aln_p3_core.driver.driver import Driver
     from aln_p3_core.runtime.loading import load_driver
 
+    if checkpoint is None and recipe is None and not overrides:
+        checkpoint = shipped_checkpoint()
     if checkpoint is None:
         return Driver.from_recipe(
             recipe or "nano",

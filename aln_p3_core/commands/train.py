@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aln_p3_core.commands.options import parse_overrides
+from aln_p3_core.commands.options import checkpoint_file, parse_overrides
 
 if TYPE_CHECKING:
     from aln_p3_core.config import DriverConfig
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE",
               help="Change a setting: optimizer.learning_rate=1e-4, stages.0.steps=9, driver.bev.rows=40")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on from the run's newest checkpoint.")
-@click.option("--init", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="Checkpoint to take weights from.")  # fmt: skip
+@click.option("--init", callback=checkpoint_file, metavar="NAME|FILE",
+              help="Checkpoint to take weights from, or the shipped driver nano.")  # fmt: skip
+@click.option("--fresh", multiple=True, metavar="PART",
+              help="Part that starts anew in spite of --init: planner, motion, ...; may be repeated.")  # fmt: skip
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path),
               help="Folder of prepared frames and features [default: the user's cache].")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes that prepare frames [default: one a core].")
@@ -38,6 +40,7 @@ def command(
     pairs: tuple[str, ...],
     resume: bool,
     init: Path | None,
+    fresh: tuple[str, ...],
     cache: Path | None,
     jobs: int | None,
     list_settings: bool,
@@ -75,7 +78,7 @@ def command(
     from aln_p3_core.training.trainer import Trainer
 
     cores = len(os.sched_getaffinity(0))
-    trainer = Trainer(driver, config, folder, resume=resume, init=init)
+    trainer = Trainer(driver, config, folder, resume=resume, init=init, fresh=fresh)
     trainer.run(list(roots), cache=cache, jobs=jobs or cores, progress=not quiet)
     if not trainer.accelerator.is_main_process:
         return

@@ -27,6 +27,9 @@ Examples
   # Every baseline, in two processes, with a film from above of each route:
   aln-p3 world drive --planner baselines --routes scenarios --jobs 2 --film bev --report out/baselines
 \b
+  # The driver that ships with the package:
+  aln-p3 world drive --planner nano --routes quick --film both --report out/nano
+\b
   # A trained driver on cities that nothing was chosen by, cameras and plans at 10 Hz:
   aln-p3 world drive --planner out/train/best.safetensors --split heldout --rate 10 --report out/final
 \b
@@ -59,7 +62,8 @@ def make_command(ros_drive: RouteDriver | None = None) -> click.Command:
         required=True,
         metavar="NAME|CHECKPOINT",
         help="Who drives; repeatable: stand_still, constant_velocity, constant_curvature, route_blind, expert, "
-        "untrained:RECIPE, a checkpoint (or its folder), or `baselines` for all that have names.",
+        "nano (the driver that ships), untrained:RECIPE, a checkpoint (or its folder), or `baselines` for all that "
+        "have names.",
     )
     @click.option("--routes", metavar="SET", help="quick, free, scenarios or all [default: quick].")
     @click.option("--seeds", default=1, show_default=True, help="Repetitions of the set with other seeds.")

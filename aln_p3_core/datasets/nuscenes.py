@@ -22,6 +22,7 @@ from aln_p3_core.datasets.ego import CanBus, status_from_poses
 from aln_p3_core.datasets.map_elements import MapReader
 from aln_p3_core.datasets.records import SensorRecord, read_file, read_lidar_points
 from aln_p3_core.datasets.stored_plans import COMMAND_FILE, StoredPlan, StoredPlans
+from aln_p3_core.datasets.stored_signals import SignalAhead, StoredSignals
 from aln_p3_core.datasets.tables import find_version, open_tables
 from aln_p3_core.datasets.targets import Targets, build_targets, ego_future_model, ground_truth_command
 from aln_p3_core.errors import AlnP3Error, ConfigError, DataError, ImageError
@@ -106,6 +107,7 @@ class NuScenesDataset:
         self._encoded = encoded
         self._past_ns = round(past_seconds * 1e9)
         self._stored = StoredPlans(self.root)
+        self._signals = StoredSignals(self.root)
         if command == "route" and not self._stored.has_commands:
             raise DataError(f"{self.root} has no {COMMAND_FILE}: use command='default' or 'ground_truth'")
         self._command = command
@@ -251,6 +253,10 @@ class NuScenesDataset:
     def stored_command(self, token: str) -> RouteCommand | None:
         """The command that the root stores for a sample (`route_command.json`), or None."""
         return self._stored.command(token)
+
+    def signal_ahead(self, token: str) -> SignalAhead | None:
+        """The traffic light that counts for the ego at a sample (`signal_ahead.json`); None where it is not known."""
+        return self._signals.signal(token)
 
     @property
     def choices(self) -> dict[str, str]:

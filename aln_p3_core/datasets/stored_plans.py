@@ -26,7 +26,7 @@ from aln_p3_core.geometry import FloatArray, invert_transform, make_transform, t
 
 PLAN_FILE = "expert_plan.json"
 COMMAND_FILE = "route_command.json"
-_RECORD_AGAIN = "record the data set again, or delete the file to do without it"
+RECORD_AGAIN = "record the data set again, or delete the file to do without it"
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,9 +96,9 @@ class StoredPlans:
                 decision=row.get("decision"),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{self._root / PLAN_FILE}: plan of sample {token}: {error!r}; {_RECORD_AGAIN}") from error
+            raise DataError(f"{self._root / PLAN_FILE}: plan of sample {token}: {error!r}; {RECORD_AGAIN}") from error
         if not len(plan.times_s) == len(plan.points_ego) == len(plan.headings_ego):
-            raise DataError(f"{self._root / PLAN_FILE}: plan of sample {token} has unequal lengths; {_RECORD_AGAIN}")
+            raise DataError(f"{self._root / PLAN_FILE}: plan of sample {token} has unequal lengths; {RECORD_AGAIN}")
         return plan
 
     def command(self, token: str) -> RouteCommand | None:
@@ -111,25 +111,27 @@ class StoredPlans:
         except KeyError:
             raise DataError(
                 f"{self._root / COMMAND_FILE}: sample {token} has the command {name!r}; "
-                f"known are {', '.join(command.name.lower() for command in Command)}; {_RECORD_AGAIN}"
+                f"known are {', '.join(command.name.lower() for command in Command)}; {RECORD_AGAIN}"
             ) from None
 
     @cached_property
     def _plans(self) -> Mapping[str, Any]:
-        return _read(self._root / PLAN_FILE)
+        return read_by_sample(self._root / PLAN_FILE)
 
     @cached_property
     def _commands(self) -> Mapping[str, Any]:
-        return _read(self._root / COMMAND_FILE)
+        return read_by_sample(self._root / COMMAND_FILE)
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def read_by_sample(path: Path) -> Mapping[str, Any]:
+    """Rows of a file by sample token; none where there is no file. Raises DataError naming the file when it is
+    broken."""
     if not path.is_file():
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise DataError(f"{path} is no complete JSON file ({error}); {_RECORD_AGAIN}") from error
+        raise DataError(f"{path} is no complete JSON file ({error}); {RECORD_AGAIN}") from error
     if not isinstance(content, dict):
-        raise DataError(f"{path} must hold an object by sample token; {_RECORD_AGAIN}")
+        raise DataError(f"{path} must hold an object by sample token; {RECORD_AGAIN}")
     return content

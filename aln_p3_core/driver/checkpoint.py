@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from aln_p3_core.config import DriverConfig, from_dict, to_dict
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.errors import CheckpointError, ConfigError
+from aln_p3_core.weights import resolve_checkpoint
 
 FORMAT = "aln_p3.driver"
 FORMAT_VERSION = "1"
@@ -54,7 +55,19 @@ def save_checkpoint(
     Raises:
         CheckpointError: when the network's entries are not the recipe's.
     """
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    return save_state(path, network.state_dict(), config, extra)
+
+
+def save_state(
+    path: Path, state_dict: Mapping[str, Tensor], config: DriverConfig, extra: Mapping[str, str] | None = None
+) -> str:
+    """Like `save_checkpoint`, from a network's entries. They are stored in the types that they have: those in half
+    precision load as the recipe's own types, and the hash is that of what is stored.
+
+    Raises:
+        CheckpointError: when the entries are not the recipe's.
+    """
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in state_dict.items()}
     require_fit(state, expected_state(config), "the network does not have the recipe's entries")
     digest = checkpoint_hash(state)
     metadata = dict(extra or {}) | recipe_metadata(config) | {"sha256": digest}
@@ -85,17 +98,17 @@ def written_whole(path: Path) -> Iterator[Path]:
 def load_checkpoint(
     path: str | Path, expected_recipe: str | None = None
 ) -> tuple[DriverConfig, dict[str, Tensor], dict[str, str]]:
-    """Reads a checkpoint: recipe, state dict (on the CPU) and metadata.
+    """Reads a checkpoint: recipe, state dict (on the CPU, in the recipe's types) and metadata.
 
     Args:
-        path: a file written by `save_checkpoint`.
+        path: a file written by `save_checkpoint` or `save_state`, or the name of a driver that ships with the package.
         expected_recipe: when given, the name of the recipe that the file must be of.
 
     Raises:
         CheckpointError: when the file is missing, damaged, half written, of another format, or when its
             tensors are not those of its recipe (listing what differs).
     """
-    path = Path(path)
+    path = resolve_checkpoint(path)
     if not path.is_file():
         raise CheckpointError(f"no checkpoint at {path}")
     try:
@@ -123,10 +136,11 @@ def load_checkpoint(
         # A recipe of an earlier release may lack settings that have come since: their defaults are what it was.
         if key != "recipe" and metadata.get(key) != value:
             raise CheckpointError(f"{path} contradicts itself: {key} is {metadata.get(key)}, its recipe says {value}")
-    require_fit(state, expected_state(config), f"{path} does not hold the tensors of its recipe")
+    expected = expected_state(config)
+    require_fit(state, expected, f"{path} does not hold the tensors of its recipe")
     if checkpoint_hash(state) != metadata.get("sha256"):
         raise CheckpointError(f"{path} is damaged: its tensors do not have the sha256 that was stored with them")
-    return config, state, metadata
+    return config, {name: tensor.to(expected[name].dtype) for name, tensor in state.items()}, metadata
 
 
 def load_network(path: str | Path) -> tuple[DriverNetwork, dict[str, str]]:

@@ -124,7 +124,7 @@ class Driver(FrameDriver):
         clock.lap("bev_encoder")
         perception = self._decode(bev)
         clock.lap("decoders")
-        outputs = self._plan(bev, perception, inputs)
+        outputs = self._plan(bev, perception, inputs, features)
         clock.lap("planner")
         if self._copies_bev:
             # CUDA graphs write every result to the same place.

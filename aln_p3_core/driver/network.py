@@ -67,7 +67,7 @@ class DriverNetwork(nn.Module):
         geometry = self.geometry(inputs)
         features = self.extract_features(inputs.images_BNCHW)
         bev = self.encode_bev(features, inputs, geometry)
-        return self.plan(bev, self.decode(bev), inputs)
+        return self.plan(bev, self.decode(bev), inputs, features)
 
     def geometry(self, inputs: DriverInputs) -> CameraGeometry:
         """Visible (camera, cell) pairs; cached by the exact calibration, so a fixed rig computes them once."""
@@ -106,10 +106,13 @@ class DriverNetwork(nn.Module):
         lines = self.map_decoder(bev_BRSD)
         return Perception(agents, lines, self.motion(agents, lines))
 
-    def plan(self, bev_BRSD: Tensor, perception: Perception, inputs: DriverInputs) -> DriverOutputs:
+    def plan(
+        self, bev_BRSD: Tensor, perception: Perception, inputs: DriverInputs, features: list[Tensor]
+    ) -> DriverOutputs:
         """The plan, and everything that led to it."""
         agents, lines, motion = perception.agents, perception.lines, perception.motion
-        plan, ego = self.planner(motion.motion_BQM2D, agents, lines, bev_BRSD, inputs.ego_status_B8)
+        tokens = self.planner.tokens(motion.motion_BQM2D, agents, lines, bev_BRSD, features)
+        plan, ego = self.planner(tokens, inputs.ego_status_B8)
         return DriverOutputs(
             bev_BRSD=bev_BRSD,
             agent_logits_LBQC=agents.logits_LBQC,
@@ -143,11 +146,8 @@ class DriverNetwork(nn.Module):
             self.motion.agent_interaction,
             self.motion.map_interaction,
             self.planner.agent_fusion,
-            self.planner.agent_interaction,
-            self.planner.map_interaction,
+            self.planner.rounds,
         ]
-        if self.planner.bev_interaction is not None:
-            heavy.append(self.planner.bev_interaction)
         if self.agent_decoder.proposals is not None:
             heavy += [self.agent_decoder.proposals.hidden, self.agent_decoder.proposals.content]
         for module in heavy:

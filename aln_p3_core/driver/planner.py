@@ -1,9 +1,12 @@
-"""The planner: one ego query reads the agents, the map and (ours) the BEV, and yields a path for every command.
+"""The planner: ego queries read agents, map and (ours) BEV and pictures, and yield a path for every command.
 
-Suffixes: B batch, Q agents, V map lines, M modes, D width, R BEV rows, S BEV columns.
+Suffixes: B batch, Q agents, V map lines, M modes, D width, R BEV rows, S BEV columns, K tokens, E ego queries.
 """
 
 from __future__ import annotations
+
+import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +22,81 @@ from aln_p3_core.driver.tap import tap
 EGO_STATUS_WIDTH = 8
 
 
+@dataclass(slots=True)
+class PlannerTokens:
+    """All that the planner reads of a scene. Made without parameters of the planner: it can be kept while these learn.
+
+    Attributes:
+        motion_BQM2D: motion states of the agents.
+        agent_places_BQ2, line_places_BV2: where agents and lines are, 0..1 over the range.
+        lines_BVD: one token a map line.
+        agent_boxes_BQ10, agent_logits_BQC, map_points_BVP2, map_logits_BVC: what the last decoder layers say, as in
+            `DriverOutputs`; read with `planner.reads_decoded` only.
+        bev_BKD: the BEV map, averaged to `planner.bev_grid` squared tokens; None where the recipe does not read it.
+        image_BKD: feature map of the camera `planner.image_camera`; None where the recipe does not read it.
+    """
+
+    motion_BQM2D: Tensor
+    agent_places_BQ2: Tensor
+    lines_BVD: Tensor
+    line_places_BV2: Tensor
+    agent_boxes_BQ10: Tensor
+    agent_logits_BQC: Tensor
+    map_points_BVP2: Tensor
+    map_logits_BVC: Tensor
+    bev_BKD: Tensor | None = None
+    image_BKD: Tensor | None = None
+
+
+@dataclass(slots=True)
+class _Placed:
+    """Tokens with embedded positions, and the embedded position of the ego car itself."""
+
+    here_D: Tensor
+    tokens_BKD: Tensor
+    positions_BKD: Tensor
+
+
+class GridReading(nn.Module):
+    """Reading of a BEV map or a picture (ours): tokens at learned places of their own."""
+
+    def __init__(self, cells: int, sizes: tuple[int, int, int, float]) -> None:
+        super().__init__()
+        self.interaction = InteractionLayer(*sizes)
+        self.position = nn.Parameter(torch.randn(cells, sizes[0]))
+
+    def forward(self, ego_BED: Tensor, tokens_BKD: Tensor) -> Tensor:
+        position = self.position.to(ego_BED.dtype)
+        return self.interaction(ego_BED, torch.zeros_like(ego_BED), tokens_BKD.to(ego_BED.dtype), position)
+
+
+class Round(nn.Module):
+    """One look of the ego queries at everything: agents first, then lines, BEV map and picture."""
+
+    def __init__(self, config: DriverConfig) -> None:
+        super().__init__()
+        sizes = (config.embed_dims, config.heads, config.ffn_dims, config.dropout)
+        grid, cells = config.planner.bev_grid, math.prod(image_grid(config))
+        self.agents = InteractionLayer(*sizes)
+        self.lines = InteractionLayer(*sizes)
+        self.bev = GridReading(grid * grid, sizes) if grid else None
+        self.image = GridReading(cells, sizes) if cells else None
+
+    def forward(
+        self, name: str, ego_BED: Tensor, agents: _Placed, lines: _Placed, tokens: PlannerTokens
+    ) -> tuple[Tensor, Tensor]:
+        """Ego queries after the agents, and after everything."""
+        of_agents = _read(f"{name}.agent", self.agents, ego_BED, agents)
+        of_map = _read(f"{name}.map", self.lines, of_agents, lines)
+        if self.bev is not None:
+            of_map = self.bev(of_map, tokens.bev_BKD)
+        if self.image is not None:
+            of_map = self.image(of_map, tokens.image_BKD)
+        return of_agents, of_map
+
+
 class Planner(nn.Module):
-    """Ego query to plan offsets [B, commands, steps, 2] (metres a step) and the ego feature [B, 2D].
+    """Ego queries to plan offsets [B, commands, steps, 2] (metres a step) and the ego feature [B, 2D].
 
     compatibility "vad_release": the ego car stands at normalised (0, 0), the corner of the range, and a
     line's place is its point nearest to that corner. "none": the model frame's true origin, and the point
@@ -30,72 +106,91 @@ class Planner(nn.Module):
     def __init__(self, config: DriverConfig) -> None:
         super().__init__()
         self.config = config
-        width = config.embed_dims
-        self.ego_query = nn.Parameter(torch.randn(1, width))
+        width, planner = config.embed_dims, config.planner
+        queries = planner.commands if planner.command_queries else 1
+        self.ego_query = nn.Parameter(torch.randn(queries, width))
         self.agent_fusion = nn.Sequential(
             nn.Linear(config.agents.modes * 2 * width, width), nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, width)
         )
         self.agent_position = nn.Linear(2, width)
         self.map_position = nn.Linear(2, width)
-        sizes = (width, config.heads, config.ffn_dims, config.dropout)
-        self.agent_interaction = InteractionLayer(*sizes)
-        self.map_interaction = InteractionLayer(*sizes)
-        grid = config.planner.bev_grid
-        self.bev_interaction = InteractionLayer(*sizes) if grid else None
-        self.bev_position = nn.Parameter(torch.randn(grid * grid, width)) if grid else None
-        self.plan_head = relu_mlp(2 * width, 2 * width, config.planner.commands * config.planner.steps * 2)
+        self.rounds = nn.ModuleList(Round(config) for _ in range(planner.rounds))
+        self.plan_head = relu_mlp(2 * width, 2 * width, planner.commands // queries * planner.steps * 2)
         self.status_encoder = (
             nn.Sequential(nn.Linear(EGO_STATUS_WIDTH, width), nn.ReLU(), nn.Linear(width, width))
             if config.ego_status == "planner"
             else None
         )
+        agents, lines = config.agents, config.map
+        self.agent_decoded = nn.Linear(10 + len(agents.classes), width) if planner.reads_decoded else None
+        self.line_decoded = (
+            nn.Linear(2 * lines.points_per_line + len(lines.classes), width) if planner.reads_decoded else None
+        )
 
-    def forward(
+    def tokens(
         self,
         motion_BQM2D: Tensor,
         agents: AgentDecoderOutputs,
         lines: MapDecoderOutputs,
         bev_BRSD: Tensor,
-        ego_status_B8: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        batch = len(motion_BQM2D)
-        dtype = motion_BQM2D.dtype
-        ego = self.ego_query.expand(batch, 1, -1).float()
+        features: list[Tensor],
+    ) -> PlannerTokens:
+        """What the planner reads of a scene; `features`: maps [B * N, D, h, w] of all cameras, fine to coarse."""
+        planner = self.config.planner
+        return PlannerTokens(
+            motion_BQM2D,
+            agents.centers_BQ2,
+            lines.tokens_BVD,
+            nearest_points(lines.anchors_BVP2, *self._ego_place(agents.centers_BQ2)),
+            # The plan shall not move what was perceived.
+            agents.boxes_LBQ10[-1].detach(),
+            agents.logits_LBQC[-1].detach(),
+            lines.points_LBVP2[-1].detach(),
+            lines.logits_LBVC[-1].detach(),
+            self._bev_tokens(bev_BRSD) if planner.bev_grid else None,
+            self._image_tokens(features) if planner.image_camera else None,
+        )
+
+    def forward(self, tokens: PlannerTokens, ego_status_B8: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Suffix E: ego queries, one for each command or one for all."""
+        dtype = tokens.motion_BQM2D.dtype
+        ego = self.ego_query.expand(len(tokens.motion_BQM2D), -1, -1).float()
         if self.status_encoder is not None:
             if ego_status_B8 is None:
                 raise ValueError("this recipe reads ego_status_B8, but the inputs do not hold it")
             ego = ego + exact(self.status_encoder, ego_status_B8)[:, None]
         ego = ego.to(dtype)
-        here_2, scale_2 = self._ego_place(agents.centers_BQ2)
-        agent_tokens = self.agent_fusion(motion_BQM2D.flatten(2))
-        tap("planner.agent_tokens", agent_tokens)
-        ego = self._read(
-            "planner.agent", self.agent_interaction, self.agent_position, ego, here_2, agent_tokens, agents.centers_BQ2
-        )
-        of_agents = ego
-        anchors = nearest_points(lines.anchors_BVP2, here_2, scale_2)
-        of_map = self._read(
-            "planner.map", self.map_interaction, self.map_position, ego, here_2, lines.tokens_BVD, anchors
-        )
-        if self.bev_interaction is not None and self.bev_position is not None:
-            of_map = self._read_bev(self.bev_interaction, self.bev_position, of_map, bev_BRSD)
-        feature = torch.cat([of_agents, of_map], dim=-1)
-        tap("planner.feature", feature)
-        offsets = run_head(self.plan_head, feature[:, 0])
+        here_2, _ = self._ego_place(tokens.agent_places_BQ2)
+        agents_BQD = self.agent_fusion(tokens.motion_BQM2D.flatten(2))
+        tap("planner.agent_tokens", agents_BQD)
+        lines_BVD = tokens.lines_BVD
+        if self.agent_decoded is not None and self.line_decoded is not None:
+            agents_BQD = agents_BQD + exact(self.agent_decoded, _agent_facts(tokens)).to(dtype)
+            lines_BVD = lines_BVD + exact(self.line_decoded, _line_facts(tokens)).to(dtype)
+        agents = self._placed(self.agent_position, here_2, agents_BQD, tokens.agent_places_BQ2)
+        lines = self._placed(self.map_position, here_2, lines_BVD, tokens.line_places_BV2)
+        of_agents = of_map = ego
+        for number, look in enumerate(self.rounds):
+            name = f"planner.round{number}" if number else "planner"
+            of_agents, of_map = look(name, of_map, agents, lines, tokens)
+        feature_BE2D = torch.cat([of_agents, of_map], dim=-1)
+        tap("planner.feature", feature_BE2D)
         planner = self.config.planner
-        offsets = offsets.view(batch, planner.commands, planner.steps, 2)
+        offsets = run_head(self.plan_head, feature_BE2D).view(-1, planner.commands, planner.steps, 2)
         if self.status_encoder is not None and ego_status_B8 is not None and planner.velocity_prior:
             # Ego frame (x forward, y left) to model frame (x right, y forward). A status that is not known is zero.
             step = torch.stack([-ego_status_B8[:, 1], ego_status_B8[:, 0]], dim=-1) * planner.step_s
             offsets = offsets + step[:, None, None]
-        return offsets, feature[:, 0]
+        return offsets, feature_BE2D.mean(1)
 
-    def _read_bev(
-        self, interaction: InteractionLayer, position_KD: Tensor, ego_B1D: Tensor, bev_BRSD: Tensor
-    ) -> Tensor:
+    def _bev_tokens(self, bev_BRSD: Tensor) -> Tensor:
         pooled = F.adaptive_avg_pool2d(bev_BRSD.permute(0, 3, 1, 2), self.config.planner.bev_grid)
-        tokens = pooled.flatten(2).transpose(1, 2).to(ego_B1D.dtype)
-        return interaction(ego_B1D, torch.zeros_like(ego_B1D), tokens, position_KD.to(ego_B1D.dtype))
+        return pooled.flatten(2).transpose(1, 2)
+
+    def _image_tokens(self, features: list[Tensor]) -> Tensor:
+        cameras = self.config.cameras
+        of_camera = features[-1].unflatten(0, (-1, len(cameras)))[:, cameras.index(self.config.planner.image_camera)]
+        return of_camera.flatten(2).transpose(1, 2)
 
     def _ego_place(self, like: Tensor) -> tuple[Tensor, Tensor | None]:
         if self.config.compatibility == "vad_release":
@@ -104,21 +199,42 @@ class Planner(nn.Module):
         return -like.new_tensor(self.config.point_cloud_range[:2]) / extent, extent
 
     @staticmethod
-    def _read(
-        name: str,
-        interaction: InteractionLayer,
-        embed: nn.Linear,
-        ego_B1D: Tensor,
-        here_2: Tensor,
-        tokens_BKD: Tensor,
-        places_BK2: Tensor,
-    ) -> Tensor:
-        ego_position = exact(embed, here_2).expand_as(ego_B1D).to(ego_B1D.dtype)
-        token_position = exact(embed, places_BK2).to(tokens_BKD.dtype)
-        tap(f"{name}_query", ego_B1D)
-        tap(f"{name}_query_position", ego_position)
-        tap(f"{name}_key", tokens_BKD)
-        tap(f"{name}_key_position", token_position)
-        out = interaction(ego_B1D, ego_position, tokens_BKD, token_position)
-        tap(f"{name}_out", out)
-        return out
+    def _placed(embed: nn.Linear, here_2: Tensor, tokens_BKD: Tensor, places_BK2: Tensor) -> _Placed:
+        dtype = tokens_BKD.dtype
+        return _Placed(exact(embed, here_2).to(dtype), tokens_BKD, exact(embed, places_BK2).to(dtype))
+
+
+def _read(name: str, interaction: InteractionLayer, ego_BED: Tensor, seen: _Placed) -> Tensor:
+    ego_position = seen.here_D.expand_as(ego_BED)
+    tap(f"{name}_query", ego_BED)
+    tap(f"{name}_query_position", ego_position)
+    tap(f"{name}_key", seen.tokens_BKD)
+    tap(f"{name}_key_position", seen.positions_BKD)
+    out: Tensor = interaction(ego_BED, ego_position, seen.tokens_BKD, seen.positions_BKD)
+    tap(f"{name}_out", out)
+    return out
+
+
+def _agent_facts(tokens: PlannerTokens) -> Tensor:
+    """[B, Q, 10 + classes]: box codes in tens of metres and of m/s, and probabilities."""
+    boxes = tokens.agent_boxes_BQ10.float()
+    scale = boxes.new_tensor([0.1, 0.1, 1, 1, 0.1, 1, 1, 1, 0.1, 0.1])
+    return torch.cat([boxes * scale, tokens.agent_logits_BQC.float().sigmoid()], dim=-1)
+
+
+def _line_facts(tokens: PlannerTokens) -> Tensor:
+    """[B, V, 2 P + classes]: points in -1..1 over the range, and probabilities."""
+    points = tokens.map_points_BVP2.float() * 2 - 1
+    return torch.cat([points.flatten(2), tokens.map_logits_BVC.float().sigmoid()], dim=-1)
+
+
+def image_grid(config: DriverConfig) -> tuple[int, int]:
+    """Rows and columns of the feature map that the planner reads of its camera; (0, 0) where it reads none."""
+    if not config.planner.image_camera:
+        return 0, 0
+    backbone = config.backbone
+    taken = len(backbone.out_stages)
+    # Levels beyond those of the backbone are made by halving. A ResNet's first stage has stride 4.
+    log_stride = backbone.out_stages[min(backbone.levels, taken) - 1] + max(0, backbone.levels - taken)
+    log_stride += backbone.kind == "resnet50"
+    return -(-config.image.height // 2**log_stride), -(-config.image.width // 2**log_stride)

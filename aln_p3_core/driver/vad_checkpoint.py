@@ -104,8 +104,8 @@ def _planning_rules() -> Iterable[tuple[str, str]]:
     for ours, released in (
         ("motion.agent_interaction", "motion_decoder"),
         ("motion.map_interaction", "motion_map_decoder"),
-        ("planner.agent_interaction", "ego_agent_decoder"),
-        ("planner.map_interaction", "ego_map_decoder"),
+        ("planner.rounds.0.agents", "ego_agent_decoder"),
+        ("planner.rounds.0.lines", "ego_map_decoder"),
     ):
         layer = f"{_HEAD}.{released}.layers.0"
         yield from _attention_rules(f"{ours}.attention", f"{layer}.attentions.0")

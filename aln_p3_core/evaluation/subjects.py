@@ -10,6 +10,7 @@ from typing import Any
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.evaluation.baselines import BASELINES
 from aln_p3_core.evaluation.predictions import DriverPredictor
+from aln_p3_core.weights import SHIPPED
 from aln_p3_core.world.planners.registry import UNTRAINED, find_checkpoint
 
 
@@ -44,7 +45,7 @@ class Subject:
 
 
 def find_subjects(names: Sequence[str], **options: Any) -> list[Subject]:
-    """Subjects by checkpoint (or the folder that holds it alone), "untrained:RECIPE", or planner's name.
+    """Subjects by checkpoint (or the folder that holds it alone), shipped driver, "untrained:RECIPE", or planner name.
 
     Args:
         names: at least one.
@@ -80,9 +81,9 @@ def _subject(name: str, taken: Iterable[str], options: dict[str, Any]) -> Subjec
         return Subject(name, name)
     if name.startswith(UNTRAINED):
         subject = Subject(name.replace(":", "-"), name, DriverPredictor(name, **options))
-    elif not Path(name).exists():
+    elif name not in SHIPPED and not Path(name).exists():
         raise ConfigError(
-            f"no planner {name!r}; choices: {', '.join(BASELINES)}, {UNTRAINED}<recipe>, "
+            f"no planner {name!r}; choices: {', '.join((*BASELINES, *SHIPPED))}, {UNTRAINED}<recipe>, "
             "or the path of a checkpoint (this path does not exist)"
         )
     else:

@@ -99,8 +99,9 @@ class DeployedGraph(nn.Module):
             (image.height, image.width),
             self.cameras_per_cell,
         )
-        bev = network.encode_bev(network.extract_features(inputs.images_BNCHW), inputs, geometry)
-        outputs = network.plan(bev, network.decode(bev), inputs)
+        features = network.extract_features(inputs.images_BNCHW)
+        bev = network.encode_bev(features, inputs, geometry)
+        outputs = network.plan(bev, network.decode(bev), inputs, features)
         return (*(getattr(outputs, name) for name in DEPLOYED_OUTPUTS), dropped_B)
 
     def _normalised(self, images_BNHWC: Tensor, rows_BN: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from pathlib import Path
 from aln_p3_core.driver.driver import CompileMode, Driver
 from aln_p3_core.driver.frame_driver import FrameDriver
 from aln_p3_core.errors import CheckpointError, ConfigError
+from aln_p3_core.weights import resolve_checkpoint
 
 
 def load_driver(
@@ -20,7 +21,7 @@ def load_driver(
     """The driver of a file, by the ending of its name: `.onnx`, `.pt2`, anything else is a checkpoint.
 
     Args:
-        path: the file.
+        path: the file, or the name of a driver that ships with the package (`weights.SHIPPED`).
         recipe: when given, the name of the recipe that the file must be of.
         device, precision, compile_mode: as for `Driver`. An exported graph computes in float32, as it is, and a torch
             program on the CPU.
@@ -29,7 +30,8 @@ def load_driver(
         CheckpointError: when the file is missing, damaged or of another recipe.
         ConfigError: for settings that the file's kind does not have, and for packages that are not installed.
     """
-    suffix = Path(path).suffix
+    path = resolve_checkpoint(path)
+    suffix = path.suffix
     if suffix not in (".onnx", ".pt2"):
         return Driver.from_checkpoint(
             path, recipe=recipe, device=device, precision=precision, compile_mode=compile_mode

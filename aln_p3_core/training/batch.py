@@ -6,7 +6,7 @@ of a line's points.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -32,6 +32,8 @@ class FrameTargets:
         plan_mask_T: bool.
         command: int64 scalar, 0 right, 1 left, 2 straight.
         weight: float scalar, how much this sample's plan counts (class balance); 1 by default.
+        signal: int64 scalar, the traffic light that counts for the ego: -1 unknown, 0 none ahead or off, 1 red,
+            2 yellow, 3 green (`training.signal_classes`).
     """
 
     token: str
@@ -47,6 +49,7 @@ class FrameTargets:
     plan_mask_T: Tensor
     command: Tensor
     weight: Tensor
+    signal: Tensor = field(default_factory=lambda: torch.tensor(-1))
 
     def to(self, device: torch.device | str) -> FrameTargets:
         """The same on another device."""
@@ -57,12 +60,13 @@ class FrameTargets:
 class ClipFrame:
     """One frame of every clip in the batch.
 
-    Exactly one of `pixels_BNHWC` and `features` is given.
+    Exactly one of `pixels_BNHWC`, `features` and `perceived` is given.
 
     Attributes:
         pixels_BNHWC: uint8, prepared pixels in the recipe's colour order, not normalised.
         rows_BN: int64, rows from the top that hold the picture; what lies below is padding (zero once normalised).
         features: output [B * N, C, h, w] of the backbone's frozen part, `DriverNetwork.image_prefix`, computed before.
+        perceived: by field, what a frozen perception says about the frame (training/perceived.py).
         model2img_BN44: float32, as `DriverInputs`.
         camera_valid_BN: bool.
         T_prev_cur_B44: float32, model frame of this frame -> that of the clip's frame before it; identity where
@@ -75,6 +79,7 @@ class ClipFrame:
     pixels_BNHWC: Tensor | None
     rows_BN: Tensor
     features: Tensor | None
+    perceived: dict[str, Tensor] | None
     model2img_BN44: Tensor
     camera_valid_BN: Tensor
     T_prev_cur_B44: Tensor
@@ -104,8 +109,10 @@ class TrainingBatch:
 
 def _moved(item: Any, device: torch.device | str) -> dict[str, Any]:
     moved: dict[str, Any] = {}
-    for field in fields(item):
-        value = getattr(item, field.name)
+    for entry in fields(item):
+        value = getattr(item, entry.name)
         if isinstance(value, Tensor):
-            moved[field.name] = value.to(device, non_blocking=True)
+            moved[entry.name] = value.to(device, non_blocking=True)
+        elif isinstance(value, dict):
+            moved[entry.name] = {name: tensor.to(device, non_blocking=True) for name, tensor in value.items()}
     return moved

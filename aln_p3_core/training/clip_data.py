@@ -12,6 +12,7 @@ from torch import Tensor
 
 from aln_p3_core.geometry import FloatArray
 from aln_p3_core.training.batch import ClipFrame, FrameTargets, TrainingBatch
+from aln_p3_core.training.perceived import stacked
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,13 @@ class ClipDraw:
 class ClipImages:
     """One frame of one clip; fields as in `ClipFrame` without the batch.
 
-    `pixels_NHWC` or `features` (float16 [N, C, h, w]) may be views of the store: whoever changes them makes a copy.
+    `pixels_NHWC`, `features` (float16 [N, C, h, w]) and `perceived` (a record of `perceived_dtype`) may be views of the
+    store: whoever changes them makes a copy.
     """
 
     pixels_NHWC: NDArray[np.uint8] | None
     features: NDArray[np.float16] | None
+    perceived: NDArray[np.void] | None
     rows_N: NDArray[np.int32]
     model2img_N44: NDArray[np.float32]
     camera_valid_N: NDArray[np.bool_]
@@ -57,10 +60,12 @@ def collate_clips(clips: Sequence[Clip]) -> TrainingBatch:
 def _collated(frames: Sequence[ClipImages]) -> ClipFrame:
     pixels = [frame.pixels_NHWC for frame in frames if frame.pixels_NHWC is not None]
     features = [frame.features for frame in frames if frame.features is not None]
+    perceived = [frame.perceived for frame in frames if frame.perceived is not None]
     return ClipFrame(
         pixels_BNHWC=_stacked(pixels) if pixels else None,
         rows_BN=_stacked([frame.rows_N for frame in frames]).long(),
         features=_stacked(features).flatten(0, 1) if features else None,
+        perceived=stacked(perceived) if perceived else None,
         model2img_BN44=_stacked([frame.model2img_N44 for frame in frames]),
         camera_valid_BN=_stacked([frame.camera_valid_N for frame in frames]),
         T_prev_cur_B44=_stacked([frame.T_prev_cur for frame in frames]).float(),

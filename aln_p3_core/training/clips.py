@@ -8,8 +8,10 @@ in their place and nobody remembers the repetitions, so that all clips of a batc
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
@@ -18,9 +20,11 @@ from aln_p3_core.driver.memory import can_bus_with_differences
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.geometry import invert_transform
 from aln_p3_core.training.augmentation import augmented
+from aln_p3_core.training.batch import FrameTargets
 from aln_p3_core.training.clip_data import Clip, ClipDraw, ClipImages, collate_clips
 from aln_p3_core.training.feature_store import FeatureStore
 from aln_p3_core.training.frame_store import FrameStore, StoredFrame
+from aln_p3_core.training.perception_store import PerceptionStore
 from aln_p3_core.training.settings import AugmentationSettings, DataSettings
 
 __all__ = ["Clip", "ClipDataset", "ClipDraw", "collate_clips"]
@@ -37,6 +41,8 @@ class ClipDataset(Dataset[Clip]):
         data: DataSettings,
         augmentation: AugmentationSettings | None = None,
         features: FeatureStore | None = None,
+        perceived: PerceptionStore | None = None,
+        signals: NDArray[np.int8] | None = None,
     ) -> None:
         """
         Args:
@@ -46,6 +52,9 @@ class ClipDataset(Dataset[Clip]):
             data: length of clips and how they are drawn.
             augmentation: what is changed in them; nothing when None.
             features: output of the backbone's frozen part, read instead of pictures.
+            perceived: what a frozen perception says about the frames, read instead of pictures; clips then have one
+                frame, whose memory was all of its drive.
+            signals: `FrameTargets.signal` of every frame of the store (`signal_classes`); unknown when None.
 
         Raises:
             ConfigError: for impossible lengths, or features that shall be mirrored.
@@ -63,6 +72,8 @@ class ClipDataset(Dataset[Clip]):
         self.data = data
         self.augmentation = augmentation
         self.features = features
+        self.perceived = perceived
+        self.signals = signals
         # Frames that the store had to leave out make longer gaps than the lot does: nothing is remembered over them.
         memory = config.memory
         self._longest_gap_ns = round(1e9 * (memory.interval_s * (1 + data.clip_spares) + memory.tolerance_s))
@@ -75,12 +86,16 @@ class ClipDataset(Dataset[Clip]):
         draw = draw if isinstance(draw, ClipDraw) else ClipDraw(int(draw))
         random = np.random.default_rng([draw.seed, 0])
         last = int(self.indices[draw.index])
-        places = self._places(last, random)
+        places = self._places(last, random) if self.perceived is None else [last]
         fresh = bool(random.random() < self.data.fresh_start_probability)
-        clip = Clip(self._frames(places, fresh), self.store.targets(last))
+        clip = Clip(self._frames(places, fresh), self._targets(last))
         if self.augmentation is None:
             return clip
         return augmented(clip, self.augmentation, self.config, np.random.default_rng([draw.seed, 1]))
+
+    def _targets(self, index: int) -> FrameTargets:
+        targets = self.store.targets(index)
+        return targets if self.signals is None else replace(targets, signal=torch.tensor(int(self.signals[index])))
 
     def _places(self, last: int, random: np.random.Generator) -> list[int]:
         """Indices of the clip's frames in the store, oldest first; repeated ones at the front are padding."""
@@ -105,9 +120,11 @@ class ClipDataset(Dataset[Clip]):
         T_prev_cur = np.eye(4)
         if previous is not None:
             T_prev_cur = invert_transform(previous.T_global_model) @ frame.T_global_model
+        read = self.perceived is None
         return ClipImages(
-            pixels_NHWC=frame.pixels_NHWC if self.features is None else None,
-            features=None if self.features is None else self.features.map_of(*self.store.place(place)),
+            pixels_NHWC=frame.pixels_NHWC if read and self.features is None else None,
+            features=self.features.map_of(*self.store.place(place)) if read and self.features is not None else None,
+            perceived=None if self.perceived is None else self.perceived.record(*self.store.place(place)),
             rows_N=frame.rows_N,
             model2img_N44=frame.model2img_N44,
             camera_valid_N=frame.camera_valid_N,

@@ -26,6 +26,7 @@ from aln_p3_core.training.losses.plan_collision import constraining_agents, plan
 from aln_p3_core.training.losses.plan_direction import plan_direction_loss
 from aln_p3_core.training.losses.plan_geometry import lines_in_metres
 from aln_p3_core.training.losses.plan_regression import commanded_plan, plan_regression_loss
+from aln_p3_core.training.losses.signal_ahead import SignalAheadHead, signal_ahead_loss
 from aln_p3_core.training.matching import Assignment, match
 from aln_p3_core.training.padded_targets import PaddedTargets, pad_targets
 from aln_p3_core.training.settings import LossSettings
@@ -39,12 +40,12 @@ class CriterionResult:
         total: scalar, the sum of `terms`; what gradients come from.
         terms: by name, weighted, detached. A term of every decoder layer has the layer's number behind its name in
             all layers but the last: "agent_box.layer0", ..., "agent_box".
-        assignment: which query answered for which target.
+        assignment: which query answered for which target; None without the terms of perception.
     """
 
     total: Tensor
     terms: dict[str, Tensor]
-    assignment: Assignment
+    assignment: Assignment | None
 
 
 @dataclass(slots=True)
@@ -74,8 +75,9 @@ class Criterion(nn.Module):
     equals exactly what one process computes for the whole batch. All processes must call with the same arguments
     `plan`, so that the vectors are equally long. A normaliser only sees counts, which carry no gradient.
 
-    With `bev_raster` the criterion has parameters, those of a head that exists in training only: they belong into
-    the optimiser and into the training's checkpoint, not into the driver's, and under DDP into the wrapped module.
+    With `bev_raster` or `signal_ahead` the criterion has parameters, those of heads that exist in training only: they
+    belong into the optimiser and into the training's checkpoint, not into the driver's, and under DDP into the
+    wrapped module.
 
     All terms are computed in float32, whatever autocast says.
     """
@@ -90,6 +92,7 @@ class Criterion(nn.Module):
         self.losses = losses
         self.normaliser: Callable[[Tensor], Tensor] = _identity
         self.raster_head = BevRasterHead(config) if losses.bev_raster > 0 else None
+        self.signal_head = SignalAheadHead(config) if losses.signal_ahead > 0 else None
         self._boundary = self._map_class("boundary", "plan_boundary", losses.plan_boundary)
         self._divider = self._map_class("divider", "plan_direction", losses.plan_direction)
 
@@ -106,20 +109,24 @@ class Criterion(nn.Module):
         Args:
             outputs: of the network.
             targets: one for each sample, on the outputs' device. Frames may be without agents or lines.
-            plan: whether the four terms of the plan are in it.
+            plan: whether the four terms of the plan are in it, and the traffic light's.
             perception_weight: times the weights of all other terms. The assignment depends on the ratio of its costs
-                only, and stays.
+                only, and stays. 0: these terms are left out.
 
         Raises:
             DataError: for an empty batch, or samples made for different recipes.
         """
-        raster = None if self.raster_head is None else self.raster_head(outputs.bev_BRSD)
+        perception = perception_weight > 0
+        raster = self.raster_head(outputs.bev_BRSD) if perception and self.raster_head is not None else None
         with torch.autocast(outputs.bev_BRSD.device.type, enabled=False):
             outputs = _in_float32(outputs)
             padded = pad_targets(targets)
-            assignment = match(outputs, padded, self.losses)
-            terms = [*self._agent_terms(outputs, padded, assignment), *self._map_terms(outputs, padded, assignment)]
-            if outputs.agent_heatmap_BCRS is not None and self.losses.agent_heatmap > 0:
+            assignment = match(outputs, padded, self.losses) if perception else None
+            terms: list[_Term] = []
+            if assignment is not None:
+                terms += self._agent_terms(outputs, padded, assignment)
+                terms += self._map_terms(outputs, padded, assignment)
+            if perception and outputs.agent_heatmap_BCRS is not None and self.losses.agent_heatmap > 0:
                 heat = agent_heatmap_loss(outputs.agent_heatmap_BCRS, targets, self.config.point_cloud_range)
                 terms.append(_Term("agent_heatmap", self.losses.agent_heatmap, *heat))
             if raster is not None:
@@ -158,6 +165,9 @@ class Criterion(nn.Module):
     def _plan_terms(self, outputs: DriverOutputs, targets: PaddedTargets) -> Iterator[_Term]:
         losses = self.losses
         yield _Term("plan", losses.plan, *plan_regression_loss(outputs.plan_offsets_B3T2, targets, losses))
+        if self.signal_head is not None:
+            signal = signal_ahead_loss(self.signal_head(outputs.ego_features_B2D), targets.signal_B)
+            yield _Term("signal_ahead", losses.signal_ahead, *signal)
         path = commanded_plan(outputs.plan_offsets_B3T2, targets.command_B).cumsum(1)
         if losses.plan_collision > 0:
             agents = constraining_agents(

@@ -6,13 +6,11 @@ frozen weights, so other weights get other maps. A build that was broken off goe
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,19 +19,18 @@ from numpy.typing import NDArray
 from aln_p3_core.driver.checkpoint import checkpoint_hash
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.errors import ConfigError, DataError
+from aln_p3_core.training.derived_shards import Verification, is_whole, shard_identity
 from aln_p3_core.training.frame_keys import STORE_VERSION, cache_folder, digest
 from aln_p3_core.training.frame_shards import (
     ArrayFile,
     ShardFiles,
-    check_files,
     disk_errors,
     finish,
     fresh_folder,
     open_array,
-    read_index,
     write_index,
 )
-from aln_p3_core.training.frame_store import FrameStore, Verification
+from aln_p3_core.training.frame_store import FrameStore
 from aln_p3_core.training.inputs import normalised
 
 _FILE = "features.npy"
@@ -82,7 +79,8 @@ class FeatureStore:
         key = digest(f"{STORE_VERSION} {store.key} {prefix_hash(network)}".encode())
         folder = (Path(location) if location else cache_folder() / "features") / key
         folder.mkdir(parents=True, exist_ok=True)
-        missing = [shard for shard in store.shards if not _is_whole(folder, shard, verify)]
+        missing = [shard for shard in store.shards if not is_whole(folder, shard, verify)]
+        _array.cache_clear()
         own = missing[share[0] :: share[1]]
         if own:
             _compute(own, folder, deepcopy(network).fuse_for_inference().to(device), torch.device(device), progress)
@@ -127,28 +125,6 @@ def _array(folder: Path) -> NDArray[np.float16]:
     return open_array(folder / _FILE)
 
 
-def _is_whole(folder: Path, shard: Path, verify: Verification) -> bool:
-    """Whether the maps of a frame shard are there and intact; damaged ones are removed."""
-    own = folder / shard.name
-    if not own.is_dir():
-        return False
-    try:
-        index = read_index(own)
-        check_files(own, index["files"], full=verify == "full")
-        if index["frames"] == _identity(shard):
-            return True
-    except DataError:
-        pass
-    _array.cache_clear()
-    shutil.rmtree(own)
-    return False
-
-
-def _identity(shard: Path) -> list[Any]:
-    """What tells the frames of a shard: scenes with fingerprints and tokens."""
-    return read_index(shard)["scenes"]
-
-
 def _compute(shards: list[Path], folder: Path, network: DriverNetwork, device: torch.device, progress: bool) -> None:
     from tqdm import tqdm
 
@@ -162,7 +138,7 @@ def _compute(shards: list[Path], folder: Path, network: DriverNetwork, device: t
                     file.append(maps)
                     bar.update(len(maps))
                 files = {} if file is None else {_FILE: file.close()}
-                write_index(partial, {"frames": _identity(shard), "files": files})
+                write_index(partial, {"frames": shard_identity(shard), "files": files})
                 finish(partial, folder / shard.name)
 
 

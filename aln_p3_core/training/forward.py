@@ -13,6 +13,7 @@ from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.training.batch import ClipFrame, TrainingBatch
 from aln_p3_core.training.criterion import Criterion
 from aln_p3_core.training.inputs import driver_inputs, image_prefix
+from aln_p3_core.training.perceived import planned
 from aln_p3_core.training.settings import PrecisionName, StageSettings
 
 
@@ -49,6 +50,9 @@ class TrainedModule(nn.Module):
         """Freezes what the stage does not train, and lets go of what an earlier one froze."""
         self._frozen = stage.frozen if stage.plan else (*stage.frozen, "planner")
         prefixes = tuple(f"network.{part}." for part in self._frozen)
+        # Heads of terms that the stage leaves out would wait for a gradient.
+        prefixes += () if stage.plan else ("criterion.signal_head.",)
+        prefixes += () if stage.perception_weight > 0 else ("criterion.raster_head.",)
         for name, parameter in self.named_parameters():
             parameter.requires_grad_(name in self._trainable and not name.startswith(prefixes))
         self.train()
@@ -68,17 +72,23 @@ def clip_outputs(network: DriverNetwork, batch: TrainingBatch, lap: Callable[[st
     called when they are done.
     """
     device = batch.clip[-1].rows_BN.device
+    kept = batch.clip[-1].perceived
+    if kept is not None:
+        reads_status = network.config.ego_status == "planner"
+        return planned(network, kept, batch.clip[-1].ego_status_B8 if reads_status else None)
     memory: Tensor | None = None
     with _in_evaluation_mode(network), torch.no_grad():
         for frame in batch.clip[:-1]:
-            memory = _bev(network, frame, driver_inputs(frame, network.config, device, memory))
+            inputs = driver_inputs(frame, network.config, device, memory)
+            memory = network.encode_bev(_features(network, frame, inputs), inputs)
     # Older releases of torch keep the weights that autocast cast here, without gradient, and would take them below.
     torch.clear_autocast_cache()
     lap("memory")
     frame = batch.clip[-1]
     inputs = driver_inputs(frame, network.config, device, memory)
-    bev = _bev(network, frame, inputs)
-    return network.plan(bev, network.decode(bev), inputs)
+    features = _features(network, frame, inputs)
+    bev = network.encode_bev(features, inputs)
+    return network.plan(bev, network.decode(bev), inputs, features)
 
 
 def autocast(precision: PrecisionName, device: torch.device) -> torch.autocast:
@@ -98,5 +108,5 @@ def _in_evaluation_mode(network: nn.Module) -> Iterator[None]:
             part.training = mode
 
 
-def _bev(network: DriverNetwork, frame: ClipFrame, inputs: DriverInputs) -> Tensor:
-    return network.encode_bev(network.features_from_prefix(image_prefix(frame, inputs, network)), inputs)
+def _features(network: DriverNetwork, frame: ClipFrame, inputs: DriverInputs) -> list[Tensor]:
+    return network.features_from_prefix(image_prefix(frame, inputs, network))

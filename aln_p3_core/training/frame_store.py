@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +29,12 @@ from aln_p3_core.datasets.nuscenes import NuScenesDataset
 from aln_p3_core.errors import DataError
 from aln_p3_core.geometry import FloatArray
 from aln_p3_core.training.batch import FrameTargets
+from aln_p3_core.training.derived_shards import Verification
 from aln_p3_core.training.frame_build import ShardWork, build_shards
 from aln_p3_core.training.frame_keys import cache_folder, scene_fingerprints, settings_key, store_settings
 from aln_p3_core.training.frame_shards import ShardFiles, check_files, read_index, shard_folders
 from aln_p3_core.training.frame_targets import to_frame_targets
 
-Verification = Literal["quick", "full"]
 # Shards that are kept open; each takes up to four file handles.
 _OPEN_SHARDS = 128
 

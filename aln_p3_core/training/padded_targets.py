@@ -27,6 +27,7 @@ class PaddedTargets:
         orders_BGOP2, order_mask_BGO, line_classes_BG: map lines in their equivalent orders.
         line_valid_BG: bool, not padding. line_counts: how many each sample has.
         plan_offsets_BT2, plan_mask_BT, command_B, weight_B: the ego's future.
+        signal_B: the traffic light that counts for the ego, -1 where it is not known.
     """
 
     boxes_BA10: Tensor
@@ -45,6 +46,7 @@ class PaddedTargets:
     plan_mask_BT: Tensor
     command_B: Tensor
     weight_B: Tensor
+    signal_B: Tensor
 
     def __len__(self) -> int:
         return len(self.command_B)
@@ -92,6 +94,7 @@ def pad_targets(targets: Sequence[FrameTargets]) -> PaddedTargets:
         plan_mask_BT=torch.stack([t.plan_mask_T for t in targets]),
         command_B=torch.stack([t.command for t in targets]),
         weight_B=torch.stack([t.weight.float() for t in targets]),
+        signal_B=torch.stack([t.signal for t in targets]),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-ImageStore = Literal["pixels", "features"]
+ImageStore = Literal["pixels", "features", "perception"]
 PrecisionName = Literal["fp32", "bf16"]
 
 
@@ -22,7 +22,8 @@ class DataSettings:
     clip_spares: earlier frames that are dropped by lot, so that intervals vary (VAD drops one).
     fresh_start_probability: share of clips that start without any memory.
     store: what is read from the memory-mapped store: prepared "pixels", or "features", the output of the backbone's
-        frozen part (`DriverNetwork.image_prefix`; no picture augmentation then).
+        frozen part (`DriverNetwork.image_prefix`; no picture augmentation then), or "perception", all that a planner
+        reads, for stages that train nothing else.
     workers: processes that read ahead; 0 reads in the training process.
     prefetch: batches that each worker keeps ready.
     validation_samples: frames of the validation split that are used, evenly spread; 0 takes all.
@@ -99,6 +100,8 @@ class LossSettings:
     agent_heatmap: centres of agents, for recipes whose queries start at a heat map's peaks (ours).
     bev_raster: dense maps of agents and lines predicted from the BEV by a head that exists in training only
         (ours: it makes small trainings converge; 0 is VAD's own loss).
+    signal_ahead: color of the traffic light that counts for the ego, told from the planner's features by a head that
+        exists in training only, in roots that say which it is (ours; 0 is VAD's own loss).
     focal_alpha, focal_gamma: of the sigmoid focal losses.
     match_class, match_box, match_map_points: costs of the assignment.
     velocity_weight: of the two velocity entries of a box's code.
@@ -124,6 +127,7 @@ class LossSettings:
     plan_direction: float = 0.5
     agent_heatmap: float = 1.0
     bev_raster: float = 0.0
+    signal_ahead: float = 0.0
     focal_alpha: float = 0.25
     focal_gamma: float = 2.0
     match_class: float = 2.0
@@ -146,8 +150,8 @@ class StageSettings:
 
     name: told in logs and plots.
     steps: optimiser steps.
-    plan: whether planning is learnt (else its four terms are off).
-    perception_weight: times the weights (and matching costs) of agents, motion and map.
+    plan: whether planning is learnt (else its four terms and the traffic light's are off).
+    perception_weight: times the weights of agents, motion and map; with 0 these losses are not computed.
     rate: times the learning rate.
     frozen: parts of the network that are not trained: "backbone", "neck", "bev_encoder", "agent_decoder",
         "map_decoder", "motion", "planner".

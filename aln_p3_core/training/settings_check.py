@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aln_p3_core.config import DriverConfig
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.training.settings import TrainingConfig
@@ -18,9 +20,14 @@ def check_settings(driver: DriverConfig, config: TrainingConfig) -> None:
     """
     _refuse_mirrored_planning(config)
     for number, stage in enumerate(config.stages):
-        unknown = sorted(set(stage.frozen) - set(PARTS))
-        if unknown:
-            raise ConfigError(f"stages.{number}.frozen names {', '.join(unknown)}; there are {', '.join(PARTS)}")
+        check_parts(stage.frozen, f"stages.{number}.frozen")
+        if config.data.store == "perception" and (set(stage.frozen) != set(PARTS) - {"planner"} or not stage.plan):
+            raise ConfigError(
+                f'data.store="perception" holds what the planner reads, and nothing else learns from it: set '
+                f"stages.{number}.frozen to {', '.join(part for part in PARTS if part != 'planner')}"
+            )
+        if config.data.store == "perception" and stage.perception_weight > 0:
+            raise ConfigError(f'data.store="perception" trains no perception: set stages.{number}.perception_weight=0')
     counts = {
         "run.batch_size": config.run.batch_size,
         "run.keep_checkpoints": config.run.keep_checkpoints,
@@ -33,6 +40,16 @@ def check_settings(driver: DriverConfig, config: TrainingConfig) -> None:
     known = measures_to_minimise(driver)
     if config.run.best_by not in known:
         raise ConfigError(f"run.best_by {config.run.best_by!r} is no measure to minimise; there are {', '.join(known)}")
+
+
+def check_parts(names: Sequence[str], setting: str) -> None:
+    """
+    Raises:
+        ConfigError: when a name is no part of the network.
+    """
+    unknown = sorted(set(names) - set(PARTS))
+    if unknown:
+        raise ConfigError(f"{setting} names {', '.join(unknown)}; there are {', '.join(PARTS)}")
 
 
 def _refuse_mirrored_planning(config: TrainingConfig) -> None:

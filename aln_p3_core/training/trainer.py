@@ -46,7 +46,7 @@ from aln_p3_core.training.sample_pictures import draw_samples
 from aln_p3_core.training.sampler import ClipSampler
 from aln_p3_core.training.schedule import make_optimizer, make_scheduler
 from aln_p3_core.training.settings import StageSettings, TrainingConfig
-from aln_p3_core.training.settings_check import check_settings
+from aln_p3_core.training.settings_check import check_parts, check_settings
 from aln_p3_core.training.step_clock import StepClock
 from aln_p3_core.training.training_data import TrainingData, open_data
 from aln_p3_core.training.validation import BatchLoss, validate
@@ -72,6 +72,7 @@ class Trainer:
         *,
         resume: bool = False,
         init: Path | None = None,
+        fresh: Sequence[str] = (),
     ) -> None:
         """
         Args:
@@ -79,12 +80,15 @@ class Trainer:
             folder: of the run.
             resume: go on from the folder's newest checkpoint (from the start where there is none yet).
             init: checkpoint of the same recipe to take weights from.
+            fresh: parts of the network that start anew all the same; in these the checkpoint's recipe may differ.
 
         Raises:
-            ConfigError: for settings that contradict each other. CheckpointError: for weights that do not fit, or
-                checkpoints of other settings. TrainingError: for a folder that holds a run already.
+            ConfigError: for settings that contradict each other, or a part that does not exist. CheckpointError: for
+                weights that do not fit, or checkpoints of other settings. TrainingError: for a folder that holds a run
+                already.
         """
         check_settings(driver, config)
+        check_parts(fresh, "--fresh")
         keep_freed_memory()
         if config.run.threads:
             torch.set_num_threads(config.run.threads)
@@ -99,6 +103,9 @@ class Trainer:
         network = DriverNetwork(driver)
         if init is not None and self._state is None:
             _, weights, _ = load_checkpoint(init)
+            anew = tuple(f"{part}." for part in fresh)
+            weights = {name: value for name, value in weights.items() if not name.startswith(anew)}
+            weights |= {name: value for name, value in network.state_dict().items() if name.startswith(anew)}
             require_fit(weights, network.state_dict(), f"{init} does not fit the recipe {driver.name}")
             network.load_state_dict(weights)
         device = self.accelerator.device

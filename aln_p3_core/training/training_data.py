@@ -21,8 +21,10 @@ from aln_p3_core.training.clip_data import Clip, ClipDraw
 from aln_p3_core.training.clips import ClipDataset
 from aln_p3_core.training.feature_store import FeatureStore
 from aln_p3_core.training.frame_store import FrameStore
+from aln_p3_core.training.perception_build import build_perception
 from aln_p3_core.training.sampler import sampling_weights
 from aln_p3_core.training.settings import DataSettings, TrainingConfig
+from aln_p3_core.training.signal_classes import signal_classes
 from aln_p3_core.training.validation import validation_settings
 
 
@@ -104,20 +106,40 @@ def open_data(
         wait()
         if rank != 0:
             store = FrameStore.build(dataset, network.config, frames, scenes=needed, progress=False)
-        features = None
-        if data.store == "features":
+        features = perceived = None
+        # Together first; then whatever one that died left over.
+        shares = ((rank, processes), (0, 1)) if processes > 1 else ((0, 1),)
+        if data.store == "features" or (data.store == "perception" and network.config.backbone.frozen_blocks):
             folder = None if cache is None else cache / "features"
-            # Together first; then whatever one that died left over.
-            for share in ((rank, processes), (0, 1)) if processes > 1 else ((0, 1),):
+            for share in shares:
                 features = FeatureStore.build(store, network, folder, device=device, share=share, progress=progress)
                 wait()
+        if data.store == "perception":
+            folder = None if cache is None else cache / "perception"
+            for share in shares:
+                perceived = build_perception(
+                    store, network, folder, features=features, device=device, share=share, progress=progress
+                )
+                wait()
+        signals = signal_classes(dataset, store.tokens)
         if learnt:
             indices = store.indices_of(learnt)
-            parts.append(ClipDataset(store, indices, network.config, data, config.augmentation, features))
+            parts.append(
+                ClipDataset(
+                    store, indices, network.config, data, config.augmentation, features, perceived, signals=signals
+                )
+            )
             weights.append(sampling_weights(store, indices, data) * len(indices))
         if checked:
             validation = ClipDataset(
-                store, store.indices_of(checked), network.config, validation_settings(data), None, features
+                store,
+                store.indices_of(checked),
+                network.config,
+                validation_settings(data),
+                None,
+                features,
+                perceived,
+                signals=signals,
             )
     if not parts:
         known = {split for dataset in datasets for split in splits_of(dataset)}

@@ -25,6 +25,7 @@ SMALL = {
     "map.instances": 6,
     "map.points_per_line": 5,
     "map.lane_hidden": 16,
+    "planner.bev_grid": 4,
     # Untrained lines are all improbable; keep them, so that agents have a map to read.
     "map.score_threshold": 0.0,
 }

@@ -226,7 +226,7 @@ def test_stages_chained_by_hand_equal_forward():
     features = network.extract_features(inputs.images_BNCHW)
     assert [tuple(f.shape) for f in features] == [(6, 32, 4, 6)]
     bev = network.encode_bev(features, inputs)
-    assert_same(network(inputs), network.plan(bev, network.decode(bev), inputs), atol=0.0)
+    assert_same(network(inputs), network.plan(bev, network.decode(bev), inputs, features), atol=0.0)
 
 
 @pytest.mark.slow
@@ -240,8 +240,9 @@ def test_each_stage_is_one_graph_for_the_compiler():
         torch.compile(stage, fullgraph=True, backend="eager")
         for stage in (network.extract_features, network.encode_bev, network.decode, network.plan)
     )
-    bev = encode(extract(inputs.images_BNCHW), inputs, geometry)
-    assert_same(network(inputs), plan(bev, decode(bev), inputs))
+    features = extract(inputs.images_BNCHW)
+    bev = encode(features, inputs, geometry)
+    assert_same(network(inputs), plan(bev, decode(bev), inputs, features))
 
 
 @pytest.mark.parametrize("name", list(RECIPES))

@@ -1,4 +1,4 @@
-"""Planners by name: the baselines, the expert, and drivers by recipe or checkpoint."""
+"""Planners by name: the baselines, the expert, drivers that ship with the package, by recipe or by checkpoint."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aln_p3_core.errors import ConfigError
+from aln_p3_core.weights import SHIPPED, resolve_checkpoint
 from aln_p3_core.world.planners.baselines import ConstantCurvature, ConstantVelocity, StandStill
 from aln_p3_core.world.planners.expert import Expert
 from aln_p3_core.world.planners.planner import Planner
@@ -30,8 +31,9 @@ def make_planner(name_or_checkpoint: str, **options: Any) -> Planner:
     """A planner by name.
 
     Args:
-        name_or_checkpoint: one of `PLANNERS`, "untrained:<recipe>", a checkpoint file or an exported driver (.onnx,
-            .pt2), or a folder that holds exactly one checkpoint (*.safetensors).
+        name_or_checkpoint: one of `PLANNERS`, a driver that ships with the package (`weights.SHIPPED`),
+            "untrained:<recipe>", a checkpoint file or an exported driver (.onnx, .pt2), or a folder that holds exactly
+            one checkpoint (*.safetensors).
         options: of a driver: device, precision, compile_mode; seed and overrides too where it is untrained.
 
     Raises:
@@ -48,16 +50,16 @@ def make_planner(name_or_checkpoint: str, **options: Any) -> Planner:
 
 
 def find_checkpoint(path: str | Path) -> Path:
-    """The checkpoint file of a path that names it or the folder that holds it alone.
+    """The checkpoint file of a shipped driver's name, of a path, or of the folder that holds it alone.
 
     Raises:
         ConfigError: when there is none; the message lists the planners that have names.
     """
-    found = Path(path)
+    found = resolve_checkpoint(path)
     if found.exists():
         return _only_checkpoint(found) if found.is_dir() else found
     raise ConfigError(
-        f"no planner {str(path)!r}; choices: {', '.join(PLANNERS)}, {UNTRAINED}<recipe>, "
+        f"no planner {str(path)!r}; choices: {', '.join((*PLANNERS, *SHIPPED))}, {UNTRAINED}<recipe>, "
         "or the path of a checkpoint (this path does not exist)"
     )
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aln_p3_core.datasets.stored_plans import COMMAND_FILE, PLAN_FILE
+from aln_p3_core.datasets.stored_signals import SIGNAL_FILE
 from aln_p3_core.datasets.tables import TABLES
 from aln_p3_core.errors import DataError
 from aln_p3_core.world.city.city_map import CityMap
@@ -68,6 +69,7 @@ def assemble_root(root: Path) -> list[str]:
     splits: dict[str, list[str]] = defaultdict(list)
     plans: dict[str, Row] = {}
     commands: dict[str, str] = {}
+    signals: dict[str, Row | None] = {}
     scenes: dict[str, Row] = {}
     language = _Language()
     for path in paths:
@@ -77,6 +79,7 @@ def assemble_root(root: Path) -> list[str]:
         splits[part["split"]].append(part["scene"])
         plans |= part["expert_plan"]
         commands |= part["route_command"]
+        signals |= part.get("signal_ahead", {})
         scenes[part["scene"]] = part["info"]
         language.add(part["split"], part["language"])
     tables["map"] = map_table(tables["log"])
@@ -85,6 +88,8 @@ def assemble_root(root: Path) -> list[str]:
     write_json(root / VERSION / "splits.json", devkit_splits(splits))
     write_json(root / PLAN_FILE, plans)
     write_json(root / COMMAND_FILE, commands)
+    if signals:  # parts of older recordings do not tell them
+        write_json(root / SIGNAL_FILE, signals)
     write_json(root / SCENES_FILE, scenes)
     language.write(root / LANGUAGE)
     for folder in (root, root / VERSION, root / LANGUAGE):

@@ -27,6 +27,7 @@ from aln_p3_core.world.planners.planner import EgoPlan, Observation
 from aln_p3_core.world.recorder.can_bus import can_messages
 from aln_p3_core.world.recorder.labels import LABEL_RADIUS_M, SceneLabels, Sightings, count_lidar_points, label_scene
 from aln_p3_core.world.recorder.plans import plan_row
+from aln_p3_core.world.recorder.signal_ahead import signal_row
 from aln_p3_core.world.recorder.tables import (
     LIDAR,
     Row,
@@ -231,6 +232,7 @@ class SceneWriter:
             "tables": self._tables(labels),
             "expert_plan": self._plans(frames),
             "route_command": {frame.sample_token: frame.command.name.lower() for frame in frames},
+            "signal_ahead": {f.sample_token: signal_row(f.state, self._route, f.route_s) for f in frames},
             "language": self._annotate(frames) if self._language else None,
         }
         path = part_path(self.root, self.info.name)

@@ -28,6 +28,7 @@ def random_batch(config: DriverConfig, samples: int = 2, frames: int = 2, seed: 
             pixels_BNHWC=torch.from_numpy(pixels),
             rows_BN=torch.full((samples, cameras), image.height),
             features=None,
+            perceived=None,
             model2img_BN44=ring_of_cameras(config).expand(samples, -1, -1, -1).clone(),
             camera_valid_BN=torch.ones(samples, cameras, dtype=torch.bool),
             T_prev_cur_B44=motion.expand(samples, 4, 4).clone(),

@@ -75,6 +75,7 @@ def test_states_of_another_planner_are_labelled_by_the_expert(tmp_path: Path) ->
     plan = dataset.stored_plan(dataset.tokens[-1])
     assert plan is not None and plan.source == "expert"
     assert driven < 0.1 < 2.0 < plan.points_ego[-1, 0]  # it stands; the expert would have gone on
+    assert all(dataset.signal_ahead(token) is not None for token in dataset.tokens)
 
 
 def test_scene_numbers_are_apart_by_split() -> None:

@@ -26,6 +26,7 @@ from recording_helpers import RECORDED, RECORDED_TASKS
 
 from aln_p3_core.commands.check import command as check_command
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
+from aln_p3_core.datasets.stored_signals import NO_SIGNAL
 from aln_p3_core.datasets.world_map import WorldMap
 from aln_p3_core.errors import ConfigError, DataError
 from aln_p3_core.frame import NUSCENES_CAMERAS, CommandProvenance
@@ -223,6 +224,16 @@ def test_our_data_set_class_reads_plans_and_commands(recorded_root: Path) -> Non
     assert plan is not None
     planned = [np.interp(0.5, plan.times_s, plan.points_ego[:, axis]) for axis in (0, 1)]
     assert np.linalg.norm(moved[:2] - planned) < 0.6
+
+
+def test_every_key_frame_tells_its_light(recorded_root: Path) -> None:
+    dataset = NuScenesDataset(recorded_root)
+    rows = json.loads((recorded_root / "signal_ahead.json").read_text())
+    assert list(rows) == list(json.loads((recorded_root / "route_command.json").read_text()))
+    for token in dataset.tokens:
+        signal = dataset.signal_ahead(token)
+        assert signal is not None
+        assert (signal == NO_SIGNAL) is (rows[token] is None) and (signal == NO_SIGNAL or signal.distance_m <= 60)
 
 
 def test_check_finds_everything(recorded_root: Path) -> None:

@@ -1,0 +1,102 @@
+"""A planner that learns from what was kept sees what it would see on the road."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from stored_scenes import small_recipe, write_scenes
+
+from aln_p3_core.datasets.nuscenes import NuScenesDataset
+from aln_p3_core.driver.network import DriverNetwork
+from aln_p3_core.training.batch import TrainingBatch
+from aln_p3_core.training.clips import ClipDataset, collate_clips
+from aln_p3_core.training.feature_store import FeatureStore
+from aln_p3_core.training.forward import clip_outputs
+from aln_p3_core.training.frame_store import FrameStore
+from aln_p3_core.training.perception_build import build_perception
+from aln_p3_core.training.settings import AugmentationSettings, DataSettings
+
+CONFIG = small_recipe(
+    backbone__frozen_blocks=5, planner__bev_grid=3, planner__image_camera="CAM_FRONT", ego_status="planner"
+)
+SAMPLES = 3
+
+
+@pytest.fixture
+def network() -> DriverNetwork:
+    torch.manual_seed(0)
+    return DriverNetwork(CONFIG)
+
+
+@pytest.fixture
+def store(make_root: Callable[..., Path], tmp_path: Path) -> FrameStore:
+    root = write_scenes(make_root, 5, samples=SAMPLES)
+    return FrameStore.build(NuScenesDataset(root), CONFIG, tmp_path / "store", progress=False)
+
+
+@pytest.mark.parametrize("from_features", [False, True])
+def test_plans_are_those_of_the_whole_drive(
+    store: FrameStore, network: DriverNetwork, tmp_path: Path, from_features: bool
+) -> None:
+    features = FeatureStore.build(store, network, tmp_path / "features", progress=False) if from_features else None
+    perceived = build_perception(store, network, tmp_path / "perception", features=features, progress=False)
+    assert network.training, "the network is left as it was"
+    network.eval()
+    # The drive from its first frame on, as one clip.
+    whole = DataSettings(clip_frames=SAMPLES, clip_spares=0, fresh_start_probability=0.0)
+    last = SAMPLES - 1
+    with torch.inference_mode():
+        expected = clip_outputs(network, collate_clips([ClipDataset(store, range(len(store)), CONFIG, whole)[last]]))
+        batch = collate_clips([ClipDataset(store, range(len(store)), CONFIG, whole, perceived=perceived)[last]])
+        assert len(batch.clip) == 1 and batch.clip[0].pixels_BNHWC is None and batch.clip[0].features is None
+        planned = clip_outputs(network, batch)
+    torch.testing.assert_close(planned.plan_offsets_B3T2, expected.plan_offsets_B3T2, rtol=0.02, atol=0.02)
+    torch.testing.assert_close(planned.agent_boxes_LBQ10[-1], expected.agent_boxes_LBQ10[-1], rtol=0.02, atol=0.02)
+    torch.testing.assert_close(planned.map_points_LBVP2[-1], expected.map_points_LBVP2[-1], rtol=0.01, atol=0.01)
+    # The first frame of a drive is another one: what was kept does depend on the frame.
+    with torch.inference_mode():
+        first = clip_outputs(network, collate_clips([ClipDataset(store, [0], CONFIG, whole, perceived=perceived)[0]]))
+    assert (first.motion_BQM2D - planned.motion_BQM2D).abs().max() > 0.05
+
+
+def test_what_is_kept_moves_to_the_device_and_loses_its_ego_status(
+    store: FrameStore, network: DriverNetwork, tmp_path: Path
+) -> None:
+    perceived = build_perception(store, network, tmp_path / "perception", progress=False)
+    withheld = AugmentationSettings(ego_status_dropout_probability=1.0)
+    clips = ClipDataset(store, [1, 4], CONFIG, DataSettings(), withheld, perceived=perceived)
+    batch: TrainingBatch = collate_clips([clips[0], clips[1]]).to("meta")
+    kept = batch.clip[-1].perceived
+    assert kept is not None and {value.device.type for value in kept.values()} == {"meta"}
+    assert not collate_clips([clips[0]]).clip[-1].ego_status_B8.any()
+
+
+def test_only_what_is_missing_is_computed(store: FrameStore, network: DriverNetwork, tmp_path: Path) -> None:
+    def build(share: tuple[int, int] = (0, 1)) -> dict[str, int]:
+        made = build_perception(store, network, tmp_path / "perception", share=share, progress=False)
+        return {path.parent.name: path.stat().st_mtime_ns for path in made.location.glob("shard-*/perceived.npy")}
+
+    first = build((0, 2))
+    assert len(first) == 1 and len(store.shards) == 2
+    both = build()
+    assert len(both) == 2 and first.items() <= both.items()
+    (path,) = (tmp_path / "perception").glob(f"*/{store.shards[0].name}/perceived.npy")
+    os.truncate(path, path.stat().st_size - 1)
+    assert [name for name, time in build().items() if both[name] != time] == [store.shards[0].name]
+
+
+def test_weights_of_the_planner_do_not_count(store: FrameStore, network: DriverNetwork, tmp_path: Path) -> None:
+    def location() -> Path:
+        return build_perception(store, network, tmp_path / "perception", progress=False).location
+
+    before = location()
+    with torch.no_grad():
+        network.planner.ego_query.add_(1)
+    assert location() == before
+    with torch.no_grad():
+        network.motion.mode_queries.add_(1)
+    assert location() != before
