@@ -60,10 +60,10 @@ TRAINING_RECIPES: dict[str, TrainingConfig] = {
             photometric_probability=0.0, grid_mask_probability=0.0, ego_status_dropout_probability=0.5
         ),
         optimizer=OptimizerSettings(learning_rate=1e-3, warm_up_steps=100, final_rate=0.02),
-        losses=LossSettings(plan=4.0),
+        losses=LossSettings(plan=4.0, signal_ahead=1.0),
         stages=(
             StageSettings(
-                name="planner", steps=4000, perception_weight=0.0,
+                name="planner", steps=2500, perception_weight=0.0,
                 frozen=("backbone", "neck", "bev_encoder", "agent_decoder", "map_decoder", "motion"),
             ),
         ),
