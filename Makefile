@@ -24,7 +24,7 @@ ROS_LOCAL = ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ROS_DOMAIN_ID=$$(( $$$$ % 10
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 	@echo "  options: TORCH=cpu|cuda  PYTHON=python3.12  TORCH_INDEX=<URL of a package index>  DATA=<nuScenes root>"
-	@echo "  of the demo: DRIVER=expert (a planner), nano|tiny|base (untrained), or the file of a checkpoint"
+	@echo "  of the demo: DRIVER=nano (trained, the default), expert (a planner), a checkpoint's file, untrained:nano"
 
 setup: ## environment, dependencies, messages; does nothing when all is there
 	@$(START_PYTHON) scripts/setup.py

@@ -49,7 +49,7 @@ def command(
         from aln_p3_core.datasets.nuscenes import NuScenesDataset
         from aln_p3_core.driver import Driver
         dataset = NuScenesDataset("data/nuscenes")
-        scene = Driver.from_recipe("nano").plan(dataset.frame(dataset.tokens[0]))
+        scene = Driver.from_checkpoint("nano").plan(dataset.frame(dataset.tokens[0]))
     """
     from aln_p3_core.datasets.nuscenes import NuScenesDataset
     from aln_p3_core.runtime.plan_report import plan_report

@@ -57,8 +57,8 @@ SIM_TIME = Argument("use_sim_time", "false", "Nodes follow /clock (a replay or s
 TRANSPORT = Argument("image_transport", "", "compressed or raw; empty: as the topic set says.")
 DRIVER = (
     Argument("driver_params", "", "YAML file with parameters of driver_node, over config/driver.yaml."),
-    Argument("recipe", "", "Recipe of the driver: nano, tiny or base."),
-    Argument("checkpoint", "", "Checkpoint (.safetensors); empty: the untrained recipe."),
+    Argument("checkpoint", "", "The driver: nano, which ships, or a checkpoint's or exported file; empty: nano."),
+    Argument("recipe", "", "Run this recipe untrained instead: nano, tiny or base."),
     Argument("device", "", "auto, cpu, cuda or cuda:N."),
     Argument("precision", "", "auto, fp32, bf16 or fp16."),
     Argument("calibration_file", "", "Calibration of the rig instead of CameraInfo and /tf_static."),

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,6 @@ _SHORT_SCENE_S = 2.0
 _SHORT_SCENE_RATE = 0.2
 #: Name of the node that records.
 RECORDER = "recorder"
-#: What is said of a driver without a checkpoint.
-UNTRAINED_NOTE = "untrained heads: the plan means nothing yet"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -60,7 +58,8 @@ def run_replay_demo(
     rate: float | None,
     seconds: float,
     timeout_s: float,
-    driver_arguments: dict[str, str],
+    driver_arguments: Mapping[str, str],
+    note: str,
     say: Callable[[str], None],
 ) -> DemoFiles:
     """Runs replay, driver, view and recorder for a while: the recorded images do not answer to the plan.
@@ -71,7 +70,8 @@ def run_replay_demo(
         rate: recorded seconds per second; None: 1, or slower for a very short clip.
         seconds: how long to go on after the first picture.
         timeout_s: give up when there is no picture after this time.
-        driver_arguments: graph arguments of the driver, such as {"recipe": "nano"}.
+        driver_arguments: graph arguments of the driver, such as {"checkpoint": "nano"}.
+        note: shown in every picture, "" for nothing.
         say: takes progress lines.
 
     Raises:
@@ -89,7 +89,7 @@ def run_replay_demo(
     say(f"replaying {root}, scene {scene} ({length_s:.1f} s, {len(records)} messages) at {rate:g} x, over and over")
     front = [record for record in records if record.channel == dataset.cameras_of(scene)[0]]
     period_s = length_s / max(len(front) - 1, 1)
-    plan = _replay_plan(root, scene, files, driver_arguments, period_s)
+    plan = _replay_plan(root, scene, files, driver_arguments, note, period_s)
     with files.log.open("w") as log, recording(files.bag, plan, log.fileno()):
         running = RunningGraph(plan, show=lambda line: print(line, file=log, flush=True))
         try:
@@ -139,7 +139,7 @@ def recording(bag: Path, plan: GraphPlan, log: int, topics: Sequence[str] = ()) 
 
 
 def _replay_plan(
-    root: Path, scene: str, files: DemoFiles, driver_arguments: dict[str, str], period_s: float
+    root: Path, scene: str, files: DemoFiles, driver_arguments: Mapping[str, str], note: str, period_s: float
 ) -> GraphPlan:
     texts = {
         "root": str(root),
@@ -160,10 +160,7 @@ def _replay_plan(
                 "camera_timeout_s": max(0.5, 2.5 * period_s),
                 "input_timeout_s": max(1.0, 4.0 * period_s),
             },
-            "view_node": {
-                "folder": str(files.pictures.absolute()),
-                "note": "" if "checkpoint" in driver_arguments else UNTRAINED_NOTE,
-            },
+            "view_node": {"folder": str(files.pictures.absolute()), "note": note},
         },
     )
 

@@ -13,8 +13,9 @@ from typing import Any
 from aln_p3_core.config import RECIPES
 from aln_p3_core.errors import AlnP3Error, ConfigError
 from aln_p3_core.frame import NUSCENES_CAMERAS
-from aln_p3_core.world.planners.registry import PLANNERS
-from aln_p3_ros.bringup.demo import RECORDER, UNTRAINED_NOTE, DemoFiles, recording, with_parameters
+from aln_p3_core.weights import SHIPPED
+from aln_p3_core.world.planners.registry import PLANNERS, UNTRAINED
+from aln_p3_ros.bringup.demo import RECORDER, DemoFiles, recording, with_parameters
 from aln_p3_ros.bringup.graph import GraphPlan, graph
 from aln_p3_ros.bringup.up import RunningGraph, describe_exit
 from aln_p3_ros.topics import TOPICS
@@ -29,6 +30,7 @@ _PICTURES_EVERY = 4
 _SAY_EVERY_S = 10.0
 #: The view's pictures are not recorded: they can be drawn again, and are ten times as large as all the rest.
 _NOT_RECORDED = ("mosaic", "bev", "scene_tokens")
+_UNTRAINED_NOTE = "untrained heads: the plan means nothing"
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,11 @@ class DemoDriver:
 
 
 def demo_driver(name: str) -> DemoDriver:
-    """The driver of a name: a planner (such as expert), a recipe (untrained), or the path of a checkpoint.
+    """The driver of a name.
+
+    Args:
+        name: a planner (such as expert), a driver that ships with the package (nano), the path of a checkpoint, or an
+            untrained recipe: "untrained:nano", or its name alone where no driver ships under it.
 
     Raises:
         ConfigError: for any other name.
@@ -60,14 +66,19 @@ def demo_driver(name: str) -> DemoDriver:
     if name in PLANNERS:
         said = f"planner {name!r}, which reads the world's ground truth: it shows the world, not what a camera can do"
         return DemoDriver(said, {"autopilot": name}, f"driven by the planner {name}: no network")
-    if name in RECIPES:
-        said = f"driver {name!r} with UNTRAINED heads: it cannot drive yet (DRIVER=expert shows the world driven well)"
-        return DemoDriver(said, {"driver": "true", "recipe": name}, UNTRAINED_NOTE)
+    if name in SHIPPED:
+        said = f"driver {name!r}, trained in the embedded world: six cameras in, a plan out"
+        return DemoDriver(said, {"driver": "true", "checkpoint": name}, "")
+    recipe = name.removeprefix(UNTRAINED)
+    if recipe in RECIPES:
+        said = f"recipe {recipe!r} with UNTRAINED heads: it cannot drive (DRIVER=expert shows the world driven well)"
+        return DemoDriver(said, {"driver": "true", "recipe": recipe}, _UNTRAINED_NOTE)
     if Path(name).is_file():
         return DemoDriver(f"checkpoint {name}", {"driver": "true", "checkpoint": name}, "")
     raise ConfigError(
-        f"nobody called {name!r} can drive: name a planner ({', '.join(PLANNERS)}), a recipe ({', '.join(RECIPES)}) or "
-        "the file of a checkpoint"
+        f"nobody called {name!r} can drive: name {', '.join(SHIPPED)} (the trained driver that ships), a planner "
+        f"({', '.join(PLANNERS)}), the file of a checkpoint, or a recipe with untrained heads "
+        f"({', '.join(UNTRAINED + recipe for recipe in RECIPES)})"
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.frame import NUSCENES_CAMERAS
+from aln_p3_core.weights import SHIPPED
 from aln_p3_ros.bringup.arguments import ADAPTER, DRIVER, REPLAY, SHARED, SIM_TIME, SIMULATE, TRANSPORT, VIEW, Argument
 from aln_p3_ros.environment import dds_environment
 from aln_p3_ros.resources import config_directory, package_share
@@ -114,7 +115,12 @@ def _driver_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]
     given = {
         key: values[key] for key in ("recipe", "checkpoint", "device", "precision", "calibration_file") if values[key]
     }
-    if "checkpoint" in given:
+    if given.get("checkpoint") in SHIPPED and "recipe" in given:
+        raise ConfigError(
+            f"checkpoint:={given['checkpoint']} is the trained driver that ships, recipe:={given['recipe']} untrained: "
+            "name one of them"
+        )
+    if given.get("checkpoint", SHIPPED[0]) not in SHIPPED:
         given["checkpoint"] = str(Path(given["checkpoint"]).expanduser().absolute())
     if "calibration_file" in given:
         given["calibration_file"] = str(Path(given["calibration_file"]).expanduser().absolute())

@@ -11,8 +11,9 @@ import click
 
 if TYPE_CHECKING:
     from aln_p3_ros.bringup.demo import DemoFiles
+    from aln_p3_ros.bringup.demo_drive import DemoDriver
 
-#: Recipe that looks at the clip where the driver asked for cannot.
+#: Driver that looks at the clip where the driver asked for cannot.
 _FALLBACK = "nano"
 
 
@@ -21,7 +22,8 @@ _FALLBACK = "nano"
     "--driver",
     default="nano",
     show_default=True,
-    help="Who drives: expert (or another planner), a recipe (untrained heads), or a checkpoint's file.",
+    help="Who drives: nano (the trained driver that ships), expert (or another planner), a checkpoint's file, or "
+    "untrained:RECIPE.",
 )
 @click.option("--data", type=click.Path(path_type=Path), help="Replay this nuScenes-schema root instead of driving.")
 @click.option("--out", default="out/demo", show_default=True, type=click.Path(path_type=Path))
@@ -42,7 +44,7 @@ def command(
     out.mkdir(parents=True, exist_ok=True)
     problem = None if data is not None else rendering_problem()
     if data is None and problem is None:
-        _drive(driver, out, 60.0 if seconds is None else seconds, timeout_s)
+        _drive(who, out, 60.0 if seconds is None else seconds, timeout_s)
         return
     if problem is not None:
         click.echo(f"The world's cameras cannot be rendered on this machine: {problem}")
@@ -51,19 +53,17 @@ def command(
             click.echo(
                 f"The planner {driver!r} drives by the world's ground truth, so {_FALLBACK!r} looks at the clip."
             )
-            driver, who = _FALLBACK, demo_driver(_FALLBACK)
+            who = demo_driver(_FALLBACK)
     if who.is_autopilot:
         raise click.UsageError(f"a replay needs a driver that looks at images, not the planner {driver!r}")
-    length_s = 20.0 if seconds is None else seconds
-    _replay(data, who.arguments.get("checkpoint", ""), driver, out, rate, length_s, timeout_s)
+    _replay(data, who, out, rate, 20.0 if seconds is None else seconds, timeout_s)
 
 
-def _drive(driver: str, out: Path, seconds: float, timeout_s: float) -> None:
-    from aln_p3_ros.bringup.demo_drive import demo_driver, run_drive_demo
+def _drive(who: DemoDriver, out: Path, seconds: float, timeout_s: float) -> None:
+    from aln_p3_ros.bringup.demo_drive import run_drive_demo
     from aln_p3_ros.bringup.demo_films import make_demo_films
     from aln_p3_ros.bringup.demo_summary import drive_table, summarise_run
 
-    who = demo_driver(driver)
     click.echo(f"who drives: {who.said}")
     demo = run_drive_demo(who, out, seconds=seconds, timeout_s=timeout_s, say=click.echo)
     parts = [f"who drives: {who.said}\n", drive_table(demo.report, demo.wall_s)]
@@ -78,16 +78,23 @@ def _drive(driver: str, out: Path, seconds: float, timeout_s: float) -> None:
 
 
 def _replay(
-    data: Path | None, checkpoint: str, recipe: str, out: Path, rate: float | None, seconds: float, timeout_s: float
+    data: Path | None, who: DemoDriver, out: Path, rate: float | None, seconds: float, timeout_s: float
 ) -> None:
     from aln_p3_core.world.clip import unpack_clip
     from aln_p3_ros.bringup.demo import run_replay_demo
     from aln_p3_ros.bringup.demo_summary import summarise_run
 
     root = data if data is not None else unpack_clip(out / "clip")
-    arguments = {"checkpoint": checkpoint} if checkpoint else {"recipe": recipe}
+    click.echo(f"who drives: {who.said}")
     files = run_replay_demo(
-        root, out, rate=rate, seconds=seconds, timeout_s=timeout_s, driver_arguments=arguments, say=click.echo
+        root,
+        out,
+        rate=rate,
+        seconds=seconds,
+        timeout_s=timeout_s,
+        driver_arguments=who.arguments,
+        note=who.note,
+        say=click.echo,
     )
     _finish(files, out, summarise_run(files.bag, files.rate).markdown(), say=click.echo)
 

@@ -18,11 +18,19 @@ class DriverSettings:
     """Settings of `driver_node`; the text of each field is its parameter's description."""
 
     # The model.
-    recipe: str = setting("nano", "Recipe of the driver (nano, tiny, base) when no checkpoint is given: untrained.")
     checkpoint: str = setting(
-        "", "Path of a checkpoint (.safetensors) or an exported driver (.onnx, .pt2). Empty: the untrained recipe."
+        "nano",
+        "The driver: nano, which ships with the package, or the path of a checkpoint (.safetensors) or of an exported "
+        "driver (.onnx, .pt2). Empty: an untrained recipe.",
     )
-    recipe_overrides: tuple[str, ...] = setting((), "Changes to the recipe, each 'key=value' with a JSON value.")
+    recipe: str = setting(
+        "",
+        "Run this recipe (nano, tiny, base) untrained, instead of the shipped driver. With the path of a checkpoint: "
+        "the recipe that it must be of.",
+    )
+    recipe_overrides: tuple[str, ...] = setting(
+        (), "Changes to the recipe, each 'key=value' with a JSON value; the recipe is untrained then."
+    )
     device: str = setting("auto", "Where the model runs: auto, cpu, cuda or cuda:N.")
     precision: str = setting("auto", "Arithmetic of the model.", choices=("auto", "fp32", "bf16", "fp16"))
     seed: int = setting(0, "Seed of the weights that no checkpoint gives.", minimum=0, maximum=2**31 - 1)

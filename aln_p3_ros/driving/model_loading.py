@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aln_p3_core.errors import ConfigError
+from aln_p3_core.weights import SHIPPED
 from aln_p3_ros.driving.driver_settings import DriverSettings
 
 if TYPE_CHECKING:
@@ -12,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def load_driver(settings: DriverSettings) -> FrameDriver:
-    """Loads the checkpoint or exported driver, or builds the untrained recipe.
+    """Loads the shipped driver, a checkpoint or an exported driver, or builds an untrained recipe.
+
+    A recipe or changes to it take the place of the shipped driver, which is what runs when nothing is said: as the
+    command line has it.
 
     Raises:
         ConfigError: for an unknown recipe, override, device or precision, and when the checkpoint is an .onnx file but
@@ -30,9 +34,10 @@ def load_driver(settings: DriverSettings) -> FrameDriver:
         "precision": settings.precision,
         "compile_mode": settings.compile_mode,
     }
-    if not settings.checkpoint:
-        return Driver.from_recipe(settings.recipe, overrides=overrides, seed=settings.seed, **common)
-    driver = load_file(settings.checkpoint, **common)
+    is_shipped = settings.checkpoint in SHIPPED
+    if not settings.checkpoint or (is_shipped and (settings.recipe or settings.recipe_overrides)):
+        return Driver.from_recipe(settings.recipe or "nano", overrides=overrides, seed=settings.seed, **common)
+    driver = load_file(settings.checkpoint, recipe=settings.recipe or None, **common)
     if settings.recipe_overrides:
         raise ConfigError("a checkpoint holds its own recipe: leave recipe_overrides empty")
     if settings.cameras and settings.cameras != driver.config.cameras:

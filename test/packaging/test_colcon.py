@@ -52,7 +52,9 @@ def test_workspace_has_messages_modules_executables_and_files(
         "import aln_p3_core, aln_p3_ros; from aln_p3.msg import PlannedTrajectory; from aln_p3.srv import Reset;"
         "PlannedTrajectory.__class__.__import_type_support__();"
         "from aln_p3_ros.resources import share_path; from ament_index_python import get_package_prefix as prefix;"
-        "print(prefix('aln_p3'), aln_p3_core.__file__, aln_p3_ros.__file__, share_path('config'), sep='\\n')"
+        "from aln_p3_core.weights import shipped_checkpoint;"
+        "print(prefix('aln_p3'), aln_p3_core.__file__, aln_p3_ros.__file__, share_path('config'), shipped_checkpoint(),"
+        "sep='\\n')"
     )
     run = _in_workspace(tree, f'{python} -c "{imports}"')
     assert run.returncode == 0, run.stderr

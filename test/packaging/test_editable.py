@@ -68,6 +68,8 @@ def test_edit_and_messages_survive_each_others_installation(
     _pip_install(tree, prefix)
     assert ask(use_message).startswith(f"1 {prefix}")
     assert ask(use_edit) == f"1 {module}"
+    use_weights = "from aln_p3_core.weights import shipped_checkpoint; print(shipped_checkpoint())"
+    assert ask(use_weights) == str(tree / "aln_p3_core" / "weights" / "nano.safetensors")
 
     # The other order: the interfaces again, over the editable install.
     install_interfaces()

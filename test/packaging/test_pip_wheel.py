@@ -31,5 +31,6 @@ def test_wheel_holds_all_modules_and_nothing_of_the_messages(copy_sources: Calla
     packages = ("aln_p3_core", "aln_p3_ros")
     sources = {str(path.relative_to(tree)) for package in packages for path in (tree / package).rglob("*.py")}
     assert sources - files == set()
+    assert {f"aln_p3_core/weights/nano.{ending}" for ending in ("safetensors", "md")} <= files
     # A folder or a distribution named aln_p3 would replace the generated messages.
     assert {name.split("/")[0] for name in files} == {*packages, f"aln_p3_core-{aln_p3_core.__version__}.dist-info"}

@@ -57,7 +57,7 @@ def test_given_data_is_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(demo, "run_replay_demo", replay)
     arguments = ["--data", str(tmp_path), "--driver", "tiny", "--out", str(tmp_path / "out")]
     CliRunner().invoke(command, arguments)
-    assert asked == [tmp_path, {"recipe": "tiny"}, 20.0]
+    assert asked == [tmp_path, {"driver": "true", "recipe": "tiny"}, 20.0]
     refused = CliRunner().invoke(command, ["--data", str(tmp_path), "--driver", "expert", "--out", str(tmp_path)])
     assert "not the planner 'expert'" in refused.output
 
@@ -67,12 +67,19 @@ def test_it_is_said_who_drives(tmp_path: Path) -> None:
     assert expert.is_autopilot and dict(expert.arguments) == {"autopilot": "expert"}
     assert "ground truth" in expert.said
     nano = demo_driver("nano")
-    assert not nano.is_autopilot and "UNTRAINED" in nano.said and "untrained" in nano.note
+    assert not nano.is_autopilot and nano.arguments["checkpoint"] == "nano" and nano.note == ""
+    assert "trained in" in nano.said and "untrained" not in nano.said.lower()
+    for name, recipe in (("untrained:nano", "nano"), ("tiny", "tiny"), ("untrained:base", "base")):
+        fresh = demo_driver(name)
+        assert fresh.arguments["recipe"] == recipe and "checkpoint" not in fresh.arguments
+        assert "UNTRAINED" in fresh.said and "untrained" in fresh.note
+    (default,) = (option.default for option in command.params if option.name == "driver")
+    assert default == "nano"
     weights = tmp_path / "best.safetensors"
     weights.touch()
     trained = demo_driver(str(weights))
     assert trained.arguments["checkpoint"] == str(weights) and trained.note == ""
-    with pytest.raises(ConfigError, match=r"expert.*nano"):
+    with pytest.raises(ConfigError, match=r"(?s)name nano.*expert.*untrained:nano"):
         demo_driver("nobody")
 
 
@@ -137,7 +144,7 @@ def test_without_graphics_the_clip_is_replayed_to_the_driver(tmp_path: Path) -> 
     said = run_demo(out, "--seconds", "4", "--driver", "expert", **WITHOUT_EGL)
     assert "apt-get install libegl1" in said or "pip install" in said
     assert "recorded clip" in said
-    assert "'nano' looks at the clip" in said and "untrained heads" in said
+    assert "'nano' looks at the clip" in said and "weights: nano" in said and "untrained" not in said.lower()
     for name in ("mosaic", "bev"):
         assert cv2.imread(str(out / f"{name}.png")).std() > 10
     topics = topics_of(out / "bag")

@@ -115,6 +115,26 @@ def test_parameters_that_are_passed_are_declared_by_the_node(name):
                 assert isinstance(value, (list, tuple) if isinstance(default, tuple) else type(default)), key
 
 
+def test_a_shipped_driver_keeps_its_name_and_a_path_becomes_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for graph_name, texts in (
+        ("driver", {}),
+        ("simulate", {"driver": "true"}),
+        ("replay", {**REPLAY, "driver": "true"}),
+    ):
+
+        def of(given, graph_name=graph_name, texts=texts):
+            parameters = nodes_of(graph_name, **texts, **given)["driver_node"].parameters
+            return {key: parameters[key] for key in ("checkpoint", "recipe") if key in parameters}
+
+        assert of({}) == {}, "the node's own default"
+        assert of({"checkpoint": "nano"}) == {"checkpoint": "nano"}
+        assert of({"checkpoint": "./nano"}) == {"checkpoint": str(tmp_path / "nano")}
+        assert of({"recipe": "tiny"}) == {"recipe": "tiny"}
+        with pytest.raises(ConfigError, match="name one of them"):
+            of({"checkpoint": "nano", "recipe": "nano"})
+
+
 def test_simulation_alone_and_with_a_driver_that_watches():
     assert list(nodes_of("simulate")) == ["simulator_node"]
     nodes = nodes_of("simulate", driver="true", view="true", autopilot="expert", camera_rate="2")

@@ -15,9 +15,24 @@ from aln_p3_ros.driving.model_loading import load_driver
 SMALL = ("bev.rows=8", "bev.columns=8", "agents.queries=10", "map.instances=5", "backbone.pretrained=false")
 
 
+def test_the_driver_that_ships_unless_a_recipe_is_named() -> None:
+    from aln_p3_core.driver.checkpoint import load_checkpoint
+
+    config, _, metadata = load_checkpoint("nano")
+    for settings in (DriverSettings(device="cpu"), DriverSettings(checkpoint="nano", device="cpu", precision="fp32")):
+        driver = load_driver(settings)
+        assert (driver.config, driver.checkpoint_hash) == (config, metadata["sha256"])
+        assert driver.description == metadata["description"]
+    for fresh in ({"recipe": "nano"}, {"checkpoint": ""}, {"recipe_overrides": SMALL}):
+        assert "untrained heads" in load_driver(DriverSettings(device="cpu", **fresh)).description, fresh
+    with pytest.raises(ConfigError, match="LEFT"):
+        load_driver(DriverSettings(cameras=("LEFT",), device="cpu"))
+
+
 def test_recipe_overrides_seed_and_rig() -> None:
     cameras = ("LEFT", "RIGHT")
-    settings = DriverSettings(recipe_overrides=SMALL, device="cpu", precision="fp32", cameras=cameras, seed=3)
+    overrides = (*SMALL, 'planner.image_camera="LEFT"')
+    settings = DriverSettings(recipe_overrides=overrides, device="cpu", precision="fp32", cameras=cameras, seed=3)
     driver = load_driver(settings)
     assert driver.config.bev.rows == 8 and driver.config.cameras == cameras
     assert driver.device.type == "cpu" and driver.precision == "fp32" and "seed 3" in driver.description
@@ -45,5 +60,7 @@ def test_a_checkpoint_brings_its_own_recipe_and_rig(tmp_path: Path) -> None:
         load_driver(DriverSettings(checkpoint=str(path), recipe_overrides=SMALL, device="cpu"))
     with pytest.raises(ConfigError, match="CAM_FRONT"):
         load_driver(DriverSettings(checkpoint=str(path), cameras=("LEFT",), device="cpu"))
-    same = DriverSettings(checkpoint=str(path), cameras=NUSCENES_CAMERAS, device="cpu", precision="fp32")
+    with pytest.raises(CheckpointError, match=r"'nano', not 'tiny'"):
+        load_driver(DriverSettings(checkpoint=str(path), recipe="tiny", device="cpu"))
+    same = DriverSettings(checkpoint=str(path), recipe="nano", cameras=NUSCENES_CAMERAS, device="cpu", precision="fp32")
     assert load_driver(same).config.cameras == NUSCENES_CAMERAS
