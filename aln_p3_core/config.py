@@ -105,14 +105,18 @@ class MapConfig:
 class PlannerConfig:
     """Planner: commands x steps x 2 offsets, `step_s` apart.
 
-    bev_grid: the ego query also reads the BEV map, averaged to `bev_grid` x `bev_grid` tokens: what is neither an
-        agent nor a line (a barrier, the ego's own speed) can reach the plan only so. 0: as VAD, which has no such step.
+    bev_grid: the BEV map, averaged to `bev_grid` x `bev_grid` tokens, reaches the planner: what is neither an agent
+        nor a line (a barrier, the ego's own speed) can reach the plan only so. 0: as VAD, which has no such step.
+    bev_read: the ego queries read these tokens averaged to `bev_read` x `bev_read`, a divisor of `bev_grid`; 0: all.
     image_camera: the ego query also reads the (coarsest) feature map of this camera: a traffic light hangs above the
         BEV's range, and beyond it while there is time to brake. "": as VAD, which has no such step.
     command_queries: one ego query for each command, which so can look at other places; else one for all (VAD).
     rounds: how often the ego queries look at everything (VAD: once).
     reads_decoded: tokens of agents and lines also carry what was decoded from them: boxes, points, probabilities. (In
         VAD a line's token tells the plan where its nearest point is, and not how sure the line is.)
+    refinements: how often the plan is corrected by what stands about its own points (driver/plan_refiner.py); needs
+        `bev_grid`. 0: as VAD, which has no such step.
+    dropout: of the planner's attention and feed-forward layers.
     velocity_prior: with ego status "planner", the head plans what differs from going on at the present velocity.
     """
 
@@ -120,10 +124,13 @@ class PlannerConfig:
     steps: int = 6
     step_s: float = 0.5
     bev_grid: int = 0
+    bev_read: int = 0
     image_camera: str = ""
     command_queries: bool = False
     rounds: int = 1
     reads_decoded: bool = False
+    refinements: int = 0
+    dropout: float = 0.1
     velocity_prior: bool = False
 
 
@@ -200,6 +207,11 @@ class DriverConfig:
                 f"embed_dims {self.embed_dims} must be 2 * map.lane_hidden (a line's token has that width), "
                 f"which is {2 * self.map.lane_hidden}"
             )
+        grid, read = self.planner.bev_grid, self.planner.bev_read
+        if read and (grid == 0 or grid % read):
+            raise ConfigError(f"planner.bev_read {read} must divide planner.bev_grid {grid}")
+        if self.planner.refinements and not grid:
+            raise ConfigError("planner.refinements needs the BEV map: set planner.bev_grid")
         if self.planner.image_camera not in ("", *self.cameras):
             raise ConfigError(
                 f"planner.image_camera {self.planner.image_camera!r} is none of the cameras {', '.join(self.cameras)}"
@@ -254,10 +266,9 @@ RECIPES: dict[str, DriverConfig] = {
         agents=AgentConfig(queries=100, query_source="heatmap"),
         planner=PlannerConfig(
             bev_grid=25,
+            bev_read=5,
             image_camera="CAM_FRONT",
-            command_queries=True,
-            rounds=2,
-            reads_decoded=True,
+            refinements=2,
             velocity_prior=True,
         ),
         ego_status="planner",

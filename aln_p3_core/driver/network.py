@@ -111,7 +111,7 @@ class DriverNetwork(nn.Module):
     ) -> DriverOutputs:
         """The plan, and everything that led to it."""
         agents, lines, motion = perception.agents, perception.lines, perception.motion
-        tokens = self.planner.tokens(motion.motion_BQM2D, agents, lines, bev_BRSD, features)
+        tokens = self.planner.tokens(motion, agents, lines, bev_BRSD, features)
         plan, ego = self.planner(tokens, inputs.ego_status_B8)
         return DriverOutputs(
             bev_BRSD=bev_BRSD,

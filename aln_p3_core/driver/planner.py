@@ -16,7 +16,8 @@ from aln_p3_core.config import DriverConfig
 from aln_p3_core.driver.agent_decoder import AgentDecoderOutputs
 from aln_p3_core.driver.attention import InteractionLayer, exact, relu_mlp, run_head
 from aln_p3_core.driver.map_decoder import MapDecoderOutputs
-from aln_p3_core.driver.motion import nearest_points
+from aln_p3_core.driver.motion import MotionOutputs, nearest_points
+from aln_p3_core.driver.plan_refiner import PlanRefiner, RefinedScene
 from aln_p3_core.driver.tap import tap
 
 EGO_STATUS_WIDTH = 8
@@ -30,8 +31,9 @@ class PlannerTokens:
         motion_BQM2D: motion states of the agents.
         agent_places_BQ2, line_places_BV2: where agents and lines are, 0..1 over the range.
         lines_BVD: one token a map line.
-        agent_boxes_BQ10, agent_logits_BQC, map_points_BVP2, map_logits_BVC: what the last decoder layers say, as in
-            `DriverOutputs`; read with `planner.reads_decoded` only.
+        agent_boxes_BQ10, agent_logits_BQC, agent_forecasts_BQMT2, agent_mode_logits_BQM, map_points_BVP2,
+            map_logits_BVC: what the last decoder layers and the motion say, as in `DriverOutputs`, without gradient;
+            read with `planner.reads_decoded` and `planner.refinements` only.
         bev_BKD: the BEV map, averaged to `planner.bev_grid` squared tokens; None where the recipe does not read it.
         image_BKD: feature map of the camera `planner.image_camera`; None where the recipe does not read it.
     """
@@ -42,6 +44,8 @@ class PlannerTokens:
     line_places_BV2: Tensor
     agent_boxes_BQ10: Tensor
     agent_logits_BQC: Tensor
+    agent_forecasts_BQMT2: Tensor
+    agent_mode_logits_BQM: Tensor
     map_points_BVP2: Tensor
     map_logits_BVC: Tensor
     bev_BKD: Tensor | None = None
@@ -75,23 +79,29 @@ class Round(nn.Module):
 
     def __init__(self, config: DriverConfig) -> None:
         super().__init__()
-        sizes = (config.embed_dims, config.heads, config.ffn_dims, config.dropout)
-        grid, cells = config.planner.bev_grid, math.prod(image_grid(config))
+        sizes = (config.embed_dims, config.heads, config.ffn_dims, config.planner.dropout)
+        grid, cells = bev_read(config), math.prod(image_grid(config))
         self.agents = InteractionLayer(*sizes)
         self.lines = InteractionLayer(*sizes)
         self.bev = GridReading(grid * grid, sizes) if grid else None
         self.image = GridReading(cells, sizes) if cells else None
 
     def forward(
-        self, name: str, ego_BED: Tensor, agents: _Placed, lines: _Placed, tokens: PlannerTokens
+        self,
+        name: str,
+        ego_BED: Tensor,
+        agents: _Placed,
+        lines: _Placed,
+        bev_BKD: Tensor | None,
+        image_BKD: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """Ego queries after the agents, and after everything."""
         of_agents = _read(f"{name}.agent", self.agents, ego_BED, agents)
         of_map = _read(f"{name}.map", self.lines, of_agents, lines)
         if self.bev is not None:
-            of_map = self.bev(of_map, tokens.bev_BKD)
+            of_map = self.bev(of_map, bev_BKD)
         if self.image is not None:
-            of_map = self.image(of_map, tokens.image_BKD)
+            of_map = self.image(of_map, image_BKD)
         return of_agents, of_map
 
 
@@ -115,6 +125,7 @@ class Planner(nn.Module):
         self.agent_position = nn.Linear(2, width)
         self.map_position = nn.Linear(2, width)
         self.rounds = nn.ModuleList(Round(config) for _ in range(planner.rounds))
+        self.refiners = nn.ModuleList(PlanRefiner(config) for _ in range(planner.refinements))
         self.plan_head = relu_mlp(2 * width, 2 * width, planner.commands // queries * planner.steps * 2)
         self.status_encoder = (
             nn.Sequential(nn.Linear(EGO_STATUS_WIDTH, width), nn.ReLU(), nn.Linear(width, width))
@@ -129,7 +140,7 @@ class Planner(nn.Module):
 
     def tokens(
         self,
-        motion_BQM2D: Tensor,
+        motion: MotionOutputs,
         agents: AgentDecoderOutputs,
         lines: MapDecoderOutputs,
         bev_BRSD: Tensor,
@@ -138,13 +149,15 @@ class Planner(nn.Module):
         """What the planner reads of a scene; `features`: maps [B * N, D, h, w] of all cameras, fine to coarse."""
         planner = self.config.planner
         return PlannerTokens(
-            motion_BQM2D,
+            motion.motion_BQM2D,
             agents.centers_BQ2,
             lines.tokens_BVD,
             nearest_points(lines.anchors_BVP2, *self._ego_place(agents.centers_BQ2)),
             # The plan shall not move what was perceived.
             agents.boxes_LBQ10[-1].detach(),
             agents.logits_LBQC[-1].detach(),
+            motion.forecasts_BQMT2.detach(),
+            motion.mode_logits_BQM.detach(),
             lines.points_LBVP2[-1].detach(),
             lines.logits_LBVC[-1].detach(),
             self._bev_tokens(bev_BRSD) if planner.bev_grid else None,
@@ -169,10 +182,11 @@ class Planner(nn.Module):
             lines_BVD = lines_BVD + exact(self.line_decoded, _line_facts(tokens)).to(dtype)
         agents = self._placed(self.agent_position, here_2, agents_BQD, tokens.agent_places_BQ2)
         lines = self._placed(self.map_position, here_2, lines_BVD, tokens.line_places_BV2)
+        bev_BKD = None if tokens.bev_BKD is None else self._bev_read(tokens.bev_BKD)
         of_agents = of_map = ego
         for number, look in enumerate(self.rounds):
             name = f"planner.round{number}" if number else "planner"
-            of_agents, of_map = look(name, of_map, agents, lines, tokens)
+            of_agents, of_map = look(name, of_map, agents, lines, bev_BKD, tokens.image_BKD)
         feature_BE2D = torch.cat([of_agents, of_map], dim=-1)
         tap("planner.feature", feature_BE2D)
         planner = self.config.planner
@@ -181,11 +195,36 @@ class Planner(nn.Module):
             # Ego frame (x forward, y left) to model frame (x right, y forward). A status that is not known is zero.
             step = torch.stack([-ego_status_B8[:, 1], ego_status_B8[:, 0]], dim=-1) * planner.step_s
             offsets = offsets + step[:, None, None]
+        if self.refiners:
+            scene = self._refined_scene(tokens)
+            for refiner in self.refiners:
+                offsets = refiner(offsets, feature_BE2D, scene)
         return offsets, feature_BE2D.mean(1)
 
     def _bev_tokens(self, bev_BRSD: Tensor) -> Tensor:
         pooled = F.adaptive_avg_pool2d(bev_BRSD.permute(0, 3, 1, 2), self.config.planner.bev_grid)
         return pooled.flatten(2).transpose(1, 2)
+
+    def _bev_read(self, bev_BKD: Tensor) -> Tensor:
+        """Tokens for the ego queries: the kept grid, averaged once more."""
+        side, read = self.config.planner.bev_grid, bev_read(self.config)
+        if side == read:
+            return bev_BKD
+        grid = bev_BKD.transpose(1, 2).unflatten(2, (side, side))
+        return F.avg_pool2d(grid, side // read).flatten(2).transpose(1, 2)
+
+    def _refined_scene(self, tokens: PlannerTokens) -> RefinedScene:
+        assert tokens.bev_BKD is not None  # the configuration sees to it
+        return RefinedScene(
+            self.config,
+            tokens.bev_BKD,
+            tokens.agent_boxes_BQ10,
+            tokens.agent_logits_BQC,
+            tokens.agent_forecasts_BQMT2,
+            tokens.agent_mode_logits_BQM,
+            tokens.map_points_BVP2,
+            tokens.map_logits_BVC,
+        )
 
     def _image_tokens(self, features: list[Tensor]) -> Tensor:
         cameras = self.config.cameras
@@ -226,6 +265,11 @@ def _line_facts(tokens: PlannerTokens) -> Tensor:
     """[B, V, 2 P + classes]: points in -1..1 over the range, and probabilities."""
     points = tokens.map_points_BVP2.float() * 2 - 1
     return torch.cat([points.flatten(2), tokens.map_logits_BVC.float().sigmoid()], dim=-1)
+
+
+def bev_read(config: DriverConfig) -> int:
+    """Side of the grid of BEV tokens that the ego queries read; 0 where they read none."""
+    return config.planner.bev_read or config.planner.bev_grid
 
 
 def image_grid(config: DriverConfig) -> tuple[int, int]:

@@ -21,14 +21,11 @@ from aln_p3_core.driver.io import DriverInputs, DriverOutputs
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.driver.planner import PlannerTokens, image_grid
 
-#: Entries of `perceived_dtype` that are fields of `PlannerTokens`; the others are fields of `DriverOutputs`.
 _TOKENS = tuple(field.name for field in fields(PlannerTokens))
-_OTHERS = ("agent_forecasts_BQMT2", "agent_mode_logits_BQM")
 
 
 def perceived_dtype(config: DriverConfig) -> np.dtype[np.void]:
-    """Record of a frame: the fields of `PlannerTokens`, and of `DriverOutputs` the forecasts, which losses of the plan
-    read. Places and boxes are float32, all else float16."""
+    """Record of a frame: the fields of `PlannerTokens`. Places and boxes are float32, all else float16."""
     width, agents, lines, steps = config.embed_dims, config.agents, config.map, config.planner.steps
     exact, short = "<f4", "<f2"
     entries: list[tuple[str, str, tuple[int, ...]]] = [
@@ -65,13 +62,9 @@ def perceive(
     bev = network.encode_bev(features, inputs)
     perception = network.decode(bev)
     agents, lines, motion = perception.agents, perception.lines, perception.motion
-    tokens = network.planner.tokens(motion.motion_BQM2D, agents, lines, bev, features)
-    values: dict[str, Tensor | None] = {name: getattr(tokens, name) for name in _TOKENS}
-    values |= {
-        "agent_forecasts_BQMT2": motion.forecasts_BQMT2,
-        "agent_mode_logits_BQM": motion.mode_logits_BQM,
-    }
-    for name, value in values.items():
+    tokens = network.planner.tokens(motion, agents, lines, bev, features)
+    for name in _TOKENS:
+        value: Tensor | None = getattr(tokens, name)
         if value is not None:
             into[name] = value.float().cpu().numpy()
     return bev, into
@@ -96,7 +89,8 @@ def planned(network: DriverNetwork, kept: Mapping[str, Tensor], ego_status_B8: T
         agent_boxes_LBQ10=tokens.agent_boxes_BQ10[None],
         map_logits_LBVC=tokens.map_logits_BVC[None],
         map_points_LBVP2=tokens.map_points_BVP2[None],
-        **{name: values[name] for name in _OTHERS},
+        agent_forecasts_BQMT2=tokens.agent_forecasts_BQMT2,
+        agent_mode_logits_BQM=tokens.agent_mode_logits_BQM,
         agent_states_BQD=empty,
         motion_BQM2D=tokens.motion_BQM2D,
         map_tokens_BVD=tokens.lines_BVD,

@@ -26,6 +26,7 @@ SMALL = {
     "map.points_per_line": 5,
     "map.lane_hidden": 16,
     "planner.bev_grid": 4,
+    "planner.bev_read": 2,
     # Untrained lines are all improbable; keep them, so that agents have a map to read.
     "map.score_threshold": 0.0,
 }

@@ -22,6 +22,8 @@ RELEASED = {
     "ego_status": "bev",
     "rotate_center": [4, 4],
     "planner__bev_grid": 0,
+    "planner__bev_read": 0,
+    "planner__refinements": 0,
     "agents__query_source": "learned",
 }
 CASES = {
@@ -30,6 +32,13 @@ CASES = {
     "bev": {"ego_status": "bev"},
     "two levels": {"backbone__levels": 2, "level_embeddings": 2},
     "released": RELEASED,
+    "a query a command, two rounds": {
+        "planner__command_queries": True,
+        "planner__rounds": 2,
+        "planner__reads_decoded": True,
+        "planner__refinements": 0,
+        "ego_status": "planner",
+    },
 }
 
 

@@ -46,10 +46,9 @@ def test_there_and_back():
         # What released networks do not have.
         agents__query_source="learned",
         planner__bev_grid=0,
+        planner__bev_read=0,
+        planner__refinements=0,
         planner__image_camera="",
-        planner__command_queries=False,
-        planner__rounds=1,
-        planner__reads_decoded=False,
     )
     state = small_network(config).state_dict()
     released = to_released(state)

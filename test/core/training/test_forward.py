@@ -22,6 +22,8 @@ _OF_VAD = _DRIVER | {
     "driver.backbone.base_channels": 4,
     "driver.backbone.stem_channels": 4,
     "driver.planner.bev_grid": 0,
+    "driver.planner.bev_read": 0,
+    "driver.planner.refinements": 0,
     "driver.bev.layers": 2,
     "driver.agents.layers": 2,
     "driver.map.layers": 2,

@@ -21,7 +21,11 @@ from aln_p3_core.training.perception_build import build_perception
 from aln_p3_core.training.settings import AugmentationSettings, DataSettings
 
 CONFIG = small_recipe(
-    backbone__frozen_blocks=5, planner__bev_grid=3, planner__image_camera="CAM_FRONT", ego_status="planner"
+    backbone__frozen_blocks=5,
+    planner__bev_grid=4,
+    planner__bev_read=2,
+    planner__image_camera="CAM_FRONT",
+    ego_status="planner",
 )
 SAMPLES = 3
 
