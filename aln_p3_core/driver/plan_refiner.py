@@ -20,10 +20,10 @@ from aln_p3_core.driver.attention import InteractionLayer
 _SAMPLES_M = tuple((float(x), float(y)) for y in (0, 4) for x in (-4, -2, 0, 2, 4))
 #: Width of what is read of the BEV map at one place, and of what is said about one thing.
 _SAMPLE_WIDTH, _PAIR_WIDTH = 32, 64
-#: So many agents and lines, the surest ones, are looked at.
-_AGENTS, _LINES = 32, 24
 #: Metres over which "near" fades.
 _NEAR_M = (1.5, 5.0)
+#: Of the soft minimum over a line's segments, 1/m.
+_SHARPNESS = 4.0
 #: Below this step length, m, a planned point keeps looking straight ahead.
 _STILL_M = 0.3
 
@@ -74,21 +74,26 @@ class PlanRefiner(nn.Module):
         nn.init.normal_(self.correction.weight, std=0.01)
         nn.init.zeros_(self.correction.bias)
 
-    def forward(self, offsets_BCT2: Tensor, feature_BED2: Tensor, scene: RefinedScene) -> Tensor:
+    def forward(
+        self, offsets_BCT2: Tensor, feature_BED2: Tensor, scene: RefinedScene, commands_B: Tensor | None = None
+    ) -> Tensor:
         """Better per-step offsets [B, C, T, 2], m.
 
         Args:
             offsets_BCT2: the plan so far.
             feature_BED2: ego features [B, E, 2D]; E is 1 or the number of commands.
             scene: of the same samples.
+            commands_B: whose plans these are, with C = 1; None for the plans of all commands.
         """
+        command = self.command if commands_B is None else self.command[commands_B][:, None]
         with torch.autocast(offsets_BCT2.device.type, enabled=False):
-            return offsets_BCT2 + self._correction(offsets_BCT2.detach().float(), feature_BED2.float(), scene)
+            ego = self.ego(feature_BED2.float()) + command
+            return offsets_BCT2 + self._correction(offsets_BCT2.detach().float(), ego, scene)
 
-    def _correction(self, steps_BCT2: Tensor, feature_BED2: Tensor, scene: RefinedScene) -> Tensor:
+    def _correction(self, steps_BCT2: Tensor, ego_BCD: Tensor, scene: RefinedScene) -> Tensor:
         points = steps_BCT2.cumsum(2)
         forward = F.normalize(steps_BCT2 + steps_BCT2.new_tensor([0.0, _STILL_M]), dim=-1)
-        x = self.ego(feature_BED2)[:, :, None] + self.command[:, None] + self.step
+        x = ego_BCD[:, :, None] + self.step
         x = x + self.point(torch.cat([points * 0.1, steps_BCT2 * 0.3], dim=-1))
         x = x + self._of_bev(points, forward, scene)
         x = self.norm(x + self._of_agents(x, points, forward, scene) + self._of_lines(x, points, forward, scene))
@@ -124,11 +129,11 @@ class PlanRefiner(nn.Module):
 
 
 class RefinedScene:
-    """The surest agents and lines of a scene, and its BEV map, laid out for `PlanRefiner`.
+    """Agents and lines of a scene, and its BEV map, laid out for `PlanRefiner`.
 
     Attributes:
         bev_BDRS: tokens of the BEV map, as a map.
-        agent_places_BTK2: where an agent is forecast to be at each step (its likeliest mode), m.
+        agent_places_BTK2: where an agent is forecast to be at each step (mean of its modes), m.
         agent_forward_BK2, agent_velocity_BK2: unit vector and m/s. agent_facts_BKF: sizes and probabilities.
         line_points_BKP2: m. line_facts_BKF: probabilities.
     """
@@ -148,27 +153,18 @@ class RefinedScene:
         side = config.planner.bev_grid
         self.bev_BDRS = bev_BKD.float().transpose(1, 2).unflatten(2, (side, side))
         probabilities = logits_BQC.float().sigmoid()
-        kept = probabilities.amax(-1).topk(min(_AGENTS, probabilities.shape[1]), dim=1).indices
-        boxes, probabilities = _chosen(boxes_BQ10.float(), kept), _chosen(probabilities, kept)
-        modes = _chosen(mode_logits_BQM.float(), kept).argmax(-1)
-        forecasts = _chosen(forecasts_BQMT2.float().flatten(2), kept).unflatten(2, forecasts_BQMT2.shape[2:])
-        index = modes[..., None, None, None].expand(-1, -1, 1, *forecasts.shape[3:])
-        paths = boxes[:, :, None, :2] + forecasts.gather(2, index).squeeze(2).cumsum(2)
+        boxes = boxes_BQ10.float()
+        # The mean over the modes rather than the likeliest one, which can change at a touch.
+        shares = mode_logits_BQM.float().softmax(-1)[..., None, None]
+        paths = boxes[:, :, None, :2] + (forecasts_BQMT2.float() * shares).sum(2).cumsum(2)
         self.agent_places_BTK2 = paths.transpose(1, 2)
         # The yaw that is told is -heading - pi/2, so its sine is -cos(heading), its cosine -sin(heading).
         self.agent_forward_BK2 = F.normalize(-boxes[..., 6:8], dim=-1)
         self.agent_velocity_BK2 = boxes[..., 8:10]
         self.agent_facts_BKF = torch.cat([boxes[..., 2:4], boxes[..., 4:6] * 0.3, probabilities], dim=-1)
-        line_probabilities = line_logits_BVC.float().sigmoid()
-        kept = line_probabilities.amax(-1).topk(min(_LINES, line_probabilities.shape[1]), dim=1).indices
-        points = _chosen(points_BVP2.float().flatten(2), kept).unflatten(2, points_BVP2.shape[2:])
-        low = points.new_tensor(config.point_cloud_range[:2])
-        self.line_points_BKP2 = points * points.new_tensor(config.extent) + low
-        self.line_facts_BKF = _chosen(line_probabilities, kept)
-
-
-def _chosen(values_BQX: Tensor, kept_BK: Tensor) -> Tensor:
-    return values_BQX.gather(1, kept_BK[..., None].expand(-1, -1, values_BQX.shape[-1]))
+        low = boxes.new_tensor(config.point_cloud_range[:2])
+        self.line_points_BKP2 = points_BVP2.float() * boxes.new_tensor(config.extent) + low
+        self.line_facts_BKF = line_logits_BVC.float().sigmoid()
 
 
 def _seen_from(vectors_BCTK2: Tensor, forward_BCT2: Tensor) -> Tensor:
@@ -188,14 +184,14 @@ def _near(away: Tensor) -> Tensor:
 
 
 def _nearest_on_lines(points_BCT2: Tensor, lines_BKP2: Tensor) -> tuple[Tensor, Tensor]:
-    """From each point to the nearest place of each line, m, and the line's unit direction there: [B, C, T, K, 2]."""
+    """From each point to the nearest place of each line, m, and the line's direction there: [B, C, T, K, 2]."""
     start, along = lines_BKP2[:, :, :-1], lines_BKP2.diff(dim=2)
     start, along = start[:, None, None], along[:, None, None]
     to_start = start - points_BCT2[:, :, :, None, None]
     length2 = (along * along).sum(-1).clamp_min(1e-6)
     share = (-(to_start * along).sum(-1) / length2).clamp(0, 1)
     away = to_start + share[..., None] * along
-    nearest = (away * away).sum(-1).argmin(-1, keepdim=True)[..., None]
-    away = away.gather(4, nearest.expand(*nearest.shape[:-1], 2)).squeeze(4)
-    direction = F.normalize(along, dim=-1).expand(*share.shape, 2)
-    return away, direction.gather(4, nearest.expand(*nearest.shape[:-1], 2)).squeeze(4)
+    # A soft minimum over the segments: the nearest one can change at a touch.
+    nearness = (-_SHARPNESS * (away * away).sum(-1).add(1e-6).sqrt()).softmax(-1)[..., None]
+    direction = along / (length2.sqrt()[..., None] + 1.0)
+    return (away * nearness).sum(-2), (direction * nearness).sum(-2)

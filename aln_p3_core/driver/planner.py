@@ -164,8 +164,13 @@ class Planner(nn.Module):
             self._image_tokens(features) if planner.image_camera else None,
         )
 
-    def forward(self, tokens: PlannerTokens, ego_status_B8: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Suffix E: ego queries, one for each command or one for all."""
+    def forward(
+        self, tokens: PlannerTokens, ego_status_B8: Tensor | None, refined_B: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Suffix E: ego queries, one for each command or one for all.
+
+        refined_B: the only command whose plan is refined, for trainings, which read no other; all when None.
+        """
         dtype = tokens.motion_BQM2D.dtype
         ego = self.ego_query.expand(len(tokens.motion_BQM2D), -1, -1).float()
         if self.status_encoder is not None:
@@ -196,10 +201,22 @@ class Planner(nn.Module):
             step = torch.stack([-ego_status_B8[:, 1], ego_status_B8[:, 0]], dim=-1) * planner.step_s
             offsets = offsets + step[:, None, None]
         if self.refiners:
-            scene = self._refined_scene(tokens)
-            for refiner in self.refiners:
-                offsets = refiner(offsets, feature_BE2D, scene)
+            offsets = self._refined(offsets, feature_BE2D, tokens, refined_B)
         return offsets, feature_BE2D.mean(1)
+
+    def _refined(
+        self, offsets_BCT2: Tensor, feature_BE2D: Tensor, tokens: PlannerTokens, refined_B: Tensor | None
+    ) -> Tensor:
+        scene = self._refined_scene(tokens)
+        offsets, feature, places = offsets_BCT2, feature_BE2D, None
+        if refined_B is not None:
+            places = refined_B[:, None, None, None].expand(-1, 1, *offsets.shape[2:])
+            offsets = offsets.gather(1, places)
+            if feature.shape[1] > 1:
+                feature = feature.gather(1, refined_B[:, None, None].expand(-1, 1, feature.shape[2]))
+        for refiner in self.refiners:
+            offsets = refiner(offsets, feature, scene, refined_B)
+        return offsets if places is None else offsets_BCT2.scatter(1, places, offsets)
 
     def _bev_tokens(self, bev_BRSD: Tensor) -> Tensor:
         pooled = F.adaptive_avg_pool2d(bev_BRSD.permute(0, 3, 1, 2), self.config.planner.bev_grid)

@@ -43,6 +43,7 @@ class ClipDataset(Dataset[Clip]):
         features: FeatureStore | None = None,
         perceived: PerceptionStore | None = None,
         signals: NDArray[np.int8] | None = None,
+        hidden_plans: NDArray[np.bool_] | None = None,
     ) -> None:
         """
         Args:
@@ -55,6 +56,7 @@ class ClipDataset(Dataset[Clip]):
             perceived: what a frozen perception says about the frames, read instead of pictures; clips then have one
                 frame, whose memory was all of its drive.
             signals: `FrameTargets.signal` of every frame of the store (`signal_classes`); unknown when None.
+            hidden_plans: of every frame of the store, whether its plan is left out (`hidden_causes`); none when None.
 
         Raises:
             ConfigError: for impossible lengths, or features that shall be mirrored.
@@ -74,6 +76,7 @@ class ClipDataset(Dataset[Clip]):
         self.features = features
         self.perceived = perceived
         self.signals = signals
+        self.hidden_plans = hidden_plans
         # Frames that the store had to leave out make longer gaps than the lot does: nothing is remembered over them.
         memory = config.memory
         self._longest_gap_ns = round(1e9 * (memory.interval_s * (1 + data.clip_spares) + memory.tolerance_s))
@@ -95,7 +98,11 @@ class ClipDataset(Dataset[Clip]):
 
     def _targets(self, index: int) -> FrameTargets:
         targets = self.store.targets(index)
-        return targets if self.signals is None else replace(targets, signal=torch.tensor(int(self.signals[index])))
+        if self.signals is not None:
+            targets = replace(targets, signal=torch.tensor(int(self.signals[index])))
+        if self.hidden_plans is not None and self.hidden_plans[index]:
+            targets = replace(targets, plan_mask_T=torch.zeros_like(targets.plan_mask_T))
+        return targets
 
     def _places(self, last: int, random: np.random.Generator) -> list[int]:
         """Indices of the clip's frames in the store, oldest first; repeated ones at the front are padding."""

@@ -75,7 +75,8 @@ def clip_outputs(network: DriverNetwork, batch: TrainingBatch, lap: Callable[[st
     kept = batch.clip[-1].perceived
     if kept is not None:
         reads_status = network.config.ego_status == "planner"
-        return planned(network, kept, batch.clip[-1].ego_status_B8 if reads_status else None)
+        command_B = torch.stack([target.command for target in batch.targets])
+        return planned(network, kept, batch.clip[-1].ego_status_B8 if reads_status else None, command_B)
     memory: Tensor | None = None
     with _in_evaluation_mode(network), torch.no_grad():
         for frame in batch.clip[:-1]:

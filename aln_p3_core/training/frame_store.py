@@ -141,11 +141,12 @@ class FrameStore:
             for partial in folder.glob(".shard-*"):
                 shutil.rmtree(partial, ignore_errors=True)
             root = str(dataset.root.resolve())
-            present: dict[str, str] = {}
+            # Scenes of several roots may have one name.
+            present: set[tuple[str, str]] = set()
             for shard in shard_folders(folder):
                 index = _usable(shard, fingerprints, root, verify, skip_corrupt)
-                present |= {scene["name"]: scene["fingerprint"] for scene in index.get("scenes", ())}
-            missing = {name: mark for name, mark in fingerprints.items() if present.get(name) != mark}
+                present |= {(scene["name"], scene["fingerprint"]) for scene in index.get("scenes", ())}
+            missing = {name: mark for name, mark in fingerprints.items() if (name, mark) not in present}
             if missing:
                 work = ShardWork(folder, dataset, config, settings, skip_corrupt)
                 build_shards(work, missing, jobs=jobs, progress=progress)
@@ -163,6 +164,16 @@ class FrameStore:
             DataError: when a scene is not there.
         """
         return cls._opened(Path(location), None if scenes is None else tuple(scenes), None)
+
+    @classmethod
+    def of_shard(cls, shard: Path) -> FrameStore:
+        """The scenes of one shard. (A folder may hold scenes of one name from several roots: `open` takes any.)"""
+        scenes: list[SceneFrames] = []
+        first = 0
+        for scene in read_index(shard)["scenes"]:
+            scenes.append(SceneFrames(scene["name"], first, tuple(scene["tokens"]), shard, first))
+            first += len(scene["tokens"])
+        return cls(shard.parent, shard.parent.name, tuple(scenes))
 
     @classmethod
     def _opened(cls, folder: Path, names: tuple[str, ...] | None, fingerprints: dict[str, str] | None) -> FrameStore:

@@ -76,12 +76,14 @@ def stacked(records: list[NDArray[np.void]]) -> dict[str, Tensor]:
     return {name: torch.from_numpy(np.stack([record[name] for record in records])) for name in names}
 
 
-def planned(network: DriverNetwork, kept: Mapping[str, Tensor], ego_status_B8: Tensor | None) -> DriverOutputs:
+def planned(
+    network: DriverNetwork, kept: Mapping[str, Tensor], ego_status_B8: Tensor | None, command_B: Tensor | None = None
+) -> DriverOutputs:
     """Outputs of the network with its planner run on what was kept; decoder outputs have one layer, and there is no BEV
-    map (an empty tensor)."""
+    map (an empty tensor). With `command_B` only the plan of that command is complete."""
     values: dict[str, Any] = {name: value.float() for name, value in kept.items()}
     tokens = PlannerTokens(**{name: values[name] for name in _TOKENS if name in values})
-    plan, ego = network.planner(tokens, ego_status_B8)
+    plan, ego = network.planner(tokens, ego_status_B8, command_B)
     empty = plan.new_zeros(0)
     return DriverOutputs(
         bev_BRSD=empty,

@@ -57,15 +57,25 @@ def build_perception(
     Raises:
         DataError: when the disk is full.
     """
+    folder = _folder(store, network, location)
+    own = missing_shards(store, network, location)[share[0] :: share[1]]
+    if own:
+        frozen = deepcopy(network).fuse_for_inference().to(device)
+        _compute(own, folder, frozen, features, progress)
+    return PerceptionStore(folder)
+
+
+def missing_shards(store: FrameStore, network: DriverNetwork, location: str | Path | None = None) -> list[Path]:
+    """Shards of a store that nothing is kept of yet; what is damaged is removed. Arguments as `build_perception`."""
+    folder = _folder(store, network, location)
+    return [shard for shard in store.shards if not is_whole(folder, shard)]
+
+
+def _folder(store: FrameStore, network: DriverNetwork, location: str | Path | None) -> Path:
     key = digest(f"{STORE_VERSION} {store.key} {_perception_hash(network)}".encode())
     folder = (Path(location) if location else cache_folder() / "perception") / key
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [shard for shard in store.shards if not is_whole(folder, shard)]
-    own = missing[share[0] :: share[1]]
-    if own:
-        frozen = deepcopy(network).fuse_for_inference().to(device)
-        _compute(own, folder, store, frozen, features, progress)
-    return PerceptionStore(folder)
+    return folder
 
 
 def _perception_hash(network: DriverNetwork) -> str:
@@ -76,7 +86,6 @@ def _perception_hash(network: DriverNetwork) -> str:
 def _compute(
     shards: list[Path],
     folder: Path,
-    store: FrameStore,
     network: DriverNetwork,
     features: FeatureStore | None,
     progress: bool,
@@ -88,7 +97,7 @@ def _compute(
     frames = sum(len(scene["tokens"]) for scenes in identities.values() for scene in scenes)
     with tqdm(total=frames, desc="perception", unit=" frames", disable=not progress) as bar:
         for shard, scenes in identities.items():
-            part = FrameStore.open(store.location, [scene["name"] for scene in scenes])
+            part = FrameStore.of_shard(shard)
             with fresh_folder(folder / shard.name) as partial, disk_errors(folder):
                 file = ArrayFile(partial / PERCEIVED_FILE, dtype)
                 for scene in part.scenes:

@@ -43,7 +43,7 @@ TRAINING_RECIPES: dict[str, TrainingConfig] = {
         run=RunSettings(batch_size=8, validate_every=400, checkpoint_every=100, draw_every=400),
         data=DataSettings(
             store="features", clip_frames=2, clip_spares=0, validation_samples=240, balance_commands=0.35,
-            balance_speeds=0.35,
+            balance_speeds=0.35, hidden_causes=("route_end",),
         ),
         augmentation=AugmentationSettings(
             photometric_probability=0.0, grid_mask_probability=0.0, ego_status_dropout_probability=0.5
@@ -55,7 +55,7 @@ TRAINING_RECIPES: dict[str, TrainingConfig] = {
     # The planner alone, on what a trained perception says: seconds an epoch. Follows `nano`, with --init.
     "nano_planner": TrainingConfig(
         run=RunSettings(batch_size=64, validate_every=250, checkpoint_every=250, draw_every=1000),
-        data=DataSettings(store="perception", balance_commands=0.35, balance_speeds=0.35),
+        data=DataSettings(store="perception", balance_commands=0.35, balance_speeds=0.35, hidden_causes=("route_end",)),
         augmentation=AugmentationSettings(
             photometric_probability=0.0, grid_mask_probability=0.0, ego_status_dropout_probability=0.5
         ),

@@ -29,6 +29,8 @@ class DataSettings:
     validation_samples: frames of the validation split that are used, evenly spread; 0 takes all.
     balance_commands: share of the sampling weight that is spread evenly over the three commands (0: as recorded).
     balance_speeds: likewise over standing, slowing down, speeding up and steady driving.
+    hidden_causes: plans whose recorded reason is one of these (`decision.cause` of expert_plan.json) are not learnt:
+        what no camera sees, such as "route_end".
     scenes_limit: first scenes of each split only; 0 takes all.
     """
 
@@ -43,6 +45,7 @@ class DataSettings:
     validation_samples: int = 0
     balance_commands: float = 0.5
     balance_speeds: float = 0.5
+    hidden_causes: tuple[str, ...] = ()
     scenes_limit: int = 0
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,8 @@ from aln_p3_core.training.clip_data import Clip, ClipDraw
 from aln_p3_core.training.clips import ClipDataset
 from aln_p3_core.training.feature_store import FeatureStore
 from aln_p3_core.training.frame_store import FrameStore
-from aln_p3_core.training.perception_build import build_perception
+from aln_p3_core.training.hidden_causes import answers_to
+from aln_p3_core.training.perception_build import build_perception, missing_shards
 from aln_p3_core.training.sampler import sampling_weights
 from aln_p3_core.training.settings import DataSettings, TrainingConfig
 from aln_p3_core.training.signal_classes import signal_classes
@@ -109,25 +111,27 @@ def open_data(
         features = perceived = None
         # Together first; then whatever one that died left over.
         shares = ((rank, processes), (0, 1)) if processes > 1 else ((0, 1),)
-        if data.store == "features" or (data.store == "perception" and network.config.backbone.frozen_blocks):
+        kept = None if cache is None else cache / "perception"
+        unseen = data.store == "perception" and bool(missing_shards(store, network, kept))
+        if data.store == "features" or (unseen and network.config.backbone.frozen_blocks):
             folder = None if cache is None else cache / "features"
             for share in shares:
                 features = FeatureStore.build(store, network, folder, device=device, share=share, progress=progress)
                 wait()
         if data.store == "perception":
-            folder = None if cache is None else cache / "perception"
             for share in shares:
                 perceived = build_perception(
-                    store, network, folder, features=features, device=device, share=share, progress=progress
+                    store, network, kept, features=features, device=device, share=share, progress=progress
                 )
                 wait()
-        signals = signal_classes(dataset, store.tokens)
+        told: dict[str, Any] = {
+            "signals": signal_classes(dataset, store.tokens),
+            "hidden_plans": answers_to(dataset, store.tokens, data.hidden_causes),
+        }
         if learnt:
             indices = store.indices_of(learnt)
             parts.append(
-                ClipDataset(
-                    store, indices, network.config, data, config.augmentation, features, perceived, signals=signals
-                )
+                ClipDataset(store, indices, network.config, data, config.augmentation, features, perceived, **told)
             )
             weights.append(sampling_weights(store, indices, data) * len(indices))
         if checked:
@@ -139,7 +143,7 @@ def open_data(
                 None,
                 features,
                 perceived,
-                signals=signals,
+                **told,
             )
     if not parts:
         known = {split for dataset in datasets for split in splits_of(dataset)}

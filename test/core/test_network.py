@@ -200,7 +200,7 @@ def test_half_precision_stays_close(precision):
     rounded = network.set_precision(precision)(inputs)
     assert (exact.plan_offsets_B3T2 - rounded.plan_offsets_B3T2).abs().max() < 0.05
     assert (exact.agent_boxes_LBQ10 - rounded.agent_boxes_LBQ10).abs().mean() < 0.05
-    assert_same(exact, network.set_precision("fp32")(small_inputs(config)), atol=0.1)
+    assert_same(exact, network.set_precision("fp32")(small_inputs(config)), atol=0.2)
 
 
 @pytest.mark.parametrize("grad", [False, True])
@@ -253,7 +253,7 @@ def test_every_recipe_can_be_built(name):
 
 @torch.no_grad()
 def test_velocity_prior_goes_on_as_the_car_moves():
-    config = small_config(ego_status="planner", planner__velocity_prior=True)
+    config = small_config(ego_status="planner", planner__velocity_prior=True, planner__refinements=0)
     network = small_network(config)
     network.planner.plan_head[-1].weight.zero_()
     network.planner.plan_head[-1].bias.zero_()
