@@ -116,6 +116,7 @@ class PlannerConfig:
         VAD a line's token tells the plan where its nearest point is, and not how sure the line is.)
     refinements: how often the plan is corrected by what stands about its own points (driver/plan_refiner.py); needs
         `bev_grid`. 0: as VAD, which has no such step.
+    guard: plans that would touch somebody whom the driver sees are slowed down (driver/plan_guard.py).
     dropout: of the planner's attention and feed-forward layers.
     velocity_prior: with ego status "planner", the head plans what differs from going on at the present velocity.
     """
@@ -130,6 +131,7 @@ class PlannerConfig:
     rounds: int = 1
     reads_decoded: bool = False
     refinements: int = 0
+    guard: bool = False
     dropout: float = 0.1
     velocity_prior: bool = False
 
@@ -269,6 +271,7 @@ RECIPES: dict[str, DriverConfig] = {
             bev_read=5,
             image_camera="CAM_FRONT",
             refinements=2,
+            guard=True,
             velocity_prior=True,
         ),
         ego_status="planner",

@@ -156,6 +156,7 @@ class DrivingScene:
         memory_reset: why the memory was dropped before this frame, or "" when it was not.
         timings_ms: milliseconds per stage.
         token: the frame's.
+        guard: why the plan is slower than the network's own, or "" where it is not (driver/plan_guard.py).
     """
 
     agents: Agents
@@ -171,6 +172,7 @@ class DrivingScene:
     memory_reset: str = ""
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     token: str = ""
+    guard: str = ""
 
     def plan_in_ego(self) -> tuple[FloatArray, FloatArray]:
         """Planned poses of the **ego origin** in the ego frame (x forward, y left).

@@ -62,7 +62,7 @@ def command(
     for frame in frames[:-1]:
         driver.infer(frame)
     inference = driver.infer(frames[-1])
-    scene = driver.scene(inference)
+    scene = driver.guard(driver.scene(inference), frames[-1])
     report = plan_report(driver, inference, scene, min_score=min_score)
 
     click.echo(f"sample {token}, {driver.description}, {driver.precision} on {driver.device}")
@@ -72,6 +72,8 @@ def command(
         report["plan"]["times_s"], report["plan"]["points_ego"], report["plan"]["headings_ego_rad"], strict=True
     ):
         click.echo(f"{time_s:7.1f} {x:13.2f} {y:10.2f} {heading * 57.2958:13.1f}")
+    if scene.guard:
+        click.echo(f"guard: {scene.guard}")
     click.echo(f"{len(report['agents'])} agents and {len(report['map'])} map lines at score {min_score} or better")
     if json_path:
         Path(json_path).parent.mkdir(parents=True, exist_ok=True)

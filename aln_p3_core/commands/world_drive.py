@@ -62,8 +62,8 @@ def make_command(ros_drive: RouteDriver | None = None) -> click.Command:
         required=True,
         metavar="NAME|CHECKPOINT",
         help="Who drives; repeatable: stand_still, constant_velocity, constant_curvature, route_blind, expert, "
-        "nano (the driver that ships), untrained:RECIPE, a checkpoint (or its folder), or `baselines` for all that "
-        "have names.",
+        "nano (the driver that ships), untrained:RECIPE, a checkpoint (or its folder; unguarded: before it drives "
+        "it without its guard), or `baselines` for all that have names.",
     )
     @click.option("--routes", metavar="SET", help="quick, free, scenarios or all [default: quick].")
     @click.option("--seeds", default=1, show_default=True, help="Repetitions of the set with other seeds.")

@@ -13,6 +13,7 @@ import torch
 from aln_p3_core.config import DriverConfig
 from aln_p3_core.driver.io import DriverOutputs
 from aln_p3_core.driver.memory import MemoryState, T_prev_cur, TemporalMemory, can_bus_with_differences
+from aln_p3_core.driver.plan_guard import guard_scene
 from aln_p3_core.driver.scene_builder import build_scene
 from aln_p3_core.frame import CameraView, DrivingFrame
 from aln_p3_core.geometry import FloatArray, virtual_T_ego_model
@@ -70,6 +71,7 @@ class FrameDriver(ABC):
         checkpoint_hash: of the weights, so that consumers of tokens can tell them apart.
         description: one line for people: what the weights are.
         memory: the temporal memory.
+        guarded: whether `plan` slows plans down that would touch somebody (`plan_guard`); as the recipe says.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class FrameDriver(ABC):
         self.description = description
         self.checkpoint_hash = weights_hash
         self.memory = TemporalMemory(config.memory)
+        self.guarded = config.planner.guard
         self._preprocessor = ImagePreprocessor(config.image)
         shape = (len(config.cameras), config.image.height, config.image.width, 3)
         self._pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=device.type == "cuda")
@@ -100,10 +103,17 @@ class FrameDriver(ABC):
             InvalidFrameError: when the rig does not have the recipe's cameras, or no camera has an image.
             ImageError: when an image is corrupt or of the wrong size.
         """
-        return self.scene(self.infer(frame), with_tokens=with_tokens)
+        return self.guard(self.scene(self.infer(frame), with_tokens=with_tokens), frame)
+
+    def guard(self, scene: DrivingScene, frame: DrivingFrame) -> DrivingScene:
+        """The scene with plans that touch nobody, where this driver is `guarded`; else as it is."""
+        if not self.guarded:
+            return scene
+        speed = None if frame.ego_status is None else float(np.hypot(*frame.ego_status.velocity[:2]))
+        return guard_scene(scene, speed)
 
     def scene(self, inference: Inference, *, with_tokens: bool = False) -> DrivingScene:
-        """Decodes a raw result into a `DrivingScene`."""
+        """Decodes a raw result into a `DrivingScene`, with the network's own plan: nobody guards it."""
         return build_scene(
             self.config,
             inference.outputs,

@@ -45,6 +45,7 @@ def plan_report(driver: FrameDriver, inference: Inference, scene: DrivingScene, 
         "missing_cameras": list(scene.missing_cameras),
         "history_age_s": scene.history_age_s,
         "memory_reset": scene.memory_reset,
+        "guard": scene.guard,
         "plan": {
             "times_s": scene.plan.times_s.tolist(),
             "points_model": _rounded(scene.plan.points_model),

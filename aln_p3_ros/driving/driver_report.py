@@ -47,6 +47,7 @@ class DriverReport:
                 self._odometry_status(inputs, now_ns, settings.camera_timeout_s),
                 self._command_status(inputs, now_ns),
                 self._memory_status(loop),
+                self._guard_status(loop),
                 self._latency_status(loop, inputs),
             ]
         self._publisher.publish(diagnostics.diagnostics_message(statuses, to_time(now_ns)))
@@ -112,6 +113,10 @@ class DriverReport:
         message = "starting afresh" if state.history_age_s is None else f"{age} s old"
         values = {"history_age_s": age, "resets": state.memory_resets, "last_reset": state.last_reset}
         return self._status("memory", diagnostics.OK, message, values)
+
+    def _guard_status(self, loop: PlanningLoop) -> DiagnosticStatus:
+        message = loop.state.guard or "the plan is the network's own"
+        return self._status("guard", diagnostics.OK, message, {"guarded_plans": loop.state.guarded})
 
     def _latency_status(self, loop: PlanningLoop, inputs: DriverInputs) -> DiagnosticStatus:
         values = {"plans": loop.latency.count}

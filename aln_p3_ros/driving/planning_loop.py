@@ -58,6 +58,7 @@ class PlanningState:
         plan_id, plan_stamp_ns: of the last trajectory.
         memory_resets: how often the memory was dropped. last_reset: why, the last time.
         history_age_s: age of the memory that the last plan used, or None.
+        guard: why the last plan brakes more than the network's own, or "". guarded: how many plans did.
         last_set_ns: node's clock when the last camera set came, or None.
     """
 
@@ -67,6 +68,8 @@ class PlanningState:
     memory_resets: int = 0
     last_reset: str = ""
     history_age_s: float | None = None
+    guard: str = ""
+    guarded: int = 0
     last_set_ns: int | None = None
 
 
@@ -169,7 +172,7 @@ class PlanningLoop:
             message = self._outputs.publish_scene(scene, degradation, speed=speed, ground=ground)
             self._note(message, degradation)
         self._last_path = None if ground is None else (path_of(message.points), ground, scene.newest_image_stamp_ns)
-        self._note_memory(scene)
+        self._note_scene(scene)
         done = time.monotonic()
         self.latency.add(
             {
@@ -222,8 +225,10 @@ class PlanningLoop:
         self.state.plan_id = message.plan_id
         self.state.plan_stamp_ns = to_ns(message.header.stamp)
 
-    def _note_memory(self, scene: DrivingScene) -> None:
+    def _note_scene(self, scene: DrivingScene) -> None:
         self.state.history_age_s = scene.history_age_s
+        self.state.guard = scene.guard
+        self.state.guarded += bool(scene.guard)
         if scene.memory_reset:
             self.state.memory_resets += 1
             self.state.last_reset = scene.memory_reset

@@ -95,7 +95,7 @@ def choose_planners(names: Iterable[str]) -> list[PlannerChoice]:
     Raises:
         ConfigError: for an unknown name, for a planner named twice, and for checkpoints that cannot be told apart.
     """
-    from aln_p3_core.world.planners.registry import PLANNERS, UNTRAINED, find_checkpoint
+    from aln_p3_core.world.planners.registry import PLANNERS, UNGUARDED, UNTRAINED, find_checkpoint
 
     chosen: dict[str, PlannerChoice] = {}
     for name in names:
@@ -104,9 +104,11 @@ def choose_planners(names: Iterable[str]) -> list[PlannerChoice]:
         else:
             file = find_checkpoint(name)
             digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
-            label = Path(name).stem
+            before = UNGUARDED.replace(":", "-") if name.startswith(UNGUARDED) else ""
+            path = Path(name.removeprefix(UNGUARDED))
+            label = f"{before}{path.stem}"
             if label in chosen:
-                label = f"{Path(name).resolve().parent.name}-{label}"
+                label = f"{before}{path.resolve().parent.name}-{path.stem}"
             choice = PlannerChoice(label, name, digest)
         if choice.label in chosen:
             raise ConfigError(f"planner {choice.label!r} is named twice; name each once, or rename the checkpoint")

@@ -25,6 +25,8 @@ _BY_NAME: Mapping[str, Callable[[], Planner]] = {
 PLANNERS: tuple[str, ...] = tuple(_BY_NAME)
 #: "untrained:nano" is the recipe nano with untrained heads.
 UNTRAINED = "untrained:"
+#: "unguarded:nano" is the driver nano with the network's own plans (`driver.plan_guard`).
+UNGUARDED = "unguarded:"
 
 
 def make_planner(name_or_checkpoint: str, **options: Any) -> Planner:
@@ -33,7 +35,7 @@ def make_planner(name_or_checkpoint: str, **options: Any) -> Planner:
     Args:
         name_or_checkpoint: one of `PLANNERS`, a driver that ships with the package (`weights.SHIPPED`),
             "untrained:<recipe>", a checkpoint file or an exported driver (.onnx, .pt2), or a folder that holds exactly
-            one checkpoint (*.safetensors).
+            one checkpoint (*.safetensors); "unguarded:" may stand before what is trained.
         options: of a driver: device, precision, compile_mode; seed and overrides too where it is untrained.
 
     Raises:
@@ -55,7 +57,7 @@ def find_checkpoint(path: str | Path) -> Path:
     Raises:
         ConfigError: when there is none; the message lists the planners that have names.
     """
-    found = resolve_checkpoint(path)
+    found = resolve_checkpoint(str(path).removeprefix(UNGUARDED))
     if found.exists():
         return _only_checkpoint(found) if found.is_dir() else found
     raise ConfigError(
@@ -78,7 +80,10 @@ def _trained(path: str, options: Mapping[str, Any]) -> Planner:
 
     file = find_checkpoint(path)
     _require_known(path, options, ("device", "precision", "compile_mode"))
-    return ModelPlanner(load_driver(file, **options), Path(path).stem)
+    driver = load_driver(file, **options)
+    driver.guarded = driver.guarded and not path.startswith(UNGUARDED)
+    name = Path(path.removeprefix(UNGUARDED)).stem
+    return ModelPlanner(driver, f"{UNGUARDED}{name}" if path.startswith(UNGUARDED) else name)
 
 
 def _only_checkpoint(folder: Path) -> Path:

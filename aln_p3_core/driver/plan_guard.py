@@ -1,0 +1,221 @@
+"""Slows a plan down where it would touch somebody whom the driver itself sees (ours).
+
+UniAD (arXiv 2212.10156), too, moves its plans away from what it perceives, after the network.
+
+The network learns to drive from what drivers do, and drivers hardly ever touch anybody: what little it learns of the
+last metres before an obstacle, this layer knows for certain. It needs nothing but the driver's own detections and
+forecasts, keeps the planned path, and only ever brakes along it.
+
+All geometry is in the model frame (x right, y forward), m. Suffixes: T times, S places along the path, A agents,
+K points of a box.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aln_p3_core.geometry import FloatArray, invert_transform
+from aln_p3_core.scene import Agents, DrivingScene, Plan
+
+#: Length and width of the car, and how far its middle is ahead of the ego origin, m (that of nuScenes).
+EGO_LENGTH_M, EGO_WIDTH_M, EGO_AHEAD_M = 4.08, 1.73, 1.39
+#: Detections that are less sure do not brake the car.
+SCORE = 0.3
+#: Room that is kept ahead, and beside (negative: places of others are known to a few decimetres only), m.
+AHEAD_M, BESIDE_M = 0.7, -0.1
+#: Who is likely to change its mind is kept away from further.
+WARY_M = 0.4
+WARY_CLASSES = ("pedestrian", "bicycle", "motorcycle")
+#: Constant decelerations that are tried, m/s^2, mildest first; the last one is what the car can do.
+BRAKING = (1.0, 2.0, 3.0, 4.5, 6.0, 8.0)
+#: Looked at: so far ahead in time, s, and so finely, s and m.
+HORIZON_S, TIME_STEP_S, PLACE_STEP_M = 4.0, 0.25, 0.5
+#: Slower than this, at the end of its forecast, an agent stands, m/s.
+STANDING_MPS = 1.0
+#: A plan shorter than this stands, m.
+STANDING_M = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """What came of it for one command.
+
+    Attributes:
+        braking: m/s^2 that the plan brakes with at least; 0 where it stays as it was.
+        agent: index of who is in the way, -1 where nobody is.
+        distance_m: of its middle from the model origin.
+    """
+
+    braking: float = 0.0
+    agent: int = -1
+    distance_m: float = 0.0
+
+
+def guard_scene(scene: DrivingScene, speed_mps: float | None = None) -> DrivingScene:
+    """The scene with its plans slowed down where they have to be, and `guard` saying why the commanded one is.
+
+    Args:
+        scene: of the driver.
+        speed_mps: of the car now; the plan's own first step tells it when None.
+    """
+    T_model_ego = invert_transform(scene.T_ego_model)
+    ahead = float((T_model_ego[:3, :3] @ [EGO_AHEAD_M, 0.0, 0.0])[1] + T_model_ego[1, 3])
+    plans = scene.plan.trajectories_model.copy()
+    reason = ""
+    for command, path in enumerate(plans):
+        plans[command], found = guard_plan(path, scene.agents, scene.plan.step_s, ahead, speed_mps)
+        if found.braking > 0 and command == scene.plan.command.command.value:
+            name = scene.agents.class_names[int(scene.agents.class_ids[found.agent])]
+            reason = f"brakes with {found.braking:g} m/s^2 for a {name} at {found.distance_m:.0f} m"
+    plan = Plan(plans, scene.plan.command, scene.plan.step_s)
+    return replace(scene, plan=plan, guard=reason)
+
+
+def guard_plan(
+    points_T2: FloatArray, agents: Agents, step_s: float, ahead_m: float = 0.0, speed_mps: float | None = None
+) -> tuple[FloatArray, Guarded]:
+    """A planned path, followed as fast as planned or as slowly as it takes to touch nobody.
+
+    Args:
+        points_T2: of the model origin, `step_s` apart.
+        agents: with scores, boxes and forecasts.
+        ahead_m: middle of the car ahead of the model origin.
+        speed_mps: of the car now.
+
+    Returns:
+        Points [T, 2] on the same path, and why.
+    """
+    points = np.concatenate([np.zeros((1, 2)), np.asarray(points_T2, dtype=np.float64)])
+    lengths = np.concatenate([[0.0], np.linalg.norm(np.diff(points, axis=0), axis=1).cumsum()])
+    rows = np.flatnonzero(agents.scores >= SCORE)
+    if lengths[-1] < STANDING_M or not len(rows):
+        return points_T2, Guarded()
+    times_T = np.arange(1, round(HORIZON_S / TIME_STEP_S) + 1) * TIME_STEP_S
+    plan_times = step_s * np.arange(len(points))
+    planned_T = _extended(times_T, plan_times, lengths)
+    speed = lengths[1] / step_s if speed_mps is None else max(float(speed_mps), 0.0)
+    # As far as the plan leads, and as the car needs to stop from where it ends.
+    last_speed = (planned_T[-1] - planned_T[-2]) / TIME_STEP_S
+    reach = planned_T[-1] + last_speed**2 / (2 * BRAKING[3]) + AHEAD_M
+    places_S = np.arange(0.0, reach + PLACE_STEP_M, PLACE_STEP_M)
+    touched_ATS = _touched(places_S, points, lengths, agents, rows, times_T, ahead_m)
+    # Whoever is touched where the car stands already is no reason to stay.
+    touched_ATS &= ~touched_ATS[:, 0, :2].any(axis=-1)[:, None, None]
+    stands_A = _last_speeds(agents)[rows] < STANDING_MPS
+    blocker = _first_blocker(planned_T, last_speed, places_S, touched_ATS, stands_A)
+    if blocker < 0:
+        return points_T2, Guarded()
+    at_plan_T: FloatArray = lengths
+    for braking in BRAKING:
+        stop_s = speed / braking
+        until = np.minimum(times_T, stop_s)
+        slowed_T = np.minimum(planned_T, speed * until - 0.5 * braking * until**2)
+        end_speed = max(speed - braking * HORIZON_S, 0.0)
+        until = np.minimum(plan_times, stop_s)
+        at_plan_T = np.minimum(lengths, speed * until - 0.5 * braking * until**2)
+        if _first_blocker(slowed_T, min(end_speed, last_speed), places_S, touched_ATS, stands_A) < 0:
+            break
+    slowed = np.stack([np.interp(at_plan_T[1:], lengths, points[:, axis]) for axis in (0, 1)], axis=-1)
+    agent = int(rows[blocker])
+    distance = float(np.linalg.norm(agents.centers_model[agent, :2]))
+    return slowed.astype(np.asarray(points_T2).dtype), Guarded(braking, agent, distance)
+
+
+def _last_speeds(agents: Agents) -> FloatArray:
+    """[A] m/s at the end of the likeliest forecast."""
+    mode = agents.forecast_probabilities.argmax(axis=1)
+    path = agents.forecasts_model[np.arange(len(mode)), mode]
+    speeds: FloatArray = np.linalg.norm(path[:, -1] - path[:, -2], axis=-1) / agents.step_s
+    return speeds
+
+
+def _first_blocker(
+    s_T: FloatArray,
+    end_speed: float,
+    places_S: FloatArray,
+    touched_ATS: NDArray[np.bool_],
+    stands_A: NDArray[np.bool_],
+) -> int:
+    """Row of the agent that is touched first, -1 when nobody is: on the way, or, of those who stand at its end, while
+    stopping from there."""
+    steps = np.arange(len(s_T))
+    index_T = np.clip(np.round(s_T / PLACE_STEP_M).astype(int), 0, len(places_S) - 1)
+    on_way_AT = touched_ATS[:, steps, index_T]
+    stop = min(int(np.ceil((s_T[-1] + end_speed**2 / (2 * BRAKING[3])) / PLACE_STEP_M)), len(places_S) - 1)
+    stopping_A = touched_ATS[:, -1, index_T[-1] : stop + 1].any(axis=-1) & stands_A
+    hit_AT = np.concatenate([on_way_AT, stopping_A[:, None]], axis=1)
+    if not hit_AT.any():
+        return -1
+    first_A = np.where(hit_AT.any(axis=1), hit_AT.argmax(axis=1), hit_AT.shape[1])
+    return int(first_A.argmin())
+
+
+def _touched(
+    places_S: FloatArray,
+    points: FloatArray,
+    lengths: FloatArray,
+    agents: Agents,
+    rows: NDArray[np.int64],
+    times_T: FloatArray,
+    ahead_m: float,
+) -> NDArray[np.bool_]:
+    """[A, T, S] whether the car, at a place of its path, touches where an agent is at a time."""
+    kept = np.concatenate([[True], np.diff(lengths) > 1e-3])
+    lengths, points = lengths[kept], points[kept]
+    heading = points[-1] - points[-2]
+    heading = heading / max(float(np.linalg.norm(heading)), 1e-6)
+    beyond = np.maximum(places_S - lengths[-1], 0.0)[:, None] * heading
+    middle_S2 = np.stack([np.interp(places_S, lengths, points[:, axis]) for axis in (0, 1)], axis=-1) + beyond
+    # Headings half a car's length around each place, so that a corner of the polyline does not swing the box.
+    before, after = (
+        np.stack([np.interp(places_S + shift, lengths, points[:, axis]) for axis in (0, 1)], axis=-1)
+        + np.maximum(places_S + shift - lengths[-1], 0.0)[:, None] * heading
+        for shift in (-1.0, 1.0)
+    )
+    forward_S2 = after - before + np.array([0.0, 1e-3])
+    forward_S2 /= np.linalg.norm(forward_S2, axis=1, keepdims=True)
+    middle_S2 = middle_S2 + ahead_m * forward_S2
+    boxes_ATK2 = _boxes(agents, rows, times_T)
+    wary_A = np.isin(np.array(agents.class_names)[agents.class_ids[rows]], WARY_CLASSES) * WARY_M
+    offset = boxes_ATK2[:, :, None] - middle_S2[:, None]
+    along = np.abs((offset * forward_S2[:, None]).sum(-1))
+    across = np.abs(offset[..., 0] * forward_S2[:, None, 1] - offset[..., 1] * forward_S2[:, None, 0])
+    half_length = EGO_LENGTH_M / 2 + AHEAD_M + wary_A[:, None, None, None]
+    half_width = EGO_WIDTH_M / 2 + BESIDE_M + wary_A[:, None, None, None]
+    inside: NDArray[np.bool_] = ((along < half_length) & (across < half_width)).any(-1)
+    return inside
+
+
+def _boxes(agents: Agents, rows: NDArray[np.int64], times_T: FloatArray) -> FloatArray:
+    """[A, T, K, 2] points on the outlines of the agents, and their middles, where their likeliest forecast has them."""
+    mode = agents.forecast_probabilities[rows].argmax(axis=1)
+    start = agents.centers_model[rows, None, :2].astype(np.float64)
+    path = np.concatenate([start, agents.forecasts_model[rows, mode]], axis=1)
+    knots = agents.step_s * np.arange(path.shape[1])
+    upto = np.minimum(times_T, knots[-1])
+    index = np.minimum((upto / agents.step_s).astype(int), len(knots) - 2)
+    share = (upto / agents.step_s - index)[:, None]
+    places = path[:, index] * (1 - share) + path[:, index + 1] * share
+    last = (path[:, -1] - path[:, -2]) / agents.step_s
+    places = places + np.maximum(times_T - knots[-1], 0.0)[:, None] * last[:, None]
+    angle = agents.headings_model[rows]
+    forward = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    left = np.stack([-forward[:, 1], forward[:, 0]], axis=-1)
+    length, width = agents.sizes_lwh[rows, 0] / 2, agents.sizes_lwh[rows, 1] / 2
+    # No gap between neighbours is wider than the car for a bus of twelve metres.
+    shares = [(a, c) for a in np.linspace(-1, 1, 9) for c in (-1.0, 0.0, 1.0)]
+    outline = np.stack(
+        [(a * length)[:, None] * forward + (c * width)[:, None] * left for a, c in shares], axis=1
+    )  # [A, K, 2]
+    boxes: FloatArray = places[:, :, None] + outline[:, None]
+    return boxes
+
+
+def _extended(times_T: FloatArray, knots: FloatArray, lengths: FloatArray) -> FloatArray:
+    """Length along the plan at times, going on at its last speed."""
+    last = (lengths[-1] - lengths[-2]) / (knots[-1] - knots[-2])
+    s: FloatArray = np.interp(times_T, knots, lengths) + np.maximum(times_T - knots[-1], 0.0) * last
+    return s

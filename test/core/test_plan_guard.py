@@ -1,0 +1,135 @@
+"""The guard brakes for whoever is in the way, for nobody else, and never leaves the planned path."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aln_p3_core.driver.plan_guard import BRAKING, guard_plan
+from aln_p3_core.scene import AGENT_CLASSES, Agents
+
+STEP_S = 0.5
+AHEAD_M = 0.45  # middle of the car before the LiDAR
+
+
+def agent(x, y, *, name="car", velocity=(0.0, 0.0), size=(4.5, 1.8), heading=np.pi / 2, score=0.9):
+    return {"place": (x, y), "name": name, "velocity": velocity, "size": size, "heading": heading, "score": score}
+
+
+def agents(*those):
+    count = len(those)
+    steps = STEP_S * np.arange(1, 7)
+    places = np.array([a["place"] for a in those], dtype=np.float32).reshape(count, 2)
+    velocity = np.array([a["velocity"] for a in those], dtype=np.float32).reshape(count, 2)
+    paths = places[:, None] + steps[:, None] * velocity[:, None]
+    return Agents(
+        centers_model=np.concatenate([places, np.zeros((count, 1))], axis=1).astype(np.float32),
+        sizes_lwh=np.array([(*a["size"], 1.6) for a in those], dtype=np.float32).reshape(count, 3),
+        headings_model=np.array([a["heading"] for a in those], dtype=np.float32),
+        velocities_model=velocity,
+        scores=np.array([a["score"] for a in those], dtype=np.float32),
+        class_ids=np.array([AGENT_CLASSES.index(a["name"]) for a in those], dtype=np.int64),
+        # The other mode leads elsewhere and is improbable.
+        forecasts_model=np.stack([paths, paths + 50], axis=1).astype(np.float32),
+        forecast_probabilities=np.tile([0.8, 0.2], (count, 1)).astype(np.float32),
+        query_ids=np.arange(count),
+    )
+
+
+def straight(speed, steps=6):
+    return np.stack([np.zeros(steps), speed * STEP_S * np.arange(1, steps + 1)], axis=1).astype(np.float32)
+
+
+def guarded(plan, *those, speed=None):
+    return guard_plan(plan, agents(*those), STEP_S, AHEAD_M, speed)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        agent(0, 12),  # a car that stands in the lane
+        agent(0.5, 20, name="pedestrian", size=(0.6, 0.6)),
+        agent(0, 14, velocity=(0.0, 3.0)),  # slower ahead
+        agent(-8, 18, name="bicycle", velocity=(5.0, 0.0), size=(1.8, 0.6), heading=0.0),  # comes over the road
+    ],
+)
+def test_it_brakes_for_whoever_is_in_the_way(other):
+    plan = straight(10.0)
+    slowed, found = guarded(plan, other)
+    assert found.agent == 0 and found.braking in BRAKING
+    assert slowed[-1, 1] < plan[-1, 1] - 2
+    # The front stays behind whoever stands there.
+    if other["velocity"] == (0.0, 0.0):
+        assert slowed[-1, 1] + AHEAD_M + 4.08 / 2 < other["place"][1]
+    assert (np.diff(slowed[:, 1], prepend=0) >= 0).all() and not slowed[:, 0].any()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        agent(2.2, 15),  # parked beside the lane
+        agent(0, -8, velocity=(0.0, 9.0)),  # follows
+        agent(0, 12, velocity=(0.0, 11.0)),  # drives away
+        agent(8, 18, name="pedestrian", velocity=(1.0, 0.0), size=(0.6, 0.6)),  # walks off
+        agent(0, 12, score=0.1),  # hardly seen
+        agent(0, 90),  # far beyond
+        agent(0, 1.0, name="traffic_cone", size=(0.4, 0.4)),  # inside the car: a wrong detection, or too late
+    ],
+)
+def test_nobody_in_the_way_changes_nothing(other):
+    plan = straight(10.0)
+    slowed, found = guarded(plan, other)
+    assert found.braking == 0 and found.agent == -1
+    np.testing.assert_array_equal(slowed, plan)
+
+
+def test_nobody_at_all_and_a_standing_plan():
+    plan = straight(10.0)
+    assert guard_plan(plan, agents(), STEP_S)[0] is plan
+    still = straight(0.02)
+    assert guarded(still, agent(0, 5))[0] is still
+
+
+def test_it_brakes_no_harder_than_it_must():
+    hard = guarded(straight(10.0), agent(0, 14))[1].braking
+    mild = guarded(straight(10.0), agent(0, 30))[1].braking
+    assert 0 < mild < hard
+
+
+def test_the_speed_of_the_car_counts_more_than_the_plans():
+    plan = straight(4.0)
+    fast = guarded(plan, agent(0, 14), speed=12.0)[1].braking
+    slow = guarded(plan, agent(0, 14), speed=4.0)[1].braking
+    assert fast > slow > 0
+
+
+def test_the_plan_stays_on_its_way_around_a_corner():
+    angle = np.linspace(0, np.pi / 2, 13)[1:]
+    arc = 12 * np.stack([1 - np.cos(angle), np.sin(angle)], axis=1)[1::2].astype(np.float32)  # to the right
+    slowed, found = guarded(arc, agent(9.0, 12.0, heading=0.0))
+    assert found.agent == 0
+    radius = np.hypot(slowed[:, 0] - 12, slowed[:, 1])
+    np.testing.assert_allclose(radius, 12, atol=0.3)
+    # What stands straight on, where the car does not go, is not in the way.
+    assert guarded(arc, agent(-2.0, 24.0))[1].agent == -1
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    speed=st.floats(0.5, 15),
+    bend=st.floats(-0.3, 0.3),
+    places=st.lists(st.tuples(st.floats(-15, 15), st.floats(-30, 30)), min_size=1, max_size=4),
+)
+def test_a_guarded_plan_is_never_faster_and_finite(speed, bend, places):
+    steps = np.arange(1, 7) * STEP_S * speed
+    plan = np.stack([bend * steps**2 / 40, steps], axis=1).astype(np.float32)
+    slowed, found = guarded(plan, *(agent(x, y) for x, y in places))
+    assert np.isfinite(slowed).all() and slowed.shape == plan.shape
+
+    def way(points):
+        return np.linalg.norm(np.diff(points, axis=0, prepend=0), axis=1).cumsum()
+
+    assert (way(slowed) <= way(plan) + 1e-3).all()
+    assert (found.braking == 0) == (found.agent < 0)
