@@ -7,8 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aln_p3_core.driver.plan_guard import BRAKING, guard_plan
-from aln_p3_core.scene import AGENT_CLASSES, Agents
+from aln_p3_core.driver import Driver
+from aln_p3_core.driver.plan_guard import BRAKING, guard_plan, guard_scene
+from aln_p3_core.frame import Command, CommandProvenance, RouteCommand
+from aln_p3_core.geometry import virtual_T_ego_model
+from aln_p3_core.scene import AGENT_CLASSES, Agents, DrivingScene, MapElements, Plan
+from aln_p3_core.synthetic.frames import track_frames
 
 STEP_S = 0.5
 AHEAD_M = 0.45  # middle of the car before the LiDAR
@@ -133,3 +137,41 @@ def test_a_guarded_plan_is_never_faster_and_finite(speed, bend, places):
 
     assert (way(slowed) <= way(plan) + 1e-3).all()
     assert (found.braking == 0) == (found.agent < 0)
+
+
+def scene_with(*those):
+    nothing = np.zeros(0, dtype=np.int64)
+    return DrivingScene(
+        agents=agents(*those),
+        map_elements=MapElements(np.zeros((0, 5, 2), np.float32), np.zeros(0, np.float32), nothing, nothing),
+        plan=Plan(
+            np.stack([straight(5.0), straight(8.0), straight(10.0)]),
+            RouteCommand(Command.STRAIGHT, CommandProvenance.GIVEN),
+        ),
+        reference_stamp_ns=0,
+        newest_image_stamp_ns=0,
+        T_global_ego=np.eye(4),
+        T_ego_model=virtual_T_ego_model(),
+    )
+
+
+def test_a_scene_says_for_whom_its_commanded_plan_brakes():
+    free = scene_with(agent(6, 12))
+    assert guard_scene(free).guard == ""
+    np.testing.assert_array_equal(guard_scene(free).plan.trajectories_model, free.plan.trajectories_model)
+    scene = guard_scene(scene_with(agent(0, 12)), speed_mps=10.0)
+    assert "for a car at 12 m" in scene.guard and "m/s^2" in scene.guard
+    # All commands are guarded, each as much as it has to be.
+    ends = scene.plan.trajectories_model[:, -1, 1]
+    assert (ends < 12 - 2.25).all() and scene.plan.command.command is Command.STRAIGHT
+
+
+def test_a_driver_guards_what_it_plans_unless_told_not_to():
+    small = {"bev.rows": 20, "bev.columns": 10, "agents.queries": 30, "map.instances": 8}
+    driver = Driver.from_recipe("nano", overrides=small, precision="fp32")
+    frame = track_frames(1, rate_hz=2.0, size=(400, 225))[0]
+    scene = scene_with(agent(0, 12))
+    assert driver.guarded and driver.guard(scene, frame).guard
+    driver.guarded = False
+    assert driver.guard(scene, frame) is scene
+    assert not Driver.from_recipe("nano", overrides=small | {"planner.guard": False}, precision="fp32").guarded

@@ -98,7 +98,8 @@ def test_diagnostics_tell_the_health_of_every_part(ros_context: Context) -> None
         test.activate()
         test.drive(3)
         wait_until(lambda: test.listener.status("planning").message == "driving", "good health")
-        for part in ("model", "odometry", "command", "memory", "guard", "latency", *(f"camera {n}" for n in NUSCENES_CAMERAS)):
+        parts = ("model", "odometry", "command", "memory", "guard", "latency")
+        for part in (*parts, *(f"camera {n}" for n in NUSCENES_CAMERAS)):
             status = test.listener.status(part)
             assert status is not None and status.level == b"\x00", f"{part}: {status}"
             assert status.hardware_id == "aln_p3"
