@@ -4,7 +4,8 @@ UniAD (arXiv 2212.10156), too, moves its plans away from what it perceives, afte
 
 The network learns to drive from what drivers do, and drivers hardly ever touch anybody: what little it learns of the
 last metres before an obstacle, this layer knows for certain. It needs nothing but the driver's own detections and
-forecasts, keeps the planned path, and only ever brakes along it.
+forecasts, keeps the planned path, and only ever brakes along it. Near standstill it also takes away what no car can
+follow: plans that begin backwards or lead to the side on the spot.
 
 All geometry is in the model frame (x right, y forward), m. Suffixes: T times, S places along the path, A agents,
 K points of a box.
@@ -37,6 +38,8 @@ HORIZON_S, TIME_STEP_S, PLACE_STEP_M = 4.0, 0.25, 0.5
 STANDING_MPS = 1.0
 #: A plan shorter than this stands, m.
 STANDING_M = 0.3
+#: A plan shorter than this that leads more to the side than ahead is none that a car can follow, m.
+SIDEWAYS_M = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ def guard_plan(
     Returns:
         Points [T, 2] on the same path, and why.
     """
+    points_T2 = _ahead_only(points_T2)
     points = np.concatenate([np.zeros((1, 2)), np.asarray(points_T2, dtype=np.float64)])
     lengths = np.concatenate([[0.0], np.linalg.norm(np.diff(points, axis=0), axis=1).cumsum()])
     rows = np.flatnonzero(agents.scores >= SCORE)
@@ -122,6 +126,19 @@ def guard_plan(
     agent = int(rows[blocker])
     distance = float(np.linalg.norm(agents.centers_model[agent, :2]))
     return slowed.astype(np.asarray(points_T2).dtype), Guarded(braking, agent, distance)
+
+
+def _ahead_only(points_T2: FloatArray) -> FloatArray:
+    """The plan without what a car that drives on does not do: beginning backwards, and moving to the side on the spot.
+
+    Near standstill the network's plans scatter about zero, and a car that follows them backs up and turns.
+    """
+    side, ahead = points_T2[-1]
+    if np.hypot(side, ahead) < SIDEWAYS_M and ahead < abs(side):
+        return np.zeros_like(points_T2)
+    # Only how it begins: around a hairpin the way may well lead behind the car.
+    begins = np.logical_and.accumulate(points_T2[:, 1] < 0)
+    return np.where(begins[:, None], np.zeros_like(points_T2), points_T2) if begins.any() else points_T2
 
 
 def _last_speeds(agents: Agents) -> FloatArray:

@@ -96,6 +96,22 @@ def test_nobody_at_all_and_a_standing_plan():
     assert guarded(still, agent(0, 5))[0] is still
 
 
+def test_a_car_neither_backs_up_nor_slides_to_the_side():
+    back = -straight(0.8)
+    assert not guarded(back, agent(8, 12))[0].any()
+    sideways = np.stack([np.linspace(0.1, 0.9, 6), np.linspace(0.0, 0.3, 6)], axis=1).astype(np.float32)
+    assert not guarded(sideways, agent(8, 12))[0].any()
+    # One that begins a little behind and then drives off waits, and drives off.
+    off = straight(2.0)
+    off[0] = (0.05, -0.06)
+    begun = guarded(off, agent(8, 12))[0]
+    assert not begun[0].any() and (begun[1:] == off[1:]).all()
+    # Around a hairpin the way may well lead behind the car.
+    angle = np.linspace(0, 1.2 * np.pi, 7)[1:]
+    hairpin = 8 * np.stack([1 - np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
+    np.testing.assert_array_equal(guarded(hairpin, agent(-12, 12))[0], hairpin)
+
+
 def test_it_brakes_no_harder_than_it_must():
     hard = guarded(straight(10.0), agent(0, 14))[1].braking
     mild = guarded(straight(10.0), agent(0, 30))[1].braking
