@@ -5,7 +5,8 @@ UniAD (arXiv 2212.10156), too, moves its plans away from what it perceives, afte
 The network learns to drive from what drivers do, and drivers hardly ever touch anybody: what little it learns of the
 last metres before an obstacle, this layer knows for certain. It needs nothing but the driver's own detections and
 forecasts, keeps the planned path, and only ever brakes along it. Near standstill it also takes away what no car can
-follow: plans that begin backwards or lead to the side on the spot.
+follow: plans that begin backwards or lead to the side on the spot, and the wait before a start that would be planned
+again and again.
 
 All geometry is in the model frame (x right, y forward), m. Suffixes: T times, S places along the path, A agents,
 K points of a box.
@@ -13,6 +14,7 @@ K points of a box.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,6 +42,10 @@ STANDING_MPS = 1.0
 STANDING_M = 0.3
 #: A plan shorter than this that leads more to the side than ahead is none that a car can follow, m.
 SIDEWAYS_M = 2.0
+#: A car slower than STARTING_MPS, m/s, whose plan leads further than STARTS_M, m, starts now instead of in a while.
+STARTING_MPS, STARTS_M = 0.5, 3.0
+#: Shares of the planned length that are tried before braking, while the car is slower than CRAWLING_MPS, m/s.
+CRAWLING_MPS, SHARES = 3.0, (0.7, 0.4, 0.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,8 @@ def guard_plan(
         Points [T, 2] on the same path, and why.
     """
     points_T2 = _ahead_only(points_T2)
+    if speed_mps is not None and speed_mps < STARTING_MPS:
+        points_T2 = _begun_now(points_T2, step_s)
     points = np.concatenate([np.zeros((1, 2)), np.asarray(points_T2, dtype=np.float64)])
     lengths = np.concatenate([[0.0], np.linalg.norm(np.diff(points, axis=0), axis=1).cumsum()])
     rows = np.flatnonzero(agents.scores >= SCORE)
@@ -112,20 +120,47 @@ def guard_plan(
     blocker = _first_blocker(planned_T, last_speed, places_S, touched_ATS, stands_A)
     if blocker < 0:
         return points_T2, Guarded()
-    at_plan_T: FloatArray = lengths
-    for braking in BRAKING:
-        stop_s = speed / braking
-        until = np.minimum(times_T, stop_s)
-        slowed_T = np.minimum(planned_T, speed * until - 0.5 * braking * until**2)
-        end_speed = max(speed - braking * HORIZON_S, 0.0)
-        until = np.minimum(plan_times, stop_s)
-        at_plan_T = np.minimum(lengths, speed * until - 0.5 * braking * until**2)
-        if _first_blocker(slowed_T, min(end_speed, last_speed), places_S, touched_ATS, stands_A) < 0:
+    at_plan_T, braking = lengths, 0.0
+    for share, braking in _ways_to_slow(speed):
+        slowed_T = np.minimum(planned_T * share, _braked(times_T, speed, braking) if share == 1 else np.inf)
+        at_plan_T = np.minimum(lengths * share, _braked(plan_times, speed, braking) if share == 1 else np.inf)
+        end_speed = (slowed_T[-1] - slowed_T[-2]) / TIME_STEP_S
+        if _first_blocker(slowed_T, end_speed, places_S, touched_ATS, stands_A) < 0:
             break
     slowed = np.stack([np.interp(at_plan_T[1:], lengths, points[:, axis]) for axis in (0, 1)], axis=-1)
     agent = int(rows[blocker])
     distance = float(np.linalg.norm(agents.centers_model[agent, :2]))
     return slowed.astype(np.asarray(points_T2).dtype), Guarded(braking, agent, distance)
+
+
+def _ways_to_slow(speed: float) -> Iterator[tuple[float, float]]:
+    """Share of the planned length, and deceleration; a slow car first tries to move up less far."""
+    if speed < CRAWLING_MPS:
+        yield from ((share, BRAKING[0]) for share in SHARES)
+    yield from ((1.0, braking) for braking in BRAKING)
+
+
+def _braked(times: FloatArray, speed: float, braking: float) -> FloatArray:
+    """Way of a car that brakes to standstill, m."""
+    until = np.minimum(times, speed / braking)
+    way: FloatArray = speed * until - 0.5 * braking * until**2
+    return way
+
+
+def _begun_now(points_T2: FloatArray, step_s: float) -> FloatArray:
+    """A standing car's plan without the wait at its beginning.
+
+    Who is unsure when to start plans to start in a second, and in the next plan again.
+    """
+    points = np.concatenate([np.zeros((1, 2)), np.asarray(points_T2, dtype=np.float64)])
+    lengths = np.concatenate([[0.0], np.linalg.norm(np.diff(points, axis=0), axis=1).cumsum()])
+    times = step_s * np.arange(len(points))
+    if lengths[-1] < STARTS_M:
+        return points_T2
+    wait_s = times[int(np.flatnonzero(lengths < STANDING_M)[-1])]
+    s = np.interp(times[1:] + wait_s, times, lengths)
+    begun = np.stack([np.interp(s, lengths, points[:, axis]) for axis in (0, 1)], axis=-1)
+    return begun.astype(points_T2.dtype)
 
 
 def _ahead_only(points_T2: FloatArray) -> FloatArray:

@@ -112,6 +112,24 @@ def test_a_car_neither_backs_up_nor_slides_to_the_side():
     np.testing.assert_array_equal(guarded(hairpin, agent(-12, 12))[0], hairpin)
 
 
+def test_a_standing_car_does_not_put_off_its_start():
+    late = np.stack([np.zeros(6), [0.0, 0.01, 0.1, 1.0, 2.2, 4.0]], axis=1).astype(np.float32)
+    begun, found = guarded(late, agent(8, 12), speed=0.0)
+    np.testing.assert_allclose(begun[:3, 1], [1.0, 2.2, 4.0], atol=1e-5)
+    assert found.braking == 0
+    # One that drives already, and one whose plan is to stay, keep their plans.
+    np.testing.assert_array_equal(guarded(late, agent(8, 12), speed=2.0)[0], late)
+    np.testing.assert_array_equal(guarded(late * 0.5, agent(8, 12), speed=0.0)[0], late * 0.5)
+    # It does not start into somebody.
+    assert guarded(late, agent(0, 6), speed=0.0)[0][-1, 1] < 1.5
+
+
+def test_a_standing_car_moves_up_to_who_stands_further_on():
+    plan = np.stack([np.zeros(6), 0.4 * np.arange(1, 7) ** 2], axis=1).astype(np.float32)  # 14 m in 3 s
+    moved, found = guarded(plan, agent(0, 17), speed=0.0)
+    assert found.agent == 0 and 1.0 < moved[-1, 1] < 17 - 2.25 - 2.04 - AHEAD_M
+
+
 def test_it_brakes_no_harder_than_it_must():
     hard = guarded(straight(10.0), agent(0, 14))[1].braking
     mild = guarded(straight(10.0), agent(0, 30))[1].braking
