@@ -16,18 +16,24 @@ train() { # RECIPE RUN [options]
     touch "$run/done"
 }
 
-drive() { # RUN ROOT: the driver drives, the expert says what it would do
-    aln-p3 world drive --planner "$out/$1/driver.safetensors" --routes all --seeds 3 --split train --relabel expert \
-        --out "$out/$2" --jobs 2
+drive() { # RUN ROOT SEEDS: the driver drives, the expert says what it would do
+    aln-p3 world drive --planner "$out/$1/driver.safetensors" --routes all --seeds "$3" --split train \
+        --relabel expert --out "$out/$2" --jobs 2
 }
 
 for split in train:320 val:20 heldout:60; do
     aln-p3 world record --out "$out/world" --split "${split%:*}" --scenes "${split#*:}" --jobs 2
 done
-train nano perception
-train nano_planner planner1 --init "$out/perception/driver.safetensors" --fresh planner
-drive planner1 dagger1
-train nano_planner planner2 --init "$out/perception/driver.safetensors" --fresh planner --data "$out/dagger1"
-drive planner2 dagger2
-train nano_planner planner3 --init "$out/planner2/driver.safetensors" --data "$out/dagger1" --data "$out/dagger2"
+aln-p3 world record --out "$out/world2" --split train --scenes 150 --seed 7 --no-language --jobs 2
+more="--data $out/world2"
+train nano perception --set stages.0.steps=1100
+train nano_planner planner1 --init "$out/perception/driver.safetensors" --fresh planner $more
+drive planner1 dagger1 3
+more="$more --data $out/dagger1"
+train nano_planner planner2 --init "$out/perception/driver.safetensors" --fresh planner $more
+drive planner2 dagger2 2
+# What the present driver gets to counts three times.
+more="$more --data $out/dagger2 --data $out/dagger2 --data $out/dagger2"
+train nano_planner planner3 --init "$out/planner2/driver.safetensors" $more \
+    --set optimizer.learning_rate=5e-4 --set stages.0.steps=1200
 echo "$out/planner3/driver.safetensors"

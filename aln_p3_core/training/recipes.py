@@ -63,7 +63,7 @@ TRAINING_RECIPES: dict[str, TrainingConfig] = {
         losses=LossSettings(plan=4.0, signal_ahead=1.0),
         stages=(
             StageSettings(
-                name="planner", steps=2500, perception_weight=0.0,
+                name="planner", steps=2000, perception_weight=0.0,
                 frozen=("backbone", "neck", "bev_encoder", "agent_decoder", "map_decoder", "motion"),
             ),
         ),
