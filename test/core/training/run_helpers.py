@@ -53,7 +53,8 @@ def small_training(**overrides: Any) -> tuple[DriverConfig, TrainingConfig]:
 
 def two_stages(folder: Path) -> Trainer:
     """Perception first, then everything but the neck."""
-    driver, config = small_training()
+    # Every process draws its own dropout.
+    driver, config = small_training(driver__planner__dropout=0.0)
     stages = (StageSettings(name="perception", steps=3, plan=False), StageSettings(steps=3, frozen=("neck",)))
     return Trainer(driver, replace(config, stages=stages), folder)
 
