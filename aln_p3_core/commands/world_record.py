@@ -37,6 +37,7 @@ _SPLITS = ("train", "val", "heldout", "mini")
 @click.option("--sweeps", is_flag=True, help="Pictures and LiDAR at 10 Hz: five times the rendering.")
 @click.option("--no-language", is_flag=True, help="Without narration, captions and questions.")
 @click.option("--no-perturb", is_flag=True, help="Never push the expert off its way.")
+@click.option("--halts", is_flag=True, help="Also bring it to a stand now and then, so that it shows how to start.")
 @click.option("--antialias", is_flag=True, help="Four samples a pixel.")
 @click.option(
     "--calibration",
@@ -57,6 +58,7 @@ def command(
     sweeps: bool,
     no_language: bool,
     no_perturb: bool,
+    halts: bool,
     antialias: bool,
     calibration: Path | None,
     seconds: float,
@@ -97,6 +99,7 @@ def command(
         duration_s=seconds,
         condition=condition or "",
         perturb=not (no_perturb or logs),
+        halts=halts,
         sweeps=sweeps,
         language=not no_language,
         quality=quality,

@@ -100,7 +100,7 @@ class Trainer:
             raise TrainingError(f"{folder} holds a run already: go on with --resume, or name another folder")
         self._state = load_state(checkpoints, self._settings) if resume else None
         torch.manual_seed(config.run.seed)
-        network = DriverNetwork(driver)
+        network = DriverNetwork(driver, load_pretrained=init is None or "backbone" in fresh)
         if init is not None and self._state is None:
             _, weights, _ = load_checkpoint(init)
             anew = tuple(f"{part}." for part in fresh)

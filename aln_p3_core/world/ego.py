@@ -71,6 +71,16 @@ class Control:
     steering: float
 
 
+def pushed(control: Control, push: Control, speed: float, dt: float) -> Control:
+    """A control with a push added. Pushes brake a car to a stand at most: none makes it back up.
+
+    Args:
+        control: what is asked of the car. push: what comes on top. speed: of the car, m/s. dt: of the step, s.
+    """
+    slowest = min(control.acceleration, -max(speed, 0.0) / dt)
+    return Control(max(control.acceleration + push.acceleration, slowest), control.steering + push.steering)
+
+
 def step_bicycle(state: EgoState, control: Control, dt: float) -> EgoState:
     """The state `dt` seconds later: kinematic bicycle about the rear axle, exact along a circle.
 

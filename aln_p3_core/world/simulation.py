@@ -19,7 +19,7 @@ from aln_p3_core.frame import (
 )
 from aln_p3_core.geometry import FloatArray, virtual_T_ego_model
 from aln_p3_core.world.controller import TrackingController
-from aln_p3_core.world.ego import Control, EgoState, interpolate_ego, step_bicycle
+from aln_p3_core.world.ego import Control, EgoState, interpolate_ego, pushed, step_bicycle
 from aln_p3_core.world.episode import Stage
 from aln_p3_core.world.planners.planner import EgoPlan, Observation
 from aln_p3_core.world.render.images import RenderedView, SceneRenderer, Shot
@@ -114,7 +114,7 @@ class Simulation:
 
         Args:
             ego: the ego's next state, where a recording tells it.
-            disturbance: added to what the controller asks for.
+            disturbance: added to what the controller asks for; it never makes the car back up.
         """
         before = self._state.ego
         self._steps += 1
@@ -122,9 +122,7 @@ class Simulation:
         if ego is None:
             control = self._controller.control(before)
             if disturbance is not None:
-                control = Control(
-                    control.acceleration + disturbance.acceleration, control.steering + disturbance.steering
-                )
+                control = pushed(control, disturbance, before.speed, STEP_S)
             ego = step_bicycle(before, control, STEP_S)
         ego = _at_time(ego, time_s)
         traffic = self._traffic_at(time_s, ego)

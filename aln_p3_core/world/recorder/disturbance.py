@@ -2,6 +2,9 @@
 
 A learner that has only seen perfect driving does not know what to do half a metre beside it. A push is a short
 disturbance of the controls: the car moves as cars do, and pictures, poses and CAN bus stay consistent.
+
+Where halts are asked for, the car is also brought to a stand in the middle of its way, and starts again. In ordinary
+driving whoever stands has a reason to; a learner of that alone never starts again once it has stopped without one.
 """
 
 from __future__ import annotations
@@ -27,7 +30,14 @@ TURN_S = 0.5
 BRAKE = (0.8, 2.5)
 ACCELERATE = (0.4, 1.2)
 SPEED_S = (0.5, 1.2)
-#: Below this speed, m/s, nobody is pushed; above it the sideways acceleration of a push stays within the limit, m/s^2.
+#: A halt brakes so hard, m/s^2, against whoever wants to go on, for so many seconds: often longer than stopping takes.
+HALT = (4.0, 6.0)
+HALT_S = (2.0, 5.0)
+#: Share of the pushes that are halts, and of the scenes that start from a stand, where halts are asked for.
+HALT_SHARE = 0.5
+STANDING_SHARE = 0.3
+#: Below this speed, m/s, nobody is pushed, but held; above it the sideways acceleration of a push stays within the
+#: limit, m/s^2.
 MIN_SPEED = 2.5
 MAX_SIDEWAYS = 4.0
 #: At the start the car stands up to so far beside its place, m and rad, and drives by up to so much slower.
@@ -42,6 +52,7 @@ class Push(Enum):
     LATERAL = "lateral"
     HEADING = "heading"
     SPEED = "speed"
+    HALT = "halt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +66,22 @@ class _Event:
 class Disturbances:
     """All pushes of one scene, drawn from its seed."""
 
-    def __init__(self, seed: int, name: str, duration_s: float) -> None:
+    def __init__(self, seed: int, name: str, duration_s: float, *, halts: bool = False) -> None:
         """Draws them.
 
         Args:
             seed: of the recording. name: of the scene, so that each has its own.
             duration_s: of the scene.
+            halts: bring the car to a stand now and then, in every scene.
         """
         rng = np.random.default_rng([seed, crc32(name.encode()), crc32(b"disturbance")])
-        self.active = bool(rng.random() < PERTURBED_SHARE)
+        self.active = bool(rng.random() < PERTURBED_SHARE) or halts
         self._start = rng.uniform(-1.0, 1.0, 3)
+        self._standing_start = halts and bool(rng.random() < STANDING_SHARE)
         self._events: list[_Event] = []
         time_s = float(rng.uniform(1.0, CALM_S[1]))
         while time_s < duration_s:
-            event = _draw(rng, time_s)
+            event = _draw_halt(rng, time_s) if halts and rng.random() < HALT_SHARE else _draw(rng, time_s)
             self._events.append(event)
             time_s = event.end_s + float(rng.uniform(*CALM_S))
 
@@ -77,20 +90,25 @@ class Disturbances:
         if not self.active or ego.speed < MIN_SPEED:
             return ego
         lateral, turn = START_LATERAL_M * self._start[0], START_TURN_RAD * self._start[1]
+        slower = 1.0 if self._standing_start else START_SLOWER * max(self._start[2], 0.0)
         return replace(
             ego,
             x=float(ego.x - lateral * np.sin(ego.heading)),
             y=float(ego.y + lateral * np.cos(ego.heading)),
             heading=float(wrap_angle(ego.heading + turn)),
-            speed=float(ego.speed * (1.0 - START_SLOWER * max(self._start[2], 0.0))),
+            speed=float(ego.speed * (1.0 - slower)),
         )
 
     def at(self, ego: EgoState) -> Control | None:
         """What is added to the controls in the physics step that begins at `ego`; None when it is calm."""
-        if not self.active or ego.speed < MIN_SPEED:
+        if not self.active:
             return None
         for event in self._events:
             if event.begin_s - 0.5 * STEP_S <= ego.time_s < event.end_s - 0.5 * STEP_S:
+                if event.kind is Push.HALT:
+                    return Control(event.amount, 0.0)
+                if ego.speed < MIN_SPEED:
+                    return None
                 if event.kind is Push.SPEED:
                     return Control(event.amount, 0.0)
                 sign = -1.0 if event.kind is Push.LATERAL and ego.time_s > (event.begin_s + event.end_s) / 2 else 1.0
@@ -117,6 +135,10 @@ def _draw(rng: np.random.Generator, begin_s: float) -> _Event:
         span = TURN_S if kind is Push.HEADING else 2 * TURN_S
         amount = sign * float(rng.uniform(*TURN_RAD))
     return _Event(kind, begin_s, begin_s + span, round(amount, 4))
+
+
+def _draw_halt(rng: np.random.Generator, begin_s: float) -> _Event:
+    return _Event(Push.HALT, begin_s, begin_s + float(rng.uniform(*HALT_S)), round(-float(rng.uniform(*HALT)), 4))
 
 
 def _steering(turn: float, speed: float) -> float:

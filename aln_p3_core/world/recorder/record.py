@@ -59,7 +59,7 @@ def set_episode(settings: RecordSettings, task: SceneTask, *, name: str = "") ->
     identity = "/".join(filter(None, ("world", name, task.split, str(settings.seed), str(task.index), episode.name)))
     disturbances = None
     if settings.perturb:
-        disturbances = Disturbances(settings.seed, identity, settings.duration_s)
+        disturbances = Disturbances(settings.seed, identity, settings.duration_s, halts=settings.halts)
         stage = replace(stage, start=disturbances.start(stage.start))
     info = SceneInfo(
         number=task.number,

@@ -63,7 +63,7 @@ def record_driven(
         progress: show a bar.
     """
     name = Path(planner).stem if Path(planner).exists() else planner
-    settings = replace(settings or RecordSettings(rate_hz=2), driver=name, perturb=False)
+    settings = replace(settings or RecordSettings(rate_hz=2), driver=name, perturb=False, halts=False)
     tasks = [SceneTask(split, index, episode=episode) for index, episode in enumerate(episodes)]
     work = DrivenBy(planner, dict(options or {}))
     return record_root(root, settings, tasks, rig=rig, jobs=jobs, progress=progress, work=work)

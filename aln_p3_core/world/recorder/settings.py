@@ -55,6 +55,7 @@ class RecordSettings:
         rate_hz: plans a second. At every key frame there is one in any case.
         condition: light and weather of every scene; "" draws them by lot.
         perturb: push the expert off its way, so that it shows how to come back.
+        halts: with `perturb`, also bring it to a stand now and then.
         sweeps: pictures and LiDAR at 10 Hz, not only at key frames.
         language: narrate, caption and ask.
         quality: of the JPEG files, 1..100.
@@ -70,6 +71,7 @@ class RecordSettings:
     rate_hz: int = 4
     condition: str = ""
     perturb: bool = True
+    halts: bool = False
     sweeps: bool = False
     language: bool = True
     quality: int = JPEG_QUALITY
@@ -83,6 +85,8 @@ class RecordSettings:
             raise ConfigError(f"a scene lasts 0.5 to 200 s, not {self.duration_s:g}")
         if not 1 <= self.quality <= 100:
             raise ConfigError(f"the quality of JPEG files is 1 to 100, not {self.quality}")
+        if self.halts and not self.perturb:
+            raise ConfigError("halts are perturbations; record with both or with neither")
         if self.condition and self.condition not in {condition.value for condition in Condition}:
             raise ConfigError(f"no condition {self.condition!r}; choose from {', '.join(c.value for c in Condition)}")
         if self.rig == WORLD_RIG and tuple(self.size) not in SIZES:
@@ -176,6 +180,7 @@ def only_recording(root: Path) -> Iterator[None]:
 
 
 def _require_same(root: Path, stored: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    stored = RecordSettings().to_json() | dict(stored)  # a setting that is newer than the root has its default there
     names = [name for name in {**stored, **asked} if stored.get(name) != asked.get(name)]
     if names:
         differences = "; ".join(f"{name} is {_told(stored.get(name))}, not {_told(asked.get(name))}" for name in names)

@@ -12,7 +12,7 @@ from aln_p3_core.calibration import save_calibration
 from aln_p3_core.errors import ConfigError, DataError
 from aln_p3_core.frame import NUSCENES_CAMERAS
 from aln_p3_core.geometry import project_points
-from aln_p3_core.world.ego import EgoState, step_bicycle
+from aln_p3_core.world.ego import Control, EgoState, pushed, step_bicycle
 from aln_p3_core.world.recorder.disturbance import START_LATERAL_M, Disturbances, Push
 from aln_p3_core.world.recorder.settings import RecordSettings, only_recording, prepare_root, read_rig, root_rig
 from aln_p3_core.world.recorder.take import SceneTask
@@ -89,6 +89,16 @@ def test_the_weather_of_scenes() -> None:
     assert RecordSettings(condition="rain").weather(5).seed == 5
 
 
+def test_a_root_older_than_a_setting_has_its_default(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    prepare_root(root, RecordSettings())
+    path = root / "recording.json"
+    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "halts"}))
+    prepare_root(root, RecordSettings())
+    with pytest.raises(ConfigError, match="halts is false, not true"):
+        prepare_root(root, RecordSettings(halts=True))
+
+
 def test_tasks_that_cannot_be() -> None:
     with pytest.raises(ConfigError, match="no split 'test'"):
         SceneTask("test", 0)
@@ -96,7 +106,7 @@ def test_tasks_that_cannot_be() -> None:
         SceneTask("val", 1000)
 
 
-def pushed(disturbances: Disturbances, speed: float) -> tuple[float, float]:
+def displaced(disturbances: Disturbances, speed: float) -> tuple[float, float]:
     """Where a car that nobody steers ends up beside its way (m), and the range of its speed (m/s)."""
     state = EgoState(0.0, 0.0, 0.0, 0.0, speed=speed)
     speeds = []
@@ -118,12 +128,31 @@ def test_pushes_are_seeded_and_move_the_car() -> None:
     assert [d.to_json() for d in drawn] != [Disturbances(1, name, 20.0).to_json() for name in names]
     active = [d for d in drawn if d.active]
     assert 0.5 < len(active) / len(drawn) < 0.9
-    assert {event["push"] for d in active for event in d.to_json()} == {push.value for push in Push}
-    moved = [pushed(d, 10.0) for d in active]
+    assert {event["push"] for d in active for event in d.to_json()} == {"lateral", "heading", "speed"}
+    moved = [displaced(d, 10.0) for d in active]
     assert max(abs(y) for y, _ in moved) > 0.2 and max(spread for _, spread in moved) > 1.0
     calm = next(d for d in drawn if not d.active)
-    assert calm.to_json() == [] and pushed(calm, 10.0) == (0.0, 0.0)
+    assert calm.to_json() == [] and displaced(calm, 10.0) == (0.0, 0.0)
     assert all(d.at(EgoState(t, 0, 0, 0, speed=1.0)) is None for d in active for t in range(20))
+
+
+def test_halts_bring_the_car_to_a_stand() -> None:
+    with pytest.raises(ConfigError, match="halts are perturbations"):
+        RecordSettings(halts=True, perturb=False)
+    drawn = [Disturbances(0, f"scene-{k}", 20.0, halts=True) for k in range(40)]
+    assert all(d.active for d in drawn)
+    assert {event["push"] for d in drawn for event in d.to_json()} == {push.value for push in Push}
+    standing = 0
+    for disturbances in drawn:
+        ego = EgoState(0.0, 0.0, 0.0, 0.0, speed=8.0)
+        for _ in range(400):  # somebody who wants to go on, as the expert does
+            wish, push = Control(2.0 if ego.speed < 8.0 else 0.0, 0.0), disturbances.at(ego)
+            ego = step_bicycle(ego, wish if push is None else pushed(wish, push, ego.speed, 0.05), 0.05)
+            assert ego.speed >= 0.0
+            standing += ego.speed == 0.0
+    assert 0.05 < standing / (40 * 400) < 0.4
+    start = EgoState(0.0, 5.0, 7.0, 0.5, speed=8.0)
+    assert 5 <= sum(d.start(start).speed == 0.0 for d in drawn) <= 20
 
 
 def test_the_start_is_displaced_a_little() -> None:
