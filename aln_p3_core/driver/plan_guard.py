@@ -29,6 +29,8 @@ EGO_LENGTH_M, EGO_WIDTH_M, EGO_AHEAD_M = 4.08, 1.73, 1.39
 SCORE = 0.3
 #: Room that is kept ahead, and beside (negative: places of others are known to a few decimetres only), m.
 AHEAD_M, BESIDE_M = 0.7, -0.1
+#: Room ahead of a car that came nearer than that: so close it does not move up to anybody.
+CLOSE_M = 0.25
 #: Who is likely to change its mind is kept away from further.
 WARY_M = 0.4
 WARY_CLASSES = ("pedestrian", "bicycle", "motorcycle")
@@ -113,9 +115,13 @@ def guard_plan(
     last_speed = (planned_T[-1] - planned_T[-2]) / TIME_STEP_S
     reach = planned_T[-1] + last_speed**2 / (2 * BRAKING[3]) + AHEAD_M
     places_S = np.arange(0.0, reach + PLACE_STEP_M, PLACE_STEP_M)
-    touched_ATS = _touched(places_S, points, lengths, agents, rows, times_T, ahead_m)
-    # Whoever is touched where the car stands already is no reason to stay.
-    touched_ATS &= ~touched_ATS[:, 0, :2].any(axis=-1)[:, None, None]
+    touched_ATS = _touched(places_S, points, lengths, agents, rows, times_T, ahead_m, AHEAD_M, WARY_M)
+    near_A = touched_ATS[:, 0, 0]
+    if near_A.any():
+        close_ATS = _touched(places_S, points, lengths, agents, rows[near_A], times_T, ahead_m, CLOSE_M, 0.0)
+        # Whoever is touched where the car stands already, and is not ahead of it, is no reason to stay.
+        ahead_A = agents.centers_model[rows[near_A], 1] > ahead_m + EGO_LENGTH_M / 2
+        touched_ATS[near_A] = close_ATS & (ahead_A | ~close_ATS[:, 0, 0])[:, None, None]
     stands_A = _last_speeds(agents)[rows] < STANDING_MPS
     blocker = _first_blocker(planned_T, last_speed, places_S, touched_ATS, stands_A)
     if blocker < 0:
@@ -213,8 +219,13 @@ def _touched(
     rows: NDArray[np.int64],
     times_T: FloatArray,
     ahead_m: float,
+    room_m: float,
+    wary_m: float,
 ) -> NDArray[np.bool_]:
-    """[A, T, S] whether the car, at a place of its path, touches where an agent is at a time."""
+    """[A, T, S] whether the car, at a place of its path, touches where an agent is at a time.
+
+    `room_m` is kept ahead of the car, `wary_m` on top of it and beside from those of `WARY_CLASSES`.
+    """
     kept = np.concatenate([[True], np.diff(lengths) > 1e-3])
     lengths, points = lengths[kept], points[kept]
     heading = points[-1] - points[-2]
@@ -231,11 +242,11 @@ def _touched(
     forward_S2 /= np.linalg.norm(forward_S2, axis=1, keepdims=True)
     middle_S2 = middle_S2 + ahead_m * forward_S2
     boxes_ATK2 = _boxes(agents, rows, times_T)
-    wary_A = np.isin(np.array(agents.class_names)[agents.class_ids[rows]], WARY_CLASSES) * WARY_M
+    wary_A = np.isin(np.array(agents.class_names)[agents.class_ids[rows]], WARY_CLASSES) * wary_m
     offset = boxes_ATK2[:, :, None] - middle_S2[:, None]
     along = np.abs((offset * forward_S2[:, None]).sum(-1))
     across = np.abs(offset[..., 0] * forward_S2[:, None, 1] - offset[..., 1] * forward_S2[:, None, 0])
-    half_length = EGO_LENGTH_M / 2 + AHEAD_M + wary_A[:, None, None, None]
+    half_length = EGO_LENGTH_M / 2 + room_m + wary_A[:, None, None, None]
     half_width = EGO_WIDTH_M / 2 + BESIDE_M + wary_A[:, None, None, None]
     inside: NDArray[np.bool_] = ((along < half_length) & (across < half_width)).any(-1)
     return inside

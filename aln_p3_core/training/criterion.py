@@ -21,6 +21,7 @@ from aln_p3_core.training.losses.bev_raster import BevRasterHead, bev_raster_los
 from aln_p3_core.training.losses.forecast import forecast_losses
 from aln_p3_core.training.losses.map_direction import map_direction_loss
 from aln_p3_core.training.losses.map_lines import map_class_loss, map_points_loss, matched_points
+from aln_p3_core.training.losses.plan_across import plan_across_loss
 from aln_p3_core.training.losses.plan_boundary import plan_boundary_loss
 from aln_p3_core.training.losses.plan_collision import constraining_agents, plan_collision_loss
 from aln_p3_core.training.losses.plan_direction import plan_direction_loss
@@ -109,7 +110,7 @@ class Criterion(nn.Module):
         Args:
             outputs: of the network.
             targets: one for each sample, on the outputs' device. Frames may be without agents or lines.
-            plan: whether the four terms of the plan are in it, and the traffic light's.
+            plan: whether the terms of the plan are in it, and the traffic light's.
             perception_weight: times the weights of all other terms. The assignment depends on the ratio of its costs
                 only, and stays. 0: these terms are left out.
 
@@ -169,6 +170,9 @@ class Criterion(nn.Module):
             signal = signal_ahead_loss(self.signal_head(outputs.ego_features_B2D), targets.signal_B)
             yield _Term("signal_ahead", losses.signal_ahead, *signal)
         path = commanded_plan(outputs.plan_offsets_B3T2, targets.command_B).cumsum(1)
+        if losses.plan_across > 0:
+            across = plan_across_loss(path, targets, losses) * targets.weight_B[:, None]
+            yield _Term("plan_across", losses.plan_across, *self._over_steps(across, targets))
         if losses.plan_collision > 0:
             agents = constraining_agents(
                 self._perceived(outputs.agent_boxes_LBQ10[-1, ..., :2]),

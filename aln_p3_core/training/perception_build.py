@@ -22,7 +22,6 @@ from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.training.clip_data import collate_clips
 from aln_p3_core.training.clips import ClipDataset
 from aln_p3_core.training.derived_shards import is_whole, shard_identity
-from aln_p3_core.training.feature_store import FeatureStore
 from aln_p3_core.training.frame_keys import STORE_VERSION, cache_folder, digest
 from aln_p3_core.training.frame_shards import ArrayFile, disk_errors, finish, fresh_folder, write_index
 from aln_p3_core.training.frame_store import FrameStore
@@ -37,7 +36,6 @@ def build_perception(
     network: DriverNetwork,
     location: str | Path | None = None,
     *,
-    features: FeatureStore | None = None,
     device: torch.device | str = "cpu",
     share: tuple[int, int] = (0, 1),
     progress: bool = True,
@@ -48,7 +46,6 @@ def build_perception(
         store: frames, prepared for the network's recipe.
         network: all but its planner counts. Not fused yet; it is left as it is.
         location: folder of stores; `<cache>/perception` when None. The store gets a folder of its key in it.
-        features: output of the backbone's frozen part, read instead of pictures.
         device: where to compute.
         share: (r, n): this process makes every n-th missing shard, beginning with the r-th; all processes
             together make the whole store.
@@ -61,7 +58,7 @@ def build_perception(
     own = missing_shards(store, network, location)[share[0] :: share[1]]
     if own:
         frozen = deepcopy(network).fuse_for_inference().to(device)
-        _compute(own, folder, frozen, features, progress)
+        _compute(own, folder, frozen, progress)
     return PerceptionStore(folder)
 
 
@@ -87,7 +84,6 @@ def _compute(
     shards: list[Path],
     folder: Path,
     network: DriverNetwork,
-    features: FeatureStore | None,
     progress: bool,
 ) -> None:
     from tqdm import tqdm
@@ -101,21 +97,19 @@ def _compute(
             with fresh_folder(folder / shard.name) as partial, disk_errors(folder):
                 file = ArrayFile(partial / PERCEIVED_FILE, dtype)
                 for scene in part.scenes:
-                    for record in _drive(part, scene.indices, network, features):
+                    for record in _drive(part, scene.indices, network):
                         file.append(record)
                         bar.update()
                 write_index(partial, {"frames": scenes, "files": {PERCEIVED_FILE: file.close()}})
                 finish(partial, folder / shard.name)
 
 
-def _drive(
-    store: FrameStore, indices: range, network: DriverNetwork, features: FeatureStore | None
-) -> Iterator[NDArray[np.void]]:
+def _drive(store: FrameStore, indices: range, network: DriverNetwork) -> Iterator[NDArray[np.void]]:
     """Records [1] of the frames of a drive, in order."""
     config = network.config
     device = next(network.parameters()).device
     settings = replace(DataSettings(), clip_frames=2, clip_spares=0, fresh_start_probability=0.0)
-    clips = ClipDataset(store, indices, config, settings, None, features)
+    clips = ClipDataset(store, indices, config, settings, None)
     record = np.zeros(1, perceived_dtype(config))
     bev = None
     for place in range(len(clips)):

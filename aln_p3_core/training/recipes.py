@@ -60,7 +60,7 @@ TRAINING_RECIPES: dict[str, TrainingConfig] = {
             photometric_probability=0.0, grid_mask_probability=0.0, ego_status_dropout_probability=0.5
         ),
         optimizer=OptimizerSettings(learning_rate=1e-3, warm_up_steps=100, final_rate=0.02),
-        losses=LossSettings(plan=4.0, signal_ahead=1.0),
+        losses=LossSettings(plan=4.0, plan_across=2.0, signal_ahead=1.0),
         stages=(
             StageSettings(
                 name="planner", steps=2000, perception_weight=0.0,

@@ -99,6 +99,7 @@ class LossSettings:
     agent_class, agent_box, forecast, forecast_mode: agents and their motion.
     map_class, map_points, map_direction: vector map.
     plan: L1 of the plan of the given command.
+    plan_across: distance of the plan from the driven path, whatever the speed (ours; 0 is VAD's own loss).
     plan_boundary, plan_collision, plan_direction: the three vectorised constraints.
     agent_heatmap: centres of agents, for recipes whose queries start at a heat map's peaks (ours).
     bev_raster: dense maps of agents and lines predicted from the BEV by a head that exists in training only
@@ -125,6 +126,7 @@ class LossSettings:
     map_points: float = 1.0
     map_direction: float = 0.005
     plan: float = 1.0
+    plan_across: float = 0.0
     plan_boundary: float = 1.0
     plan_collision: float = 1.0
     plan_direction: float = 0.5

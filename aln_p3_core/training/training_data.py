@@ -23,7 +23,7 @@ from aln_p3_core.training.clips import ClipDataset
 from aln_p3_core.training.feature_store import FeatureStore
 from aln_p3_core.training.frame_store import FrameStore
 from aln_p3_core.training.hidden_causes import answers_to
-from aln_p3_core.training.perception_build import build_perception, missing_shards
+from aln_p3_core.training.perception_build import build_perception
 from aln_p3_core.training.sampler import sampling_weights
 from aln_p3_core.training.settings import DataSettings, TrainingConfig
 from aln_p3_core.training.signal_classes import signal_classes
@@ -112,17 +112,14 @@ def open_data(
         # Together first; then whatever one that died left over.
         shares = ((rank, processes), (0, 1)) if processes > 1 else ((0, 1),)
         kept = None if cache is None else cache / "perception"
-        unseen = data.store == "perception" and bool(missing_shards(store, network, kept))
-        if data.store == "features" or (unseen and network.config.backbone.frozen_blocks):
+        if data.store == "features":
             folder = None if cache is None else cache / "features"
             for share in shares:
                 features = FeatureStore.build(store, network, folder, device=device, share=share, progress=progress)
                 wait()
         if data.store == "perception":
             for share in shares:
-                perceived = build_perception(
-                    store, network, kept, features=features, device=device, share=share, progress=progress
-                )
+                perceived = build_perception(store, network, kept, device=device, share=share, progress=progress)
                 wait()
         told: dict[str, Any] = {
             "signals": signal_classes(dataset, store.tokens),

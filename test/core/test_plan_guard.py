@@ -130,6 +130,19 @@ def test_a_standing_car_moves_up_to_who_stands_further_on():
     assert found.agent == 0 and 1.0 < moved[-1, 1] < 17 - 2.25 - 2.04 - AHEAD_M
 
 
+@pytest.mark.parametrize("gap", [0.15, 0.35, 0.6])
+@pytest.mark.parametrize("name", ["car", "pedestrian"])
+def test_it_does_not_creep_into_who_stands_right_ahead(gap, name):
+    plan = np.stack([np.zeros(6), 0.4 * np.arange(1, 7) ** 2], axis=1).astype(np.float32)
+    size = (4.5, 1.8) if name == "car" else (0.6, 0.6)
+    front = AHEAD_M + 4.08 / 2
+    moved, found = guarded(plan, agent(0, front + gap + size[0] / 2, name=name, size=size), speed=0.4)
+    assert found.agent == 0 and moved[-1, 1] <= max(gap - 0.1, 0.05)
+    # Who stands beside is passed.
+    beside = agent(1.95 if name == "car" else 1.3, 2.0, name=name, size=size)
+    np.testing.assert_array_equal(guarded(plan, beside, speed=0.4)[0], plan)
+
+
 def test_it_brakes_no_harder_than_it_must():
     hard = guarded(straight(10.0), agent(0, 14))[1].braking
     mild = guarded(straight(10.0), agent(0, 30))[1].braking

@@ -14,7 +14,6 @@ from aln_p3_core.datasets.nuscenes import NuScenesDataset
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.training.batch import TrainingBatch
 from aln_p3_core.training.clips import ClipDataset, collate_clips
-from aln_p3_core.training.feature_store import FeatureStore
 from aln_p3_core.training.forward import clip_outputs
 from aln_p3_core.training.frame_store import FrameStore
 from aln_p3_core.training.perception_build import build_perception
@@ -42,12 +41,8 @@ def store(make_root: Callable[..., Path], tmp_path: Path) -> FrameStore:
     return FrameStore.build(NuScenesDataset(root), CONFIG, tmp_path / "store", progress=False)
 
 
-@pytest.mark.parametrize("from_features", [False, True])
-def test_plans_are_those_of_the_whole_drive(
-    store: FrameStore, network: DriverNetwork, tmp_path: Path, from_features: bool
-) -> None:
-    features = FeatureStore.build(store, network, tmp_path / "features", progress=False) if from_features else None
-    perceived = build_perception(store, network, tmp_path / "perception", features=features, progress=False)
+def test_plans_are_those_of_the_whole_drive(store: FrameStore, network: DriverNetwork, tmp_path: Path) -> None:
+    perceived = build_perception(store, network, tmp_path / "perception", progress=False)
     assert network.training, "the network is left as it was"
     network.eval()
     # The drive from its first frame on, as one clip.
