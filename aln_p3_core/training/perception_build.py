@@ -76,7 +76,8 @@ def _folder(store: FrameStore, network: DriverNetwork, location: str | Path | No
 
 
 def _perception_hash(network: DriverNetwork) -> str:
-    weights = {name: value for name, value in network.state_dict().items() if not name.startswith("planner.")}
+    # Plus zero: averaging weights that stay as they are turns -0.0 into 0.0, which is another hash.
+    weights = {name: value + 0 for name, value in network.state_dict().items() if not name.startswith("planner.")}
     return checkpoint_hash(weights) + repr(perceived_dtype(network.config))
 
 
