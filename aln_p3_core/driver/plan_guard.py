@@ -34,6 +34,8 @@ CLOSE_M = 0.25
 #: Who is likely to change its mind is kept away from further.
 WARY_M = 0.4
 WARY_CLASSES = ("pedestrian", "bicycle", "motorcycle")
+#: Of these it also believes, for so long, s, that they go on as they do now: a forecast may have them turn away.
+WARY_S = 2.5
 #: Constant decelerations that are tried, m/s^2, mildest first; the last one is what the car can do.
 BRAKING = (1.0, 2.0, 3.0, 4.5, 6.0, 8.0)
 #: Looked at: so far ahead in time, s, and so finely, s and m.
@@ -116,6 +118,13 @@ def guard_plan(
     reach = planned_T[-1] + last_speed**2 / (2 * BRAKING[3]) + AHEAD_M
     places_S = np.arange(0.0, reach + PLACE_STEP_M, PLACE_STEP_M)
     touched_ATS = _touched(places_S, points, lengths, agents, rows, times_T, ahead_m, AHEAD_M, WARY_M)
+    is_wary_A = np.isin(np.array(agents.class_names)[agents.class_ids[rows]], WARY_CLASSES)
+    if is_wary_A.any():
+        steady = _steady(agents)
+        touched_ATS[is_wary_A] |= (
+            _touched(places_S, points, lengths, steady, rows[is_wary_A], times_T, ahead_m, AHEAD_M, WARY_M)
+            & (times_T <= WARY_S)[:, None]
+        )
     near_A = touched_ATS[:, 0, 0]
     if near_A.any():
         close_ATS = _touched(places_S, points, lengths, agents, rows[near_A], times_T, ahead_m, CLOSE_M, 0.0)
@@ -180,6 +189,17 @@ def _ahead_only(points_T2: FloatArray) -> FloatArray:
     # Only how it begins: around a hairpin the way may well lead behind the car.
     begins = np.logical_and.accumulate(points_T2[:, 1] < 0)
     return np.where(begins[:, None], np.zeros_like(points_T2), points_T2) if begins.any() else points_T2
+
+
+def _steady(agents: Agents) -> Agents:
+    """The same agents, going on at their present velocities."""
+    ahead = agents.step_s * np.arange(1, agents.forecasts_model.shape[2] + 1)[:, None]
+    paths = agents.centers_model[:, None, :2] + ahead * agents.velocities_model[:, None]
+    return replace(
+        agents,
+        forecasts_model=paths[:, None],
+        forecast_probabilities=np.ones_like(agents.forecast_probabilities[:, :1]),
+    )
 
 
 def _last_speeds(agents: Agents) -> FloatArray:

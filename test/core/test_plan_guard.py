@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -141,6 +143,20 @@ def test_it_does_not_creep_into_who_stands_right_ahead(gap, name):
     # Who stands beside is passed.
     beside = agent(1.95 if name == "car" else 1.3, 2.0, name=name, size=size)
     np.testing.assert_array_equal(guarded(plan, beside, speed=0.4)[0], plan)
+
+
+def test_somebody_on_foot_may_go_on_as_now_whatever_is_forecast():
+    walking = agents(agent(-4, 14, name="pedestrian", velocity=(2.0, 0.0), size=(0.6, 0.6)))
+    stays = np.broadcast_to(walking.centers_model[:, None, None, :2], walking.forecasts_model.shape).copy()
+    turned = replace(walking, forecasts_model=stays)
+    slowed, found = guard_plan(straight(7.0), turned, STEP_S, AHEAD_M)
+    assert found.agent == 0 and slowed[-1, 1] < 14 - AHEAD_M - 2.04
+    # A car's forecast is believed.
+    car = replace(turned, class_ids=np.array([AGENT_CLASSES.index("car")]))
+    assert guard_plan(straight(7.0), car, STEP_S, AHEAD_M)[1].agent == -1
+    # Far off in time it is not known where who walks will be.
+    slow = replace(turned, velocities_model=turned.velocities_model * 0.5)
+    assert guard_plan(straight(3.5), slow, STEP_S, AHEAD_M)[1].agent == -1
 
 
 def test_it_brakes_no_harder_than_it_must():
