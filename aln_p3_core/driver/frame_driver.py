@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from aln_p3_core.config import DriverConfig
+from aln_p3_core.driver.guard_memory import GuardMemory
 from aln_p3_core.driver.io import DriverOutputs
 from aln_p3_core.driver.memory import MemoryState, T_prev_cur, TemporalMemory, can_bus_with_differences
 from aln_p3_core.driver.plan_guard import guard_scene
@@ -84,6 +85,7 @@ class FrameDriver(ABC):
         self.checkpoint_hash = weights_hash
         self.memory = TemporalMemory(config.memory)
         self.guarded = config.planner.guard
+        self._guard_memory = GuardMemory()
         self._preprocessor = ImagePreprocessor(config.image)
         shape = (len(config.cameras), config.image.height, config.image.width, 3)
         self._pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=device.type == "cuda")
@@ -110,7 +112,7 @@ class FrameDriver(ABC):
         if not self.guarded:
             return scene
         speed = None if frame.ego_status is None else float(np.hypot(*frame.ego_status.velocity[:2]))
-        return guard_scene(scene, speed)
+        return guard_scene(scene, speed, self._guard_memory.look(scene))
 
     def scene(self, inference: Inference, *, with_tokens: bool = False) -> DrivingScene:
         """Decodes a raw result into a `DrivingScene`, with the network's own plan: nobody guards it."""
@@ -143,6 +145,7 @@ class FrameDriver(ABC):
     def reset(self, reason: str = "asked for") -> None:
         """Drops the temporal memory."""
         self.memory.reset(reason)
+        self._guard_memory.reset()
 
     def warm_up(self, frames: int = 2) -> None:
         """Runs a few empty frames, so that the first real one pays no allocation or compilation. Resets the memory."""

@@ -31,10 +31,11 @@ SCORE = 0.3
 AHEAD_M, BESIDE_M = 0.7, -0.1
 #: Room ahead of a car that came nearer than that: so close it does not move up to anybody.
 CLOSE_M = 0.25
-#: Who is likely to change its mind is kept away from further.
-WARY_M = 0.4
+#: Who is likely to change its mind, and is small and found less exactly, is kept away from further: beside and ahead.
+WARY_M = (0.4, 1.0)
 WARY_CLASSES = ("pedestrian", "bicycle", "motorcycle")
-#: Of these it also believes, for so long, s, that they go on as they do now: a forecast may have them turn away.
+#: Of these it also believes, for so long, s, that they go on as they do now, and that they stay where they are: a
+#: forecast may have them turn away, and somebody who sees a car come may stop.
 WARY_S = 2.5
 #: Constant decelerations that are tried, m/s^2, mildest first; the last one is what the car can do.
 BRAKING = (1.0, 2.0, 3.0, 4.5, 6.0, 8.0)
@@ -67,21 +68,23 @@ class Guarded:
     distance_m: float = 0.0
 
 
-def guard_scene(scene: DrivingScene, speed_mps: float | None = None) -> DrivingScene:
+def guard_scene(scene: DrivingScene, speed_mps: float | None = None, agents: Agents | None = None) -> DrivingScene:
     """The scene with its plans slowed down where they have to be, and `guard` saying why the commanded one is.
 
     Args:
         scene: of the driver.
         speed_mps: of the car now; the plan's own first step tells it when None.
+        agents: whom to brake for; the scene's own when None.
     """
+    agents = scene.agents if agents is None else agents
     T_model_ego = invert_transform(scene.T_ego_model)
     ahead = float((T_model_ego[:3, :3] @ [EGO_AHEAD_M, 0.0, 0.0])[1] + T_model_ego[1, 3])
     plans = scene.plan.trajectories_model.copy()
     reason = ""
     for command, path in enumerate(plans):
-        plans[command], found = guard_plan(path, scene.agents, scene.plan.step_s, ahead, speed_mps)
+        plans[command], found = guard_plan(path, agents, scene.plan.step_s, ahead, speed_mps)
         if found.braking > 0 and command == scene.plan.command.command.value:
-            name = scene.agents.class_names[int(scene.agents.class_ids[found.agent])]
+            name = agents.class_names[int(agents.class_ids[found.agent])]
             reason = f"brakes with {found.braking:g} m/s^2 for a {name} at {found.distance_m:.0f} m"
     plan = Plan(plans, scene.plan.command, scene.plan.step_s)
     return replace(scene, plan=plan, guard=reason)
@@ -120,14 +123,15 @@ def guard_plan(
     touched_ATS = _touched(places_S, points, lengths, agents, rows, times_T, ahead_m, AHEAD_M, WARY_M)
     is_wary_A = np.isin(np.array(agents.class_names)[agents.class_ids[rows]], WARY_CLASSES)
     if is_wary_A.any():
-        steady = _steady(agents)
-        touched_ATS[is_wary_A] |= (
-            _touched(places_S, points, lengths, steady, rows[is_wary_A], times_T, ahead_m, AHEAD_M, WARY_M)
-            & (times_T <= WARY_S)[:, None]
-        )
+        for share in (1.0, 0.0):
+            steady = _steady(agents, share)
+            touched_ATS[is_wary_A] |= (
+                _touched(places_S, points, lengths, steady, rows[is_wary_A], times_T, ahead_m, AHEAD_M, WARY_M)
+                & (times_T <= WARY_S)[:, None]
+            )
     near_A = touched_ATS[:, 0, 0]
     if near_A.any():
-        close_ATS = _touched(places_S, points, lengths, agents, rows[near_A], times_T, ahead_m, CLOSE_M, 0.0)
+        close_ATS = _touched(places_S, points, lengths, agents, rows[near_A], times_T, ahead_m, CLOSE_M, (0.0, 0.0))
         # Whoever is touched where the car stands already, and is not ahead of it, is no reason to stay.
         ahead_A = agents.centers_model[rows[near_A], 1] > ahead_m + EGO_LENGTH_M / 2
         touched_ATS[near_A] = close_ATS & (ahead_A | ~close_ATS[:, 0, 0])[:, None, None]
@@ -191,10 +195,10 @@ def _ahead_only(points_T2: FloatArray) -> FloatArray:
     return np.where(begins[:, None], np.zeros_like(points_T2), points_T2) if begins.any() else points_T2
 
 
-def _steady(agents: Agents) -> Agents:
-    """The same agents, going on at their present velocities."""
+def _steady(agents: Agents, share: float) -> Agents:
+    """The same agents, going on at a share of their present velocities."""
     ahead = agents.step_s * np.arange(1, agents.forecasts_model.shape[2] + 1)[:, None]
-    paths = agents.centers_model[:, None, :2] + ahead * agents.velocities_model[:, None]
+    paths = agents.centers_model[:, None, :2] + ahead * share * agents.velocities_model[:, None]
     return replace(
         agents,
         forecasts_model=paths[:, None],
@@ -240,11 +244,11 @@ def _touched(
     times_T: FloatArray,
     ahead_m: float,
     room_m: float,
-    wary_m: float,
+    wary_m: tuple[float, float],
 ) -> NDArray[np.bool_]:
     """[A, T, S] whether the car, at a place of its path, touches where an agent is at a time.
 
-    `room_m` is kept ahead of the car, `wary_m` on top of it and beside from those of `WARY_CLASSES`.
+    `room_m` is kept ahead of the car, `wary_m` beside and, on top of it, ahead from those of `WARY_CLASSES`.
     """
     kept = np.concatenate([[True], np.diff(lengths) > 1e-3])
     lengths, points = lengths[kept], points[kept]
@@ -262,12 +266,12 @@ def _touched(
     forward_S2 /= np.linalg.norm(forward_S2, axis=1, keepdims=True)
     middle_S2 = middle_S2 + ahead_m * forward_S2
     boxes_ATK2 = _boxes(agents, rows, times_T)
-    wary_A = np.isin(np.array(agents.class_names)[agents.class_ids[rows]], WARY_CLASSES) * wary_m
+    is_wary_A111 = np.isin(np.array(agents.class_names)[agents.class_ids[rows]], WARY_CLASSES)[:, None, None, None]
     offset = boxes_ATK2[:, :, None] - middle_S2[:, None]
     along = np.abs((offset * forward_S2[:, None]).sum(-1))
     across = np.abs(offset[..., 0] * forward_S2[:, None, 1] - offset[..., 1] * forward_S2[:, None, 0])
-    half_length = EGO_LENGTH_M / 2 + room_m + wary_A[:, None, None, None]
-    half_width = EGO_WIDTH_M / 2 + BESIDE_M + wary_A[:, None, None, None]
+    half_length = EGO_LENGTH_M / 2 + room_m + is_wary_A111 * wary_m[1]
+    half_width = EGO_WIDTH_M / 2 + BESIDE_M + is_wary_A111 * wary_m[0]
     inside: NDArray[np.bool_] = ((along < half_length) & (across < half_width)).any(-1)
     return inside
 
