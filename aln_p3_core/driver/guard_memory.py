@@ -11,6 +11,7 @@ Suffixes: A agents, N remembered, M modes, T steps. The memory is kept in the gl
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,23 +156,16 @@ def _joined(agents: Agents, ghosts: _Remembered, T_global_model: FloatArray) -> 
     ahead = agents.step_s * np.arange(1, steps + 1)[:, None]
     paths = places[:, None] + ahead * velocities[:, None]
     turn = np.arctan2(rotation[1, 0], rotation[0, 0])
-    added = Agents(
-        centers_model=np.concatenate([places, ghosts.heights_N[:, None]], axis=1),
-        sizes_lwh=ghosts.sizes_N3,
-        headings_model=ghosts.headings_N - turn,
-        velocities_model=velocities,
-        scores=ghosts.scores_N,
-        class_ids=ghosts.class_ids_N,
-        forecasts_model=np.repeat(paths[:, None], modes, axis=1),
-        forecast_probabilities=np.full((len(ghosts), modes), 1.0 / modes),
-        query_ids=np.full(len(ghosts), -1),
-    )
-    names = (
-        "centers_model", "sizes_lwh", "headings_model", "velocities_model", "scores", "class_ids", "forecasts_model",
-        "forecast_probabilities", "query_ids",
-    )  # fmt: skip
-    joined = {
-        name: np.concatenate([getattr(agents, name), getattr(added, name).astype(getattr(agents, name).dtype)])
-        for name in names
+    added: dict[str, NDArray[Any]] = {
+        "centers_model": np.concatenate([places, ghosts.heights_N[:, None]], axis=1),
+        "sizes_lwh": ghosts.sizes_N3,
+        "headings_model": ghosts.headings_N - turn,
+        "velocities_model": velocities,
+        "scores": ghosts.scores_N,
+        "class_ids": ghosts.class_ids_N,
+        "forecasts_model": np.repeat(paths[:, None], modes, axis=1),
+        "forecast_probabilities": np.full((len(ghosts), modes), 1.0 / modes),
+        "query_ids": np.full(len(ghosts), -1),
     }
-    return replace(agents, **joined)
+    own = {name: getattr(agents, name) for name in added}
+    return replace(agents, **{n: np.concatenate([own[n], added[n].astype(own[n].dtype)]) for n in added})
