@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from aln_p3_core.errors import ConfigError
+from aln_p3_core.runtime import device as device_module
 from aln_p3_core.runtime.device import hardware_card, precision_name, resolve_device, resolve_precision
 
 CPU = torch.device("cpu")
@@ -29,6 +30,25 @@ def test_precisions_on_a_cpu():
         resolve_precision("fp16", CPU)
     with pytest.raises(ConfigError, match="use one of"):
         resolve_precision("half", CPU)
+
+
+@pytest.mark.parametrize(
+    ("flags", "speedup", "dtype"),
+    [
+        ("avx2", 2.0, torch.float32),
+        ("avx512_bf16", 0.5, torch.float32),
+        ("avx512_bf16", 1.8, torch.bfloat16),
+        ("amx_bf16", 5.0, torch.bfloat16),
+    ],
+)
+def test_auto_takes_bfloat16_only_where_the_cpu_proves_faster_with_it(monkeypatch, flags, speedup, dtype):
+    monkeypatch.setattr(device_module, "_cpu_flags", lambda: set(flags.split()))
+    monkeypatch.setattr(device_module, "_bfloat16_speedup", lambda: speedup)
+    assert resolve_precision("auto", CPU) is dtype
+
+
+def test_the_speed_of_bfloat16_is_measured():
+    assert 0 < device_module._bfloat16_speedup() < float("inf")
 
 
 def test_hardware_card_names_the_machine():
