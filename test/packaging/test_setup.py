@@ -133,7 +133,8 @@ def test_unknown_build_of_torch_is_refused(setup_program: ModuleType, monkeypatc
 def test_installed_build_of_torch_is_kept_unless_another_is_asked_for(
     setup_program: ModuleType, monkeypatch: pytest.MonkeyPatch, given: str, chosen: str
 ) -> None:
-    for step in ("virtual_environment", "torch", "python_packages", "ros_wheels", "messages", "graphics"):
+    packages = ("python_packages", "language_weights", "ros_wheels")
+    for step in ("virtual_environment", "torch", *packages, "messages", "graphics"):
         monkeypatch.setattr(setup_program.Setup, step, lambda _: None)
     monkeypatch.setattr(setup_program.Setup, "_sees_gpu", staticmethod(lambda: True))
     monkeypatch.setenv("TORCH", given)
