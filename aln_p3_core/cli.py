@@ -14,6 +14,7 @@ from aln_p3_core.errors import AlnP3Error
 #: Command name -> module that defines `command`. Modules are imported only when needed.
 CORE_COMMANDS: dict[str, str] = {
     "plan": "aln_p3_core.commands.plan",
+    "explain": "aln_p3_core.commands.explain",
     "bench": "aln_p3_core.commands.bench",
     "check": "aln_p3_core.commands.check",
     "draw": "aln_p3_core.commands.draw",
@@ -23,6 +24,7 @@ CORE_COMMANDS: dict[str, str] = {
     "recipes": "aln_p3_core.commands.recipes",
     "train": "aln_p3_core.commands.train",
     "evaluate": "aln_p3_core.commands.evaluate",
+    "ablate": "aln_p3_core.commands.ablate",
     "export": "aln_p3_core.commands.export",
     "world": "aln_p3_core.commands.world",
 }

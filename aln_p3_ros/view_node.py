@@ -109,15 +109,20 @@ class ViewNode(Node):
         settings = self._settings
         self._markers.publish(
             view_markers(
-                view.header, caption=view.caption, truth=view.truth_message, lifetime_s=settings.marker_lifetime_s
+                view.header,
+                caption=view.caption,
+                caption_alarm=view.caption_alarm,
+                truth=view.truth_message,
+                lifetime_s=settings.marker_lifetime_s,
             )
         )
         saving = bool(settings.folder) and self._pictures % settings.every == 0
         self._pictures += 1
         texts: dict[str, Any] = {"banner": view.banner, "alarm": view.alarm, "caption": view.caption}
+        marked = {**texts, "caption_alarm": view.caption_alarm}
         scene, truth = view.content or None, view.truth or None
         if saving or self._mosaic.get_subscription_count():
-            mosaic = draw_mosaic(view.frame, scene, truth, settings.mosaic_width, min_score=0.0, **texts)
+            mosaic = draw_mosaic(view.frame, scene, truth, settings.mosaic_width, min_score=0.0, **marked)
             self._mosaic.publish(image_message(mosaic, view.header.stamp, "view_mosaic"))
         if saving or self._bev.get_subscription_count():
             bev = draw_bev(
@@ -127,7 +132,7 @@ class ViewNode(Node):
                 T_ego_model=view.frame.T_ego_model,
                 lidar_model=view.lidar_model,
                 min_score=0.0,
-                **texts,
+                **marked,
             )
             self._bev.publish(image_message(bev, view.header.stamp, view.header.frame_id))
         if saving:
@@ -135,11 +140,17 @@ class ViewNode(Node):
             save_image(Path(settings.folder) / f"{stamp_ns}_mosaic.png", mosaic)
             save_image(Path(settings.folder) / f"{stamp_ns}_bev.png", bev)
         if self._rerun is not None:
-            self._rerun.log(view.frame, view.content, view.truth, "\n".join(text for text in texts.values() if text))
+            self._rerun.log(view.frame, view.content, view.truth, _document(view))
 
     def _on_error(self, view: View, error: Exception) -> None:
         if not self._worker.stopping:
             self.get_logger().error(f"a picture could not be made: {error}", throttle_duration_sec=5.0)
+
+
+def _document(view: View) -> str:
+    """All texts of a picture, in Markdown: a paragraph each, what contradicts the plan in bold letters."""
+    words = [f"**{line}**" if view.caption_alarm else line for line in view.caption.splitlines()]
+    return "\n\n".join(text for text in (view.banner, view.alarm, *words) if text)
 
 
 def _qos_parameters() -> dict[str, Any]:

@@ -20,6 +20,9 @@ Examples
   # What simple planners reach:
   aln-p3 evaluate constant_velocity --data out/world --suite planning --report out/baselines
 \b
+  # What the explainer says about 100 key frames, scored against the data set's texts:
+  aln-p3 evaluate out/joint/driver.safetensors --data out/world --split heldout --suite language --report out/words
+\b
   # Recorded drives too, a row each:
   aln-p3 evaluate best.safetensors --suite planning --log scene-0061.npz --log scene-0103.npz --report out/logs
 \b
@@ -42,8 +45,8 @@ on where it stopped. docs/evaluation.md defines every measure.
     "suites",
     default="all",
     show_default=True,
-    metavar="all|planning,detection,map,motion,closed_loop",
-    help="What is measured; several are separated by commas.",
+    metavar="all|planning,detection,map,motion,language,closed_loop",
+    help="What is measured; several are separated by commas. language needs an explainer (all leaves it out without).",
 )
 @click.option(
     "--report", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the report."
@@ -66,6 +69,27 @@ on where it stopped. docs/evaluation.md defines every measure.
     metavar="FILE.npz",
     help="A recorded drive: rendered into the report's folder and evaluated too, with a row of its own. Repeatable.",
 )
+@click.option(
+    "--explainer",
+    "explainers",
+    multiple=True,
+    metavar="FILE|nano",
+    help="Language: who speaks; once for all drivers, or once for each [default: explainer.safetensors beside the "
+    "driver, or the one that ships with it].",
+)
+@click.option(
+    "--language-samples",
+    type=click.IntRange(min=0),
+    default=100,
+    show_default=True,
+    help="Language: key frames that are spoken about, evenly spread; 0 for all (about 5 s each on two cores).",
+)
+@click.option(
+    "--language-tasks",
+    default="explanation,caption,question,command,online",
+    show_default=True,
+    help="Language: what is asked; online: counts, places, motions and plans as the driver has them.",
+)
 @click.option("--scenes", "scenes_limit", type=click.IntRange(min=1), help="So many scenes of the split only.")
 @click.option("--routes", default="all", show_default=True, help="Closed loop: quick, free, scenarios or all.")
 @click.option("--seeds", default=3, show_default=True, help="Closed loop: repetitions of the set with other seeds.")
@@ -84,6 +108,9 @@ def command(
     rates_hz: tuple[str, ...],
     per_scene: bool,
     logs: tuple[Path, ...],
+    explainers: tuple[str, ...],
+    language_samples: int,
+    language_tasks: str,
     scenes_limit: int | None,
     routes: str,
     seeds: int,
@@ -113,6 +140,9 @@ def command(
             rates_hz=tuple(int(rate) for rate in rates_hz) or (2,),
             per_scene=per_scene,
             logs=logs,
+            explainers=explainers,
+            language_samples=language_samples,
+            language_tasks=tuple(name.strip() for name in language_tasks.split(",") if name.strip()),
             scenes_limit=scenes_limit or 0,
             routes=routes,
             seeds=seeds,

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 @click.option(
     "--metrics",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of golden metrics: sub-folders planning, detection, map, motion. Others print `not yet`.",
+    help="Folder of golden metrics: sub-folders planning, detection, map, motion, caption, hint_ad, tod3cap, "
+    "nuscenes_qa (captions need Java). Others print `not yet`.",
 )
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Also write a report here.")
 @click.option(

@@ -56,7 +56,7 @@ def command(
 
     dataset = NuScenesDataset(root)
     token = sample or dataset.tokens[0]
-    frames = [_with_command(dataset, t, route) for t in _tokens_until(dataset, token, history)]
+    frames = [with_command(dataset, t, route) for t in tokens_until(dataset, token, history)]
     driver = make_driver(**driver_settings)
     driver.warm_up()
     for frame in frames[:-1]:
@@ -97,12 +97,14 @@ def command(
         click.echo(f"wrote {picture_path}")
 
 
-def _tokens_until(dataset: Any, token: str, history: int) -> list[str]:
+def tokens_until(dataset: Any, token: str, history: int) -> list[str]:
+    """A key frame's token behind those of so many key frames before it."""
     index = dataset.index_of(token)
     return dataset.tokens[max(0, index - history) : index + 1]
 
 
-def _with_command(dataset: Any, token: str, route: str | None) -> DrivingFrame:
+def with_command(dataset: Any, token: str, route: str | None) -> DrivingFrame:
+    """A key frame with the route command of `--command`; with its own where that is None."""
     from aln_p3_core.frame import Command, CommandProvenance, RouteCommand
 
     frame: DrivingFrame = dataset.frame(token)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 @click.option("--resume", is_flag=True, help="Go on from the run's newest checkpoint.")
 @click.option("--init", callback=checkpoint_file, metavar="NAME|FILE",
               help="Checkpoint to take weights from, or the shipped driver nano.")  # fmt: skip
+@click.option("--init-explainer", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+              help="Explainer's checkpoint to take weights from, in trainings with an explainer.")  # fmt: skip
 @click.option("--fresh", multiple=True, metavar="PART",
               help="Part that starts anew in spite of --init: planner, motion, ...; may be repeated.")  # fmt: skip
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path),
@@ -40,6 +42,7 @@ def command(
     pairs: tuple[str, ...],
     resume: bool,
     init: Path | None,
+    init_explainer: Path | None,
     fresh: tuple[str, ...],
     cache: Path | None,
     jobs: int | None,
@@ -47,7 +50,8 @@ def command(
     dry_run: bool,
     quiet: bool,
 ) -> None:
-    """Trains the driver of a RECIPE (nano, tiny, base) on recorded data.
+    """Trains the driver of a RECIPE (nano, nano_planner, tiny, base) on recorded data, or
+    driver and explainer together (nano_speak, nano_joint, aln_p3_base).
 
     \b
     Data first, then a training for two CPU cores:
@@ -57,6 +61,9 @@ def command(
     Broken off? The same command with --resume goes on as if nothing had happened.
     Several processes, each with a part of every batch:
       torchrun --nproc-per-node 2 -m aln_p3_core train nano --data out/world --out out/nano
+
+    Words for a trained driver: first the explainer, then both, tied by the alignments P1A, P2A, P3A:
+      aln-p3 train nano_joint --data out/world --out out/joint --init nano
 
     The run's folder gets driver.safetensors (best on the validation split; drive with it by
     `aln-p3 world drive --planner out/nano/driver.safetensors`), last.safetensors, checkpoints,
@@ -68,17 +75,18 @@ def command(
     if list_settings:
         _list(driver, config)
         return
+    if dry_run:
+        _describe(recipe, driver, config, roots)
+        return
     if not roots:
         raise click.UsageError("--data ROOT is missing: a recorded world, or nuScenes")
-    if dry_run:
-        _describe(driver, config, roots)
-        return
     if folder is None:
         raise click.UsageError("--out RUN is missing: the folder of the run")
     from aln_p3_core.training.trainer import Trainer
 
     cores = len(os.sched_getaffinity(0))
-    trainer = Trainer(driver, config, folder, resume=resume, init=init, fresh=fresh)
+    options: dict[str, Any] = {"init": init, "fresh": fresh, "init_explainer": init_explainer}
+    trainer = Trainer(driver, config, folder, resume=resume, **options)
     trainer.run(list(roots), cache=cache, jobs=jobs or cores, progress=not quiet)
     if not trainer.accelerator.is_main_process:
         return
@@ -86,8 +94,9 @@ def command(
         click.echo(f"stopped at step {trainer.step} with a checkpoint: the same command with --resume goes on")
     if trainer.best:
         click.echo(f"best at step {trainer.best['step']:.0f}: {config.run.best_by} {trainer.best['measure']:.3f}")
-    if (folder / "driver.safetensors").is_file():
-        click.echo(f"driver: {folder / 'driver.safetensors'}")
+    for name in ("driver", "explainer"):
+        if (folder / f"{name}.safetensors").is_file():
+            click.echo(f"{name}: {folder / name}.safetensors")
 
 
 def _list(driver: DriverConfig, config: TrainingConfig) -> None:
@@ -101,41 +110,14 @@ def _list(driver: DriverConfig, config: TrainingConfig) -> None:
                 click.echo(click.wrap_text(meaning, 100, "    ", "    "))
 
 
-def _describe(driver: DriverConfig, config: TrainingConfig, roots: tuple[Path, ...]) -> None:
-    """What the training would be: parameters, frames, steps, memory, disk, and how to start it."""
-    from aln_p3_core.datasets.nuscenes import NuScenesDataset
-    from aln_p3_core.datasets.splits import scenes_of_split, splits_of
-    from aln_p3_core.driver.checkpoint import parameter_count
+def _describe(recipe: str, driver: DriverConfig, config: TrainingConfig, roots: tuple[Path, ...]) -> None:
+    """What the training would be, and what is missing for it."""
+    from aln_p3_core.training.dry_run import dry_run
 
-    frames: dict[str, int] = {}
-    for root in roots:
-        dataset = NuScenesDataset(root)
-        dataset.check_files(progress=True)
-        for split in (*config.data.splits, config.data.validation_split):
-            if split in splits_of(dataset):
-                count = sum(len(dataset.scene_tokens(scene)) for scene in scenes_of_split(dataset, split))
-                frames[split] = frames.get(split, 0) + count
-    learnt = sum(frames.get(split, 0) for split in config.data.splits)
-    if not learnt:
-        raise click.ClickException(
-            f"no frame of the splits {', '.join(config.data.splits)} in {', '.join(map(str, roots))}"
-        )
-    parameters = parameter_count(driver)
-    steps = sum(stage.steps for stage in config.stages)
-    image = driver.image
-    picture_bytes = len(driver.cameras) * image.height * image.width * 3
-    rows: list[tuple[str, Any]] = [
-        ("parameters", f"{parameters:,}"),
-        ("frames", ", ".join(f"{split} {count}" for split, count in frames.items())),
-        ("steps", f"{steps} of {config.run.batch_size} clips: {steps * config.run.batch_size / learnt:.1f} passes"),
-        ("weights, gradients, optimiser, average", f"{parameters * 4 * 5 / 2**20:.0f} MiB"),
-        ("frame store", f"{sum(frames.values()) * picture_bytes / 2**30:.1f} GiB on disk"),
-        ("start", f"aln-p3 train {driver.name} --data {' --data '.join(map(str, roots))} --out RUN"),
-        (
-            "on several GPUs",
-            f"torchrun --nproc-per-node N -m aln_p3_core train {driver.name} ... (N divides run.batch_size)",
-        ),
-    ]
-    width = max(len(name) for name, _ in rows)
-    for name, value in rows:
+    told = dry_run(recipe, driver, config, roots)
+    width = max(len(name) for name, _ in told.rows)
+    for name, value in told.rows:
         click.echo(f"{name:<{width}}  {value}")
+    for number, line in enumerate(told.missing):
+        click.echo(click.style("missing before it can start:", bold=True) if not number else "", nl=not number)
+        click.echo(f"  {line}")

@@ -68,6 +68,7 @@ def draw_bev(
     banner: str = "",
     alarm: str = "",
     caption: str = "",
+    caption_alarm: bool = False,
     min_score: float = DEFAULT_MIN_SCORE,
 ) -> Image:
     """Draws a scene, ground truth, or both from above, with a legend at the right.
@@ -80,7 +81,7 @@ def draw_bev(
         lidar_model: [n, 3] LiDAR points in the model frame, m: a dim layer under everything, to judge the rest by.
         view: which part of the ground is shown; its height is replaced by `height`.
         perception_range: the box that the driver sees: x minimum, y minimum, x maximum, y maximum, m.
-        banner, alarm, caption: as in `draw_mosaic`.
+        banner, alarm, caption, caption_alarm: as in `draw_mosaic`.
         min_score: objects and lines of the scene below it are not drawn.
 
     Returns:
@@ -102,7 +103,7 @@ def draw_bev(
     image = cv2.hconcat([image, draw_legend(content, truth, height)])
     strips = [*draw_banners(banner, alarm, image.shape[1]), image]
     if caption:
-        strips.append(draw_caption(caption, image.shape[1]))
+        strips.append(draw_caption(caption, image.shape[1], alarm=caption_alarm))
     return cv2.vconcat(strips)
 
 

@@ -34,6 +34,7 @@ def draw_mosaic(
     banner: str = "",
     alarm: str = "",
     caption: str = "",
+    caption_alarm: bool = False,
     min_score: float = DEFAULT_MIN_SCORE,
 ) -> Image:
     """Draws all cameras of a frame with boxes, map lines and the plan projected into them.
@@ -49,6 +50,7 @@ def draw_mosaic(
         banner: an amber line above the pictures, for example "untrained heads".
         alarm: a red line, for example why a plan is degraded.
         caption: text below the pictures, wrapped.
+        caption_alarm: the caption is wrong, for example contradicts the plan: in red.
         min_score: objects and lines of the scene below it are not drawn.
 
     Returns:
@@ -76,7 +78,7 @@ def draw_mosaic(
     strips += draw_banners(banner, alarm, width)
     strips.append(body)
     if caption:
-        strips.append(draw_caption(caption, width))
+        strips.append(draw_caption(caption, width, alarm=caption_alarm))
     return cv2.vconcat(strips)
 
 

@@ -36,10 +36,11 @@ def draw_banners(banner: str, alarm: str, width: int) -> list[Image]:
     ]
 
 
-def draw_caption(text: str, width: int) -> Image:
-    """Text wrapped to the width, as high as it needs to be."""
-    size = round(1.15 * _text_size(width))
-    return _paragraph(wrap_text(text, size, width - 2 * size), size, width, palette.SURFACE, palette.TEXT)
+def draw_caption(text: str, width: int, *, alarm: bool = False, size: int | None = None) -> Image:
+    """Text wrapped to the width, as high as it needs to be; in red with `alarm`. `size`: of the letters, pixels."""
+    size = size or round(1.15 * _text_size(width))
+    color = palette.ALARM_TEXT if alarm else palette.TEXT
+    return _paragraph(wrap_text(text, size, width - 2 * size), size, width, palette.SURFACE, color)
 
 
 def _paragraph(lines: Sequence[str], size: int, width: int, background: palette.Color, color: palette.Color) -> Image:

@@ -33,7 +33,7 @@ def build_scene(
     Every query counts once, with its best class; all scores are kept (consumers choose their threshold).
     """
     return DrivingScene(
-        agents=_agents(config, outputs),
+        agents=agents_of_sample(config, outputs),
         map_elements=_map_elements(config, outputs),
         plan=Plan(
             trajectories_model=_numpy(outputs.plan_offsets_B3T2[0].float().cumsum(dim=-2)),
@@ -53,14 +53,15 @@ def build_scene(
     )
 
 
-def _agents(config: DriverConfig, outputs: DriverOutputs) -> Agents:
+def agents_of_sample(config: DriverConfig, outputs: DriverOutputs, sample: int = 0) -> Agents:
+    """The agents of one sample of a batch: every query once, with its best class, best score first."""
     x0, y0, z0, x1, y1, z1 = config.point_cloud_range
     xy, z = _MARGIN_XY_M, _MARGIN_Z_M
     agents = decode_agents(
-        outputs.agent_logits_LBQC[-1, 0],
-        outputs.agent_boxes_LBQ10[-1, 0],
-        outputs.agent_forecasts_BQMT2[0],
-        outputs.agent_mode_logits_BQM[0],
+        outputs.agent_logits_LBQC[-1, sample],
+        outputs.agent_boxes_LBQ10[-1, sample],
+        outputs.agent_forecasts_BQMT2[sample],
+        outputs.agent_mode_logits_BQM[sample],
         limit=config.agents.queries,
         center_range=(x0 - xy, y0 - xy, z0 - z, x1 + xy, y1 + xy, z1 + z),
         unique=True,

@@ -56,5 +56,15 @@ def scene_bootstrap(
     return Band(mean, np.where(np.isfinite(mean), low, np.nan), np.where(np.isfinite(mean), high, np.nan))
 
 
+def scene_sums(values: ArrayLike, scenes: Sequence[str]) -> dict[str, tuple[float, int]]:
+    """Sum and number of the [S] values of every scene, in order; NaN ones do not count."""
+    array = np.asarray(values, dtype=np.float64)
+    known = np.isfinite(array)
+    names, group = np.unique(np.asarray(scenes, dtype=str), return_inverse=True)
+    sums = np.bincount(group, np.where(known, array, 0.0), len(names))
+    counts = np.bincount(group, known, len(names))
+    return {str(name): (float(total), int(count)) for name, total, count in zip(names, sums, counts, strict=True)}
+
+
 def _ratio(sums: FloatArray, counts: FloatArray) -> FloatArray:
     return np.divide(sums, counts, out=np.full(np.shape(sums), np.nan), where=counts > 0)

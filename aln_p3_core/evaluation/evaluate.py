@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.evaluation.report_blocks import Section
 from aln_p3_core.evaluation.report_page import write_report
-from aln_p3_core.evaluation.subjects import Subject, find_subjects
+from aln_p3_core.evaluation.subjects import Subject, explainer_card, find_explainers, find_subjects
 
 if TYPE_CHECKING:
     from aln_p3_core.datasets.nuscenes import NuScenesDataset
     from aln_p3_core.evaluation.ego_status_mlp import EgoStatusMlp
 
 #: What can be measured, in the order of the report.
-SUITES = ("planning", "detection", "map", "motion", "closed_loop")
+SUITES = ("planning", "detection", "map", "motion", "language", "closed_loop")
 ALL_SUITES = "all"
 #: Folder of the recorded logs in a report.
 LOGS_FOLDER = "logs"
@@ -42,6 +42,10 @@ class Request:
         rates_hz: frames a second that drivers meet (`drive_frames`); the first is the main one.
         per_scene: a row for each scene beside.
         logs: files of recorded drives (.npz), evaluated too, with a row for each.
+        explainers: of the suite "language": one for all drivers, or one for each; none: those that lie beside the
+            drivers' files or ship with them (`find_explainers`).
+        language_samples: key frames that are spoken about, evenly spread; 0 for all. language_tasks: groups of texts
+            (`language.writing.TASK_GROUPS`).
         scenes_limit: only so many scenes, evenly spread over the split; 0 for all.
         routes, seeds, drive_rate_hz: of the closed loop.
         device, precision: of drivers.
@@ -60,6 +64,9 @@ class Request:
     rates_hz: tuple[int, ...] = (2,)
     per_scene: bool = False
     logs: tuple[Path, ...] = ()
+    explainers: tuple[str, ...] = ()
+    language_samples: int = 100
+    language_tasks: tuple[str, ...] = ("explanation", "caption", "question", "command", "online")
     scenes_limit: int = 0
     routes: str = "all"
     seeds: int = 3
@@ -94,13 +101,19 @@ def evaluate(request: Request) -> dict[str, Path]:
     subjects = find_subjects(
         request.subjects, device=request.device, precision=request.precision, threads=request.threads
     )
+    explainers: dict[str, str | Path] = {}
+    if "language" in suites:
+        explainers = find_explainers(request.explainers, subjects)
+        if not explainers and "language" in request.suites:
+            raise ConfigError("no explainer beside the drivers, and none that ships with them: name one (--explainer)")
+        suites = tuple(s for s in suites if s != "language" or explainers)
     needing = [s for s in suites if s in _OPEN_LOOP and not (s == "planning" and request.logs)]
     if request.data is None and needing:
         raise ConfigError(f"{', '.join(needing)} need a data set: name its root (--data)")
     findings = _Findings(card=_card(request, subjects, suites))
     mlp: EgoStatusMlp | None = None
     if request.data is not None and _OPEN_LOOP & set(suites):
-        mlp = _open_loop(request, request.data, subjects, suites, findings)
+        mlp = _open_loop(request, request.data, subjects, suites, findings, explainers)
     if request.logs and "planning" in suites:
         _recorded_logs(request, subjects, findings, mlp)
     if "closed_loop" in suites:
@@ -128,15 +141,21 @@ def chosen_scenes(dataset: NuScenesDataset, split: str, limit: int = 0) -> tuple
 
 
 def _open_loop(
-    request: Request, root: Path, subjects: Sequence[Subject], suites: Sequence[str], findings: _Findings
+    request: Request,
+    root: Path,
+    subjects: Sequence[Subject],
+    suites: Sequence[str],
+    findings: _Findings,
+    explainers: Mapping[str, str | Path],
 ) -> EgoStatusMlp | None:
     """Adds the chapters; returns the root's ego-status MLP where plans were measured."""
+    from aln_p3_core.datasets.language_files import find_language
     from aln_p3_core.datasets.nuscenes import NuScenesDataset
     from aln_p3_core.evaluation.open_loop import OpenLoop
 
     dataset = NuScenesDataset(root)
     scenes = chosen_scenes(dataset, request.split, request.scenes_limit)
-    open_loop = OpenLoop(dataset, scenes, subjects, request)
+    open_loop = OpenLoop(dataset, scenes, subjects, request, explainers=explainers)
     findings.card |= {
         "data": str(root),
         "split": request.split,
@@ -144,7 +163,10 @@ def _open_loop(
         "samples": len(open_loop.tokens),
         "commands": open_loop.command_sources(),
         "frames a second": ", ".join(map(str, request.rates_hz)),
+        **{f"explainer of {label}": explainer_card(source) for label, source in explainers.items()},
     }
+    if "language" not in request.suites and not find_language(root, request.split).any:
+        suites = [suite for suite in suites if suite != "language"]  # "all" of what there is
     for suite in suites:
         if suite in _OPEN_LOOP:
             section, results = open_loop.suite(suite)

@@ -36,10 +36,13 @@ class MetricLine:
 
 
 def compare(
-    folder: str, name: str, ours: ArrayLike, expected: ArrayLike, tolerance: float = 0.0, note: str = ""
+    folder: str, name: str, ours: ArrayLike | None, expected: ArrayLike, tolerance: float = 0.0, note: str = ""
 ) -> MetricLine:
-    """A line from two arrays of numbers or booleans; NaN equals NaN and nothing else."""
-    a, b = np.asarray(ours, dtype=np.float64), np.asarray(expected, dtype=np.float64)
+    """A line from two arrays of numbers or booleans; NaN equals NaN and nothing else.
+
+    None, for what is not measured here, is NaN.
+    """
+    a, b = np.asarray(np.nan if ours is None else ours, dtype=np.float64), np.asarray(expected, dtype=np.float64)
     if a.shape != b.shape:
         return MetricLine(folder, name, float("inf"), tolerance, False, f"shape {a.shape}, expected {b.shape}")
     both = np.isnan(a) & np.isnan(b)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
@@ -34,6 +35,7 @@ class OpenLoop:
     Attributes:
         dataset, scenes: what is looked at. subjects: who. request: how.
         tokens: of all key frames of the scenes, in order.
+        explainers: name or file of the explainer of drivers, by label.
     """
 
     def __init__(
@@ -43,12 +45,15 @@ class OpenLoop:
         subjects: Sequence[Subject],
         request: Request,
         mlp: EgoStatusMlp | None = None,
+        *,
+        explainers: Mapping[str, str | Path] | None = None,
     ) -> None:
         """`mlp`: an ego-status MLP that was trained elsewhere; None trains one on the root's train split."""
         self.dataset = dataset
         self.scenes = tuple(scenes)
         self.subjects = tuple(subjects)
         self.request = request
+        self.explainers = dict(explainers or {})
         self._given_mlp = mlp
         self.tokens = tuple(token for name in scenes for token in dataset.scene_tokens(name))
 
@@ -57,6 +62,12 @@ class OpenLoop:
         """Truth by token."""
         bar = tqdm(self.tokens, desc="truth", unit="frame", disable=not self.request.progress)
         return {token: self.dataset.targets(token) for token in bar}
+
+    def targets_of(self, tokens: Sequence[str]) -> dict[str, Targets]:
+        """Truth of some samples, without reading that of all others."""
+        known: Mapping[str, Targets] = self.__dict__.get("targets", {})  # where `targets` was asked for before
+        bar = tqdm(tokens, desc="truth", unit="frame", disable=not self.request.progress or bool(known))
+        return {token: known[token] if known else self.dataset.targets(token) for token in bar}
 
     @cached_property
     def truth(self) -> PlanningTruth:
@@ -132,11 +143,15 @@ class OpenLoop:
         return ", ".join(f"{count} {name} ({source})" for (name, source), count in sorted(found.items()))
 
     def suite(self, name: str) -> tuple[Section, dict[str, Any]]:
-        """A chapter of the report, and its numbers as JSON: "planning", "detection", "map" or "motion"."""
+        """A chapter of the report, and its numbers as JSON: any of `evaluate.SUITES` but the closed loop."""
         if name == "planning":
             from aln_p3_core.evaluation.planning_suite import planning_suite
 
             return planning_suite(self)
+        if name == "language":
+            from aln_p3_core.evaluation.language.language_suite import language_suite
+
+            return language_suite(self)
         from aln_p3_core.evaluation.perception_suite import PERCEPTION_SUITES
 
         return PERCEPTION_SUITES[name](self)

@@ -5,7 +5,8 @@ The folder has a sub-folder for each metric, with inputs and what the released c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 from aln_p3_core.errors import DataError
@@ -38,16 +39,21 @@ def check_metrics(folder: str | Path) -> Iterator[MetricLine]:
 
 def _check(path: Path) -> Iterator[MetricLine]:
     # Each needs other libraries, some of which are slow to load.
-    if path.name == "planning":
-        from aln_p3_core.evaluation.planning_parity import check_planning as check
-    elif path.name == "detection":
-        from aln_p3_core.evaluation.detection_parity import check_detection as check
-    elif path.name == "map":
-        from aln_p3_core.evaluation.map_parity import check_map as check
-    else:
-        from aln_p3_core.evaluation.motion_parity import check_motion as check
+    module, name = _CHECKS[path.name]
+    check: Callable[[Path], Iterator[MetricLine]] = getattr(import_module(module), name)
     return check(path)
 
 
+_HERE = "aln_p3_core.evaluation"
+_CHECKS = {
+    "planning": (f"{_HERE}.planning_parity", "check_planning"),
+    "detection": (f"{_HERE}.detection_parity", "check_detection"),
+    "map": (f"{_HERE}.map_parity", "check_map"),
+    "motion": (f"{_HERE}.motion_parity", "check_motion"),
+    "caption": (f"{_HERE}.language.captions_parity", "check_captions"),
+    "hint_ad": (f"{_HERE}.language.hint_ad_parity", "check_hint_ad"),
+    "tod3cap": (f"{_HERE}.language.tod3cap_parity", "check_tod3cap"),
+    "nuscenes_qa": (f"{_HERE}.language.nuscenes_qa_parity", "check_nuscenes_qa"),
+}
 #: Metrics that can be compared: names of sub-folders.
-METRICS = ("planning", "detection", "map", "motion")
+METRICS = tuple(_CHECKS)

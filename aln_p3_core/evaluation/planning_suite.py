@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from aln_p3_core.evaluation.baselines import BASELINES
+from aln_p3_core.evaluation.bootstrap import scene_sums
 from aln_p3_core.evaluation.obedience import Obedience, measure_obedience
 from aln_p3_core.evaluation.open_loop import OpenLoop
 from aln_p3_core.evaluation.plan_groups import RowErrors, group_blocks, horizon_picture, scene_table
 from aln_p3_core.evaluation.plan_rows import PlanRow
-from aln_p3_core.evaluation.planning import PlanningTable, evaluate_planning, forms_of
+from aln_p3_core.evaluation.planning import MEASURES, PlanningTable, evaluate_planning, forms_of
 from aln_p3_core.evaluation.planning_tables import planning_tables
 from aln_p3_core.evaluation.protocol import HORIZONS_S, PLANNING_PROTOCOLS, read_planning_protocol
 from aln_p3_core.evaluation.report_blocks import Block, Section, Table, percent
@@ -47,6 +49,8 @@ def planning_suite(open_loop: OpenLoop) -> tuple[Section, dict[str, Any]]:
     blocks += grouped
     if open_loop.request.per_scene:
         blocks += _scene_tables(open_loop, table)
+        subjects = [row.name for row in rows if row.name not in BASELINES]
+        results["by_scene"] = _scene_numbers(table, subjects, truth.scenes)
     blocks += _cases(open_loop, rows, errors)
     return Section("Planning", _text(open_loop), tuple(blocks)), results
 
@@ -99,6 +103,23 @@ def _scene_tables(open_loop: OpenLoop, table: PlanningTable) -> list[Block]:
         note = "Mean of the values at 1, 2 and 3 s, over the samples that count."
         heading = f"By scene: {what}, protocol {title}"
         found.append(scene_table(heading, values, open_loop.facts, titles, share=measure != "l2", note=note))
+    return found
+
+
+def _scene_numbers(table: PlanningTable, names: Sequence[str], scenes: Sequence[str]) -> dict[str, Any]:
+    """`{protocol: {row: {"l2_mean_avg": {scene: [sum, count]}}}}` over samples, of their means of 1, 2 and 3 s."""
+    found: dict[str, Any] = {}
+    for row in table.rows:
+        if row.name not in names:
+            continue
+        values = {}
+        for measure in MEASURES:
+            if row.steps.of(measure) is None:
+                continue
+            for form in forms_of(row.protocol):
+                mean = np.mean([row.steps.horizon(measure, seconds, form) for seconds in HORIZONS_S], axis=0)
+                values[f"{measure}_{form}_avg"] = scene_sums(mean, scenes)
+        found.setdefault(row.protocol.name, {})[row.name] = values
     return found
 
 

@@ -29,6 +29,7 @@ from aln_p3_core.world.recorder.jobs import run_tasks
 if TYPE_CHECKING:
     from aln_p3_core.datasets.nuscenes import NuScenesDataset
     from aln_p3_core.driver.driver import Driver
+    from aln_p3_core.scene import DrivingScene
 
 __all__ = ["DriverPredictor", "Predictor", "SamplePrediction", "predict"]
 
@@ -137,21 +138,26 @@ class DriverPredictor:
             inference = driver.infer(frame)
             if not is_key_frame:
                 continue
-            scene = driver.scene(inference)
-            plans = np.asarray(scene.plan.trajectories_model, dtype=np.float64)
-            yield SamplePrediction(
-                token=frame.token,
-                scene=scene_name,
-                command=frame.command,
-                plan_model=plans[frame.command.command.value],
-                plans_model=plans,
-                agents=scene.agents if self.perception else None,
-                map_elements=scene.map_elements if self.perception else None,
-            )
+            prediction = prediction_of(driver.scene(inference), scene_name)
+            yield prediction if self.perception else replace(prediction, agents=None, map_elements=None)
             on_sample()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_driver": None}  # each process loads its own
+
+
+def prediction_of(scene: DrivingScene, scene_name: str) -> SamplePrediction:
+    """What metrics read of a driver's output; `scene_name` is the data set's."""
+    plans = np.asarray(scene.plan.trajectories_model, dtype=np.float64)
+    return SamplePrediction(
+        token=scene.token,
+        scene=scene_name,
+        command=scene.plan.command,
+        plan_model=plans[scene.plan.command.command.value],
+        plans_model=plans,
+        agents=scene.agents,
+        map_elements=scene.map_elements,
+    )
 
 
 def predict(

@@ -58,13 +58,15 @@ def speed_bins() -> list[str]:
 def facts_of(
     dataset: NuScenesDataset, scene_names: Sequence[str], targets: Mapping[str, Targets]
 ) -> dict[str, SampleFacts]:
-    """Facts of all key frames of the scenes, by token, in order."""
+    """Facts of the key frames of the scenes that have targets, by token, in order."""
     told = scene_facts(dataset)
     found = {}
     for name in scene_names:
         tokens = dataset.scene_tokens(name)
         row = told.get(name, {})
         for token, speed in zip(tokens, _speeds(dataset, tokens), strict=True):
+            if token not in targets:
+                continue
             found[token] = SampleFacts(
                 token=token,
                 scene=name,

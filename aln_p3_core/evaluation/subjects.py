@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aln_p3_core.errors import ConfigError
+from aln_p3_core.errors import CheckpointError, ConfigError
 from aln_p3_core.evaluation.baselines import BASELINES
 from aln_p3_core.evaluation.predictions import DriverPredictor
-from aln_p3_core.weights import SHIPPED
+from aln_p3_core.weights import SHIPPED, shipped_checkpoint, shipped_explainer
 from aln_p3_core.world.planners.registry import UNTRAINED, find_checkpoint
+
+#: Beside a driver's file, the explainer that was trained with it.
+EXPLAINER_FILE = "explainer.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +65,53 @@ def find_subjects(names: Sequence[str], **options: Any) -> list[Subject]:
             raise ConfigError(f"{subject.label!r} is named twice; name each once, or rename the checkpoint")
         found[subject.label] = subject
     return list(found.values())
+
+
+def find_explainers(names: Sequence[str], subjects: Sequence[Subject]) -> dict[str, str | Path]:
+    """The explainer of each driver, by label: names or files.
+
+    Args:
+        names: one for all drivers, or one for each in their order. Without any, a driver's explainer is the file
+            explainer.safetensors beside its own, or the one that ships with it; a driver that has neither has none.
+        subjects: drivers and planners.
+
+    Raises:
+        ConfigError: for another number of names than of drivers.
+    """
+    drivers = [subject for subject in subjects if subject.predictor is not None]
+    if names:
+        if len(names) not in (1, len(drivers)):
+            raise ConfigError(f"{len(names)} explainers for {len(drivers)} drivers: name one, or one for each driver")
+        every = names if len(names) == len(drivers) else [names[0]] * len(drivers)
+        return {driver.label: name for driver, name in zip(drivers, every, strict=True)}
+    found: dict[str, str | Path] = {}
+    for driver in drivers:
+        beside = Path(driver.source).with_name(EXPLAINER_FILE)
+        shipped = next((name for name in SHIPPED if Path(driver.source) == shipped_checkpoint(name)), None)
+        if beside.is_file():
+            found[driver.label] = beside
+        elif shipped is not None:
+            try:
+                found[driver.label] = shipped_explainer(shipped)
+            except CheckpointError:
+                continue  # a release without an explainer
+    return found
+
+
+def explainer_card(source: str | Path) -> dict[str, Any]:
+    """What an explainer is. Raises CheckpointError for a file that is none."""
+    from aln_p3_core.explainer.checkpoint import FORMAT, read_file
+
+    found = read_file(source)
+    own = {"recipe", "driver_shape", "format", "format_version", "sha256", "driver_hash", "language_identity"}
+    return {
+        "file": str(found.path),
+        "hash": found.sha256,
+        "recipe": found.config.name,
+        "adapter": found.config.adapter.kind,
+        "format": FORMAT,
+        **{key: value for key, value in sorted(found.metadata.items()) if key not in own},
+    }
 
 
 def training_facts(source: str) -> dict[str, str]:

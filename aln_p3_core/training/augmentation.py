@@ -61,7 +61,7 @@ def augmented(clip: Clip, settings: AugmentationSettings, config: DriverConfig, 
         frames = [_with_blanks(frame, blank, fill) for frame in frames]
     if lost:
         frames = [_without_camera(frame, camera, fill) for frame in frames]
-    return Clip(frames, clip.targets)
+    return replace(clip, frames=frames)
 
 
 def color_maps(cameras: int, order: str, random: np.random.Generator) -> FloatArray:

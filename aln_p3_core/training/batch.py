@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from aln_p3_core.training.frame_texts import FrameTexts
+
 
 @dataclass(slots=True)
 class FrameTargets:
@@ -94,17 +96,20 @@ class ClipFrame:
 
 @dataclass(slots=True)
 class TrainingBatch:
-    """Clips of equal length, oldest frame first; `targets[b]` belongs to the last frame of clip b."""
+    """Clips of equal length, oldest frame first; `targets[b]` belongs to the last frame of clip b, and so do `texts[b]`
+    in trainings with an explainer."""
 
     clip: list[ClipFrame]
     targets: list[FrameTargets]
+    texts: list[FrameTexts] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def to(self, device: torch.device | str) -> TrainingBatch:
         """The same on another device."""
-        return TrainingBatch([frame.to(device) for frame in self.clip], [target.to(device) for target in self.targets])
+        clip, targets = [frame.to(device) for frame in self.clip], [target.to(device) for target in self.targets]
+        return TrainingBatch(clip, targets, self.texts)
 
 
 def _moved(item: Any, device: torch.device | str) -> dict[str, Any]:

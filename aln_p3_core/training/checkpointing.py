@@ -15,6 +15,7 @@ import os
 import shutil
 import tempfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,16 @@ def load_state(folder: Path, settings: dict[str, Any]) -> TrainingState | None:
     if problems:
         raise CheckpointError(f"no whole checkpoint in {folder}: {'; '.join(problems)}")
     return None
+
+
+def named(entries: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Entries of a part, with its prefix."""
+    return {prefix + name: value for name, value in entries.items()}
+
+
+def of_part(entries: Mapping[str, Tensor], prefix: str, inside: bool) -> dict[str, Tensor]:
+    """Entries with a prefix, which is taken away; or (`inside` False) all others."""
+    return {name.removeprefix(prefix): value for name, value in entries.items() if name.startswith(prefix) is inside}
 
 
 def differences(one: Any, other: Any, name: str = "") -> list[str]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from aln_p3_core.geometry import FloatArray
 from aln_p3_core.training.batch import ClipFrame, FrameTargets, TrainingBatch
+from aln_p3_core.training.frame_texts import FrameTexts
 from aln_p3_core.training.perceived import stacked
 
 
@@ -45,16 +46,18 @@ class ClipImages:
 
 @dataclass(slots=True, eq=False)
 class Clip:
-    """Frames, oldest first, and the ground truth of the last one."""
+    """Frames, oldest first, and the ground truth of the last one; its texts in trainings with an explainer."""
 
     frames: list[ClipImages]
     targets: FrameTargets
+    texts: FrameTexts | None = None
 
 
 def collate_clips(clips: Sequence[Clip]) -> TrainingBatch:
     """A batch of clips of equal length; pictures and features are copied here for the first time."""
     frames = [_collated([clip.frames[step] for clip in clips]) for step in range(len(clips[0].frames))]
-    return TrainingBatch(frames, [clip.targets for clip in clips])
+    texts = [clip.texts for clip in clips if clip.texts is not None]
+    return TrainingBatch(frames, [clip.targets for clip in clips], texts)
 
 
 def _collated(frames: Sequence[ClipImages]) -> ClipFrame:

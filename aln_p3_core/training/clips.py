@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -27,6 +28,9 @@ from aln_p3_core.training.frame_store import FrameStore, StoredFrame
 from aln_p3_core.training.perception_store import PerceptionStore
 from aln_p3_core.training.settings import AugmentationSettings, DataSettings
 
+if TYPE_CHECKING:
+    from aln_p3_core.training.text_data import TextSource
+
 __all__ = ["Clip", "ClipDataset", "ClipDraw", "collate_clips"]
 
 
@@ -44,6 +48,7 @@ class ClipDataset(Dataset[Clip]):
         perceived: PerceptionStore | None = None,
         signals: NDArray[np.int8] | None = None,
         hidden_plans: NDArray[np.bool_] | None = None,
+        texts: TextSource | None = None,
     ) -> None:
         """
         Args:
@@ -57,6 +62,7 @@ class ClipDataset(Dataset[Clip]):
                 frame, whose memory was all of its drive.
             signals: `FrameTargets.signal` of every frame of the store (`signal_classes`); unknown when None.
             hidden_plans: of every frame of the store, whether its plan is left out (`hidden_causes`); none when None.
+            texts: gives the words that go with a frame; none when None.
 
         Raises:
             ConfigError: for impossible lengths, or features that shall be mirrored.
@@ -77,6 +83,7 @@ class ClipDataset(Dataset[Clip]):
         self.perceived = perceived
         self.signals = signals
         self.hidden_plans = hidden_plans
+        self.texts = texts
         # Frames that the store had to leave out make longer gaps than the lot does: nothing is remembered over them.
         memory = config.memory
         self._longest_gap_ns = round(1e9 * (memory.interval_s * (1 + data.clip_spares) + memory.tolerance_s))
@@ -91,7 +98,8 @@ class ClipDataset(Dataset[Clip]):
         last = int(self.indices[draw.index])
         places = self._places(last, random) if self.perceived is None else [last]
         fresh = bool(random.random() < self.data.fresh_start_probability)
-        clip = Clip(self._frames(places, fresh), self._targets(last))
+        texts = None if self.texts is None else self.texts.draw(last, draw.seed)
+        clip = Clip(self._frames(places, fresh), self._targets(last), texts)
         if self.augmentation is None:
             return clip
         return augmented(clip, self.augmentation, self.config, np.random.default_rng([draw.seed, 1]))

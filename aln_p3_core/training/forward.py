@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -26,6 +26,7 @@ class TrainedModule(nn.Module):
 
     Attributes:
         lap: called with "memory", "forward" and "criterion" as each of these is done.
+        measures: of the last batch, beside its losses; some modules have any.
     """
 
     def __init__(self, network: DriverNetwork, criterion: Criterion, precision: PrecisionName) -> None:
@@ -34,6 +35,7 @@ class TrainedModule(nn.Module):
         self.criterion = criterion
         self.precision = precision
         self.lap: Callable[[str], None] = _no_lap
+        self.measures: dict[str, float] = {}
         self._trainable = {name for name, p in self.named_parameters() if p.requires_grad}
         self._frozen: tuple[str, ...] = ()
 
@@ -56,6 +58,14 @@ class TrainedModule(nn.Module):
         for name, parameter in self.named_parameters():
             parameter.requires_grad_(name in self._trainable and not name.startswith(prefixes))
         self.train()
+
+    def saved_state(self) -> dict[str, Tensor]:
+        """Entries that a checkpoint of the training keeps."""
+        return self.state_dict()
+
+    def load_saved_state(self, state: Mapping[str, Tensor]) -> None:
+        """Takes entries of `saved_state`."""
+        self.load_state_dict(state)
 
     def train(self, mode: bool = True) -> TrainedModule:
         """Frozen parts stay in evaluation mode."""

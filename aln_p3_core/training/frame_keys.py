@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from aln_p3_core.cache import cache_folder as cache_folder
 from aln_p3_core.config import DriverConfig
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
 
 #: Raised whenever the layout or the meaning of what is stored changes (ego status and CAN vector included): older
 #: stores are built anew.
 STORE_VERSION = 1
-
-
-def cache_folder() -> Path:
-    """Where caches go: $ALN_P3_CACHE, else $XDG_CACHE_HOME/aln_p3, else ~/.cache/aln_p3."""
-    own = os.environ.get("ALN_P3_CACHE")
-    if own:
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "aln_p3"
 
 
 def store_settings(dataset: NuScenesDataset, config: DriverConfig) -> dict[str, Any]:

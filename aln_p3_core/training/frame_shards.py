@@ -215,10 +215,14 @@ class ShardFiles:
     def lines(self) -> NDArray[np.void]:
         return self._open("lines.npy")
 
+    def agents_of(self, row: int) -> NDArray[np.void]:
+        """Records [A] of a frame's agents, a view."""
+        return _slice(self.agents, self.frames[row]["agents"])
+
     def targets(self, row: int) -> TargetArrays:
         """Ground truth of one frame."""
         frame = self.frames[row]
-        agents = _slice(self.agents, frame["agents"])
+        agents = self.agents_of(row)
         lines = _slice(self.lines, frame["lines"])
         return TargetArrays(
             agent_boxes=agents["box"],

@@ -254,6 +254,16 @@ class FrameStore:
         offset = index - scene.first
         return to_frame_targets(scene.tokens[offset], _shard(scene.shard).targets(scene.row + offset))
 
+    def token_at(self, index: int) -> str:
+        """Sample token of a frame."""
+        scene = self.scene_at(index)
+        return scene.tokens[index - scene.first]
+
+    def agent_centers(self, index: int) -> NDArray[np.float32]:
+        """[A, 3] centres of a frame's target agents, m, model frame; a view."""
+        folder, row = self.place(index)
+        return _shard(folder).agents_of(row)["box"][:, [0, 1, 4]]
+
     def column(self, name: str) -> NDArray[Any]:
         """One field of `frame_shards.frame_dtype` for all frames, e.g. "command" or "plan_offsets"; a copy."""
         parts = [_shard(s.shard).frames[name][s.row : s.row + len(s.tokens)] for s in self.scenes]

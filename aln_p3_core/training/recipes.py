@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from aln_p3_core.alignment.settings import AlignmentSettings
 from aln_p3_core.config import DriverConfig, get_recipe
 from aln_p3_core.config import with_overrides as with_driver_overrides
 from aln_p3_core.errors import ConfigError
+from aln_p3_core.explainer.settings import get_explainer_recipe
 from aln_p3_core.training.settings import (
+    PARTS,
     AugmentationSettings,
     DataSettings,
     LossSettings,
@@ -18,12 +22,13 @@ from aln_p3_core.training.settings import (
     TrainingConfig,
 )
 from aln_p3_core.training.settings_tree import with_settings
+from aln_p3_core.training.text_settings import TextSettings, TextShares
 
 #: Settings of the driver itself carry this in front of their names.
 DRIVER_PREFIX = "driver."
 
 #: Driver recipe of a training, where it has another name.
-_DRIVERS = {"nano_planner": "nano"}
+_DRIVERS = {"nano_planner": "nano", "nano_speak": "nano", "nano_joint": "nano", "aln_p3_base": "base"}
 
 # nuScenes has 28130 training samples; VAD's 60 epochs with eight samples a step.
 _VAD_STEPS = 28130 * 60 // 8
@@ -34,6 +39,31 @@ _VAD = TrainingConfig(
     losses=LossSettings(agent_heatmap=0.0),
     stages=(StageSettings(name="end_to_end", steps=_VAD_STEPS),),
 )
+
+# The explainer learns while the driver stays as it is.
+_ALIGN = StageSettings(name="align", plan=False, perception_weight=0.0, frozen=PARTS)
+# All learn together; the driver slowly, since it can drive already.
+_JOINT = StageSettings(name="joint", driver_rate=0.1)
+
+# On the shipped driver, for two CPU cores. Its loss is that of `nano` and `nano_planner` together, without the dense
+# maps, whose head would have to be learnt anew.
+_NANO_WORDS = TrainingConfig(
+    run=RunSettings(batch_size=8, validate_every=200, checkpoint_every=100, draw_every=200),
+    data=DataSettings(
+        store="features", clip_frames=2, clip_spares=0, validation_samples=120, balance_commands=0.35,
+        balance_speeds=0.35, hidden_causes=("route_end",),
+    ),
+    augmentation=AugmentationSettings(
+        photometric_probability=0.0, grid_mask_probability=0.0, ego_status_dropout_probability=0.5
+    ),
+    optimizer=OptimizerSettings(
+        learning_rate=5e-4, backbone_rate=0.2, warm_up_steps=50, final_rate=0.02, ema_decay=0.99
+    ),
+    losses=LossSettings(map_points=3.0, match_map_points=3.0, plan=4.0, plan_across=2.0, signal_ahead=1.0),
+    explainer=get_explainer_recipe("nano"),
+    texts=TextSettings(),
+    alignment=AlignmentSettings(),
+)  # fmt: skip
 
 TRAINING_RECIPES: dict[str, TrainingConfig] = {
     # For two CPU cores and an evening: the lower half of the backbone stays as ImageNet left it, so that its output is
@@ -68,8 +98,23 @@ TRAINING_RECIPES: dict[str, TrainingConfig] = {
             ),
         ),
     ),
+    # The explainer on a driver that stays as it is: follows the driver's training, with --init.
+    "nano_speak": replace(_NANO_WORDS, stages=(replace(_ALIGN, steps=600),)),
+    # The same, and then both together.
+    "nano_joint": replace(_NANO_WORDS, stages=(replace(_ALIGN, steps=200), replace(_JOINT, steps=400))),
     "tiny": _VAD,
     "base": with_settings(_VAD, {"data.clip_frames": 4}),
+    # Full size: follows `base`, with --init. Five passes as Hint-AD, then ten as MTA; their rate, and up to 20 texts.
+    "aln_p3_base": replace(
+        _VAD,
+        data=replace(_VAD.data, clip_frames=4, validation_samples=600),
+        stages=(replace(_ALIGN, steps=28130 * 5 // 8), replace(_JOINT, steps=28130 * 10 // 8)),
+        explainer=get_explainer_recipe("base"),
+        texts=TextSettings(
+            per_frame=20, pairs=32, shares=TextShares(caption=0.3, question=0.3, drivelm=0.15, command=0.05)
+        ),
+        alignment=AlignmentSettings(text_encoder="openai/clip-vit-large-patch14"),
+    ),
 }  # fmt: skip
 
 

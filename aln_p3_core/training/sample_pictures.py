@@ -16,6 +16,12 @@ from aln_p3_core.training.validation import predict
 _SAMPLES = 4
 
 
+def sample_places(data: TrainingData) -> list[int]:
+    """Positions in `data.validation` of the frames that are looked at."""
+    places = np.unique(np.linspace(0, len(data.chosen) - 1, _SAMPLES + 2).astype(int)[1:-1])
+    return [data.chosen[place] for place in places]
+
+
 def draw_samples(network: DriverNetwork, data: TrainingData, folder: Path, step: int) -> list[Path]:
     """Draws some validation frames with prediction and truth, `step_00000400_0.png` and so on."""
     from aln_p3_core.drawing.overview import draw_overview
@@ -24,11 +30,10 @@ def draw_samples(network: DriverNetwork, data: TrainingData, folder: Path, step:
     if clips is None:
         return []
     folder.mkdir(parents=True, exist_ok=True)
-    places = np.unique(np.linspace(0, len(data.chosen) - 1, _SAMPLES + 2).astype(int)[1:-1])
     device = next(network.parameters()).device
     drawn = []
-    for number, place in enumerate(places):
-        batch = collate_clips([clips[data.chosen[place]]]).to(device)
+    for number, place in enumerate(sample_places(data)):
+        batch = collate_clips([clips[place]]).to(device)
         token = batch.targets[0].token
         dataset = next(dataset for dataset in data.datasets if token in dataset.tokens)
         frame = dataset.frame(token)

@@ -12,20 +12,25 @@ from aln_p3_core.training.settings import OptimizerSettings, StageSettings
 
 # The warm-up starts at this share of the peak.
 _WARM_UP_FROM = 1 / 3
-_BACKBONE = "network.backbone."
+_DRIVER, _BACKBONE = "network.", "network.backbone."
 
 
-def make_optimizer(module: nn.Module, settings: OptimizerSettings, rate: float) -> torch.optim.AdamW:
-    """AdamW over what is trained now: the backbone at its own rate, no decay of vectors (norms, biases, embeddings).
+def make_optimizer(
+    module: nn.Module, settings: OptimizerSettings, rate: float, driver_rate: float = 1.0
+) -> torch.optim.AdamW:
+    """AdamW over what is trained now: the driver and its backbone at rates of their own, no decay of vectors (norms,
+    biases, embeddings).
 
     Raises:
         ConfigError: when nothing is left to train.
     """
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
             decays = parameter.ndim > 1 and name.endswith("weight")
-            groups.setdefault((name.startswith(_BACKBONE), decays), []).append(parameter)
+            share = driver_rate if name.startswith(_DRIVER) else 1.0
+            share *= settings.backbone_rate if name.startswith(_BACKBONE) else 1.0
+            groups.setdefault((share, decays), []).append(parameter)
     if not groups:
         raise ConfigError("this stage freezes everything: take a part out of stages.N.frozen")
     peak = settings.learning_rate * rate
@@ -33,10 +38,10 @@ def make_optimizer(module: nn.Module, settings: OptimizerSettings, rate: float) 
         [
             {
                 "params": parameters,
-                "lr": peak * (settings.backbone_rate if of_backbone else 1.0),
+                "lr": peak * share,
                 "weight_decay": settings.weight_decay if decays else 0.0,
             }
-            for (of_backbone, decays), parameters in groups.items()
+            for (share, decays), parameters in groups.items()
         ]
     )
 

@@ -8,8 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from aln_p3_core.alignment.settings import AlignmentSettings
+from aln_p3_core.explainer.settings import ExplainerConfig
+from aln_p3_core.training.text_settings import TextSettings
+
 ImageStore = Literal["pixels", "features", "perception"]
 PrecisionName = Literal["fp32", "bf16"]
+
+#: Parts of the network that a stage may freeze.
+PARTS = ("backbone", "neck", "bev_encoder", "agent_decoder", "map_decoder", "motion", "planner")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +166,11 @@ class StageSettings:
     perception_weight: times the weights of agents, motion and map; with 0 these losses are not computed.
     rate: times the learning rate.
     frozen: parts of the network that are not trained: "backbone", "neck", "bev_encoder", "agent_decoder",
-        "map_decoder", "motion", "planner".
+        "map_decoder", "motion", "planner". With all of them the driver's losses are not computed.
+    driver_rate: times `rate`, for the driver's parameters (trainings with an explainer).
+    language: weight of the language loss, in trainings with an explainer.
+    language_to_driver: whether the language loss teaches the driver too, or the explainer only.
+    alignment: times the weights of the alignments, in trainings that have them; 0 leaves them out of the stage.
     """
 
     name: str = "together"
@@ -168,6 +179,10 @@ class StageSettings:
     perception_weight: float = 1.0
     rate: float = 1.0
     frozen: tuple[str, ...] = ()
+    driver_rate: float = 1.0
+    language: float = 1.0
+    language_to_driver: bool = True
+    alignment: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +211,12 @@ class RunSettings:
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
-    """Everything about a training but the driver's own recipe and the data's place."""
+    """Everything about a training but the driver's own recipe and the data's place.
+
+    explainer: the language side that is trained with the driver, or none (null).
+    texts: what it learns to say; goes with `explainer`.
+    alignment: what ties driver and explainer to each other; none (null) builds no alignment at all.
+    """
 
     run: RunSettings = field(default_factory=RunSettings)
     data: DataSettings = field(default_factory=DataSettings)
@@ -204,3 +224,6 @@ class TrainingConfig:
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     losses: LossSettings = field(default_factory=LossSettings)
     stages: tuple[StageSettings, ...] = (StageSettings(),)
+    explainer: ExplainerConfig | None = None
+    texts: TextSettings | None = None
+    alignment: AlignmentSettings | None = None

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from aln_p3_core.config import DriverConfig
 from aln_p3_core.errors import ConfigError
-from aln_p3_core.training.settings import TrainingConfig
+from aln_p3_core.training.settings import PARTS, TrainingConfig
 from aln_p3_core.training.validation import measures_to_minimise
-
-#: Parts of the network that a stage may freeze.
-PARTS = ("backbone", "neck", "bev_encoder", "agent_decoder", "map_decoder", "motion", "planner")
 
 
 def check_settings(driver: DriverConfig, config: TrainingConfig) -> None:
@@ -19,6 +17,7 @@ def check_settings(driver: DriverConfig, config: TrainingConfig) -> None:
         ConfigError: naming the setting and what it can be.
     """
     _refuse_mirrored_planning(config)
+    _check_texts(config)
     for number, stage in enumerate(config.stages):
         check_parts(stage.frozen, f"stages.{number}.frozen")
         if config.data.store == "perception" and (set(stage.frozen) != set(PARTS) - {"planner"} or not stage.plan):
@@ -37,9 +36,30 @@ def check_settings(driver: DriverConfig, config: TrainingConfig) -> None:
     for name, count in counts.items():
         if count < 1:
             raise ConfigError(f"{name} must be 1 or more, got {count}")
-    known = measures_to_minimise(driver)
+    known = measures_to_minimise(driver, config)
     if config.run.best_by not in known:
         raise ConfigError(f"run.best_by {config.run.best_by!r} is no measure to minimise; there are {', '.join(known)}")
+
+
+def _check_texts(config: TrainingConfig) -> None:
+    if config.explainer is None:
+        if config.alignment is not None or config.texts is not None:
+            raise ConfigError("alignment and texts need an explainer: this training has none, set them to null too")
+        return
+    texts = config.texts
+    if texts is None:
+        raise ConfigError("a training with an explainer needs texts")
+    if config.data.store == "perception":
+        raise ConfigError('data.store="perception" holds no BEV map, which the explainer reads: set it to "features"')
+    if config.augmentation.flip_probability > 0:
+        raise ConfigError("augmentation.flip_probability would make the texts wrong (left and right): set it to 0")
+    if texts.per_frame < 1:
+        raise ConfigError(f"texts.per_frame must be 1 or more, got {texts.per_frame}")
+    if min(dataclasses.astuple(texts.shares)) < 0 or texts.pairs < 0 or texts.match_distance_m < 0:
+        raise ConfigError("texts.shares, texts.pairs and texts.match_distance_m must not be negative")
+    for number, stage in enumerate(config.stages):
+        if min(stage.language, stage.alignment, stage.driver_rate) < 0:
+            raise ConfigError(f"stages.{number}: language, alignment and driver_rate must not be negative")
 
 
 def check_parts(names: Sequence[str], setting: str) -> None:

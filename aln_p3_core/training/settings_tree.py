@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import inspect
 import re
+import types
 import typing
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeVar
@@ -55,14 +56,20 @@ def with_settings(tree: Tree, changes: Mapping[str, Any]) -> Tree:
     Raises:
         ConfigError: for a name that does not exist (with the nearest that do), or a value of the wrong kind.
     """
-    known = [name for name, _, _ in flatten(tree)]
     for name, value in changes.items():
-        if name not in known:
+        known = [name for name, _, _ in flatten(tree)]
+        if name not in known and not _may_be_left_out(tree, name):
             near = difflib.get_close_matches(name, known, n=3)
             told = f"did you mean {' or '.join(near)}?" if near else "`aln-p3 train RECIPE --settings` lists them"
             raise ConfigError(f"unknown setting {name!r}; {told}")
         tree = _changed(tree, name.split("."), value, name)
     return tree
+
+
+def _may_be_left_out(tree: Any, name: str) -> bool:
+    """Whether it is a group of settings that may be null."""
+    hint = typing.get_type_hints(type(tree)).get(name)
+    return typing.get_origin(hint) is types.UnionType and types.NoneType in typing.get_args(hint)
 
 
 def _changed(node: Any, path: list[str], value: Any, name: str) -> Any:
@@ -79,6 +86,10 @@ def _changed(node: Any, path: list[str], value: Any, name: str) -> Any:
 def _checked(value: Any, hint: Any, name: str) -> Any:
     """The value as the hint wants it: whole numbers become floats, lists tuples. Raises ConfigError."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is types.UnionType and types.NoneType in arguments:
+        if value is not None:
+            raise ConfigError(f"{name} is a group of settings: change single ones of it, or null leaves it out")
+        return None
     if origin is Literal:
         if value not in arguments:
             raise ConfigError(f"{name} must be {' or '.join(map(repr, arguments))}, got {value!r}")

@@ -14,9 +14,10 @@ import signal
 import time
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import Accelerator
@@ -32,8 +33,8 @@ from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.errors import TrainingError
 from aln_p3_core.runtime.allocator import keep_freed_memory
 from aln_p3_core.runtime.device import hardware_card
-from aln_p3_core.training.batch import FrameTargets, TrainingBatch
-from aln_p3_core.training.checkpointing import TrainingState, load_state, save_state
+from aln_p3_core.training.batch import TrainingBatch
+from aln_p3_core.training.checkpointing import TrainingState, load_state, named, of_part, save_state
 from aln_p3_core.training.clip_data import collate_clips
 from aln_p3_core.training.criterion import Criterion
 from aln_p3_core.training.ema import averaged
@@ -51,7 +52,19 @@ from aln_p3_core.training.step_clock import StepClock
 from aln_p3_core.training.training_data import TrainingData, open_data
 from aln_p3_core.training.validation import BatchLoss, validate
 
-_WRITTEN = ("driver.safetensors", "last.safetensors", "run.json", "log.jsonl")
+if TYPE_CHECKING:
+    from aln_p3_core.training.explainer_side import ExplainerSide
+
+_WRITTEN = (
+    "driver.safetensors",
+    "last.safetensors",
+    "explainer.safetensors",
+    "last_explainer.safetensors",
+    "run.json",
+    "log.jsonl",
+)
+# Of the explainer's entries among the averaged weights of a checkpoint.
+_SPEAKER = "explainer_average."
 
 
 class Trainer:
@@ -73,6 +86,7 @@ class Trainer:
         resume: bool = False,
         init: Path | None = None,
         fresh: Sequence[str] = (),
+        init_explainer: Path | None = None,
     ) -> None:
         """
         Args:
@@ -81,6 +95,7 @@ class Trainer:
             resume: go on from the folder's newest checkpoint (from the start where there is none yet).
             init: checkpoint of the same recipe to take weights from.
             fresh: parts of the network that start anew all the same; in these the checkpoint's recipe may differ.
+            init_explainer: explainer's checkpoint to take weights from, in trainings with an explainer.
 
         Raises:
             ConfigError: for settings that contradict each other, or a part that does not exist. CheckpointError: for
@@ -92,7 +107,7 @@ class Trainer:
         keep_freed_memory()
         if config.run.threads:
             torch.set_num_threads(config.run.threads)
-        self.driver, self.config, self.folder = driver, config, folder
+        self.driver, self.config, self.folder, self._init = driver, config, folder, init
         self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
         self._settings = {"driver": to_dict(driver), "training": json.loads(json.dumps(dataclasses.asdict(config)))}
         checkpoints = folder / "checkpoints"
@@ -112,13 +127,15 @@ class Trainer:
         # Laid out as their gradients come, which also spares DDP a copy of each.
         for part in (network.backbone, network.neck):
             part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own stubs
-        self.module = TrainedModule(network, Criterion(driver, config.losses), config.run.precision).to(device)
+        self.module, self.speaker = self._built(network, device, init_explainer)
         self.module.criterion.normaliser = self._mean_over_processes
         self.average = averaged(network, config.optimizer.ema_decay)
         self.step, self.best, self.seconds = 0, dict[str, float](), 0.0
         if self._state is not None:
-            self.module.load_state_dict(self._state.weights)
-            self.average.load_state_dict(self._state.average)
+            self.module.load_saved_state(self._state.weights)
+            self.average.load_state_dict(of_part(self._state.average, _SPEAKER, False))
+            if self.speaker is not None:
+                self.speaker.load_state_dict(of_part(self._state.average, _SPEAKER, True))
             self.step, self.best, self.seconds = self._state.step, self._state.best, self._state.seconds
         self._clock = StepClock(device)
         self.module.lap = self._clock.lap
@@ -126,6 +143,18 @@ class Trainer:
         self._asked_to_stop = self.stopped = False
         # Of the code that runs, whatever becomes of its files meanwhile.
         self._hardware = hardware_card(device)
+
+    def _built(
+        self, network: DriverNetwork, device: torch.device, init_explainer: Path | None
+    ) -> tuple[TrainedModule, ExplainerSide | None]:
+        if self.config.explainer is None:
+            criterion = Criterion(self.driver, self.config.losses)
+            return TrainedModule(network, criterion, self.config.run.precision).to(device), None
+        # Brings transformers along, which takes seconds.
+        from aln_p3_core.training.explainer_side import ExplainerSide, joint_module
+
+        module = joint_module(self.driver, self.config, network, device=device, init=init_explainer)
+        return module, ExplainerSide(module, self.config.optimizer.ema_decay)
 
     def run(self, roots: list[Path], *, cache: Path | None = None, jobs: int = 1, progress: bool = True) -> None:
         """Trains to the end, or until a signal (SIGINT, SIGTERM) stops it with a checkpoint.
@@ -205,7 +234,7 @@ class Trainer:
         """Steps `first` to `first + stage.steps` of the run."""
         run = self.config.run
         self.module.begin_stage(stage)
-        optimizer = make_optimizer(self.module, self.config.optimizer, stage.rate)
+        optimizer = make_optimizer(self.module, self.config.optimizer, stage.rate, stage.driver_rate)
         scheduler = make_scheduler(optimizer, self.config.optimizer, stage)
         if self._state is not None and self.step > first:
             optimizer.load_state_dict(self._state.optimizer)
@@ -232,11 +261,14 @@ class Trainer:
             optimizer.step()
             scheduler.step()
             self.average.update_parameters(self.module.network)
+            if self.speaker is not None:
+                self.speaker.update()
             sampler.advance()
             self.step += 1
             self._clock.lap("optimiser")
             seconds = self._clock.seconds()
             spent = sum(seconds.values())
+            values |= self.module.measures
             values |= {
                 "gradient_norm": norm,
                 "learning_rate": float(scheduler.get_last_lr()[0]),
@@ -264,10 +296,19 @@ class Trainer:
             self._validate(data, stage)
         if data.validation is not None and due(run.draw_every) and self.accelerator.is_main_process:
             draw_samples(self._averaged(), data, self.folder / "pictures", self.step)
+            if self.speaker is not None:
+                from aln_p3_core.training.sample_texts import write_texts
+
+                with self.speaker.averaged():
+                    write_texts(self.speaker.module, self._averaged(), data, self.folder / "texts", self.step)
         if due(run.checkpoint_every) or self.stopped:
             self._save(sampler, optimizer, scheduler)
 
     def _validate(self, data: TrainingData, stage: StageSettings) -> None:
+        with nullcontext() if self.speaker is None else self.speaker.averaged():
+            self._measure(data, stage)
+
+    def _measure(self, data: TrainingData, stage: StageSettings) -> None:
         measures: dict[str, float] = {}
         if data.validation is not None:
             measures = validate(
@@ -299,13 +340,16 @@ class Trainer:
 
     def _own_loss(self, stage: StageSettings) -> BatchLoss:
         """The stage's loss of what this process sees, whatever the others do."""
-        criterion = copy.copy(self.module.criterion)
+        criterion, speaker = copy.copy(self.module.criterion), self.speaker
         criterion.normaliser = lambda counts: counts
 
         @torch.no_grad()
-        def loss(outputs: DriverOutputs, targets: Sequence[FrameTargets]) -> dict[str, float]:
-            result = criterion(outputs, targets, plan=stage.plan, perception_weight=stage.perception_weight)
-            return {"loss": float(result.total), **{name: float(value) for name, value in result.terms.items()}}
+        def loss(outputs: DriverOutputs, batch: TrainingBatch) -> dict[str, float]:
+            found: dict[str, float] = {}
+            if stage.plan or stage.perception_weight > 0:
+                result = criterion(outputs, batch.targets, plan=stage.plan, perception_weight=stage.perception_weight)
+                found = {"loss": float(result.total), **{name: float(value) for name, value in result.terms.items()}}
+            return found if speaker is None else found | speaker.losses(outputs, batch, stage)
 
         return loss
 
@@ -319,15 +363,19 @@ class Trainer:
             "validation": json.dumps(measures),
             "commit": str(self._hardware["commit"]),
         }
-        save_checkpoint(self.folder / f"{name}.safetensors", self._averaged(), self.driver, extra)
+        digest = save_checkpoint(self.folder / f"{name}.safetensors", self._averaged(), self.driver, extra)
+        if self.speaker is not None:
+            path = self.folder / ("explainer.safetensors" if name == "driver" else f"{name}_explainer.safetensors")
+            self.speaker.export(path, self._averaged(), digest, self._init, extra)
 
     def _save(self, sampler: ClipSampler, optimizer: Any, scheduler: Any) -> None:
         if self.accelerator.is_main_process:
             state = TrainingState(
                 self.step,
                 self._settings,
-                self.module.state_dict(),
-                self.average.state_dict(),
+                self.module.saved_state(),
+                self.average.state_dict()
+                | ({} if self.speaker is None else named(self.speaker.state_dict(), _SPEAKER)),
                 optimizer.state_dict(),
                 scheduler.state_dict(),
                 sampler.state_dict(),

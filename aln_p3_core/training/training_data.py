@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
@@ -28,6 +29,10 @@ from aln_p3_core.training.sampler import sampling_weights
 from aln_p3_core.training.settings import DataSettings, TrainingConfig
 from aln_p3_core.training.signal_classes import signal_classes
 from aln_p3_core.training.validation import validation_settings
+
+if TYPE_CHECKING:
+    from aln_p3_core.training.text_data import TextSource
+    from aln_p3_core.training.text_library import TextLibrary
 
 
 class JoinedClips(Dataset[Clip]):
@@ -121,15 +126,18 @@ def open_data(
             for share in shares:
                 perceived = build_perception(store, network, kept, device=device, share=share, progress=progress)
                 wait()
+        texts = _library(dataset, store, config)
         told: dict[str, Any] = {
             "signals": signal_classes(dataset, store.tokens),
             "hidden_plans": answers_to(dataset, store.tokens, data.hidden_causes),
         }
         if learnt:
             indices = store.indices_of(learnt)
-            parts.append(
-                ClipDataset(store, indices, network.config, data, config.augmentation, features, perceived, **told)
+            said = _source(texts, config, indices)
+            clips = ClipDataset(
+                store, indices, network.config, data, config.augmentation, features, perceived, texts=said, **told
             )
+            parts.append(clips)
             weights.append(sampling_weights(store, indices, data) * len(indices))
         if checked:
             validation = ClipDataset(
@@ -140,6 +148,7 @@ def open_data(
                 None,
                 features,
                 perceived,
+                texts=_source(texts, config),
                 **told,
             )
     if not parts:
@@ -149,6 +158,29 @@ def open_data(
     return TrainingData(
         JoinedClips(parts), joined / joined.sum(), validation, chosen_places(validation, data), datasets
     )
+
+
+def _library(dataset: NuScenesDataset, store: FrameStore, config: TrainingConfig) -> TextLibrary | None:
+    """All texts of a store's frames, in trainings with an explainer."""
+    if config.texts is None:
+        return None
+    from aln_p3_core.training.text_library import load_texts
+
+    splits = tuple(dict.fromkeys((*config.data.splits, config.data.validation_split)))
+    return load_texts(dataset, store, splits, config.texts)
+
+
+def _source(
+    library: TextLibrary | None, config: TrainingConfig, learnt: NDArray[np.int64] | None = None
+) -> TextSource | None:
+    """Draws texts; those of the frames that are learnt are exchanged where the control asks for it."""
+    if library is None or config.texts is None:
+        return None
+    from aln_p3_core.training.text_data import TextSource
+
+    if learnt is not None and config.texts.shuffle_texts:
+        library = library.shuffled(learnt, config.run.seed)
+    return TextSource(library, config.texts)
 
 
 def chosen_places(validation: ClipDataset | None, data: DataSettings) -> list[int]:

@@ -6,7 +6,7 @@ number of processes: each computes some of the batches, and everything is put to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch import Tensor
 from aln_p3_core.config import DriverConfig
 from aln_p3_core.driver.io import DriverOutputs
 from aln_p3_core.driver.network import DriverNetwork
+from aln_p3_core.explainer.tasks import Task
 from aln_p3_core.geometry import FloatArray
 from aln_p3_core.scene import AGENT_CLASSES
 from aln_p3_core.training.batch import FrameTargets, TrainingBatch
@@ -24,7 +25,7 @@ from aln_p3_core.training.clip_data import collate_clips
 from aln_p3_core.training.clips import ClipDataset
 from aln_p3_core.training.forward import autocast, clip_outputs
 from aln_p3_core.training.quick_precision import average_precision, chamfer, hits
-from aln_p3_core.training.settings import DataSettings, PrecisionName
+from aln_p3_core.training.settings import DataSettings, PrecisionName, TrainingConfig
 
 _BATCH = 4
 _CLIP_FRAMES = 3
@@ -33,8 +34,9 @@ _HORIZONS_S = (1.0, 2.0, 3.0)
 _CAR_DISTANCE_M, _LINE_DISTANCE_M = 2.0, 1.5
 
 Gather = Callable[[list[Any]], list[Any]]
-#: Terms of a batch's loss by name, with "loss" for their sum.
-BatchLoss = Callable[[DriverOutputs, Sequence[FrameTargets]], dict[str, float]]
+#: Terms of a batch's loss by name, with "loss" for their sum; "language" and "language.TASK" are measures themselves.
+BatchLoss = Callable[[DriverOutputs, TrainingBatch], dict[str, float]]
+_LANGUAGE = "language"
 
 
 @dataclass(slots=True)
@@ -49,12 +51,16 @@ class _Row:
     losses: dict[str, float]
 
 
-def measures_to_minimise(config: DriverConfig) -> tuple[str, ...]:
-    """Measures that can choose the best checkpoint of a recipe. Not the loss: stages differ in its terms."""
+def measures_to_minimise(config: DriverConfig, training: TrainingConfig | None = None) -> tuple[str, ...]:
+    """Measures that can choose the best checkpoint of a recipe and its training. Not the loss: stages differ in its
+    terms."""
     plans = ["plan_l2", *(f"plan_l2_{seconds:.0f}s" for seconds in _HORIZONS_S)]
     if _reads_status(config):
         plans += [f"{name}_withheld" for name in plans]
-    return ("score", *plans)
+    words = (
+        () if training is None or training.explainer is None else (_LANGUAGE, *(f"{_LANGUAGE}.{t.value}" for t in Task))
+    )
+    return ("score", *plans, *words)
 
 
 def validation_settings(data: DataSettings) -> DataSettings:
@@ -89,7 +95,8 @@ def validate(
         with "_withheld" behind it where the recipe reads the ego status and it is not told; "car_ap_2m" and
         "line_ap_1.5m": quick average precision within the recipe's range (no benchmark's protocol); "score": mean of
         "plan_l2" and "plan_l2_withheld", the smaller the better. With `loss`, "loss" and "loss.TERM": means over the
-        frames, each counted with its batch's loss (terms that exist in training mode only are not among them).
+        frames, each counted with its batch's loss (terms that exist in training mode only are not among them), and
+        "language" and "language.TASK" likewise, of batches that have such texts.
     """
     places = list(chosen)
     rank, processes = process
@@ -102,7 +109,7 @@ def validate(
         batch = collate_clips([clips[place] for place in part]).to(device)
         outputs = predict(network, batch, precision)
         withheld = predict(network, _without_status(batch), precision) if reads_status else None
-        losses = {} if loss is None else loss(outputs, batch.targets)
+        losses = {} if loss is None else loss(outputs, batch)
         rows += [
             _row(start + i, i, network.config, outputs, withheld, target, losses)
             for i, target in enumerate(batch.targets)
@@ -124,7 +131,7 @@ def _reads_status(config: DriverConfig) -> bool:
 
 def _without_status(batch: TrainingBatch) -> TrainingBatch:
     frames = [replace(frame, ego_status_B8=torch.zeros_like(frame.ego_status_B8)) for frame in batch.clip]
-    return TrainingBatch(frames, batch.targets)
+    return TrainingBatch(frames, batch.targets, batch.texts)
 
 
 def _row(
@@ -184,8 +191,12 @@ def _measures(rows: list[_Row], config: DriverConfig) -> dict[str, float]:
     plans = [result[name] for name in ("plan_l2", "plan_l2_withheld") if name in result]
     result["score"] = float(np.mean(plans)) if plans else 1.0 - result["car_ap_2m"]
     for name in rows[0].losses if rows else ():
-        mean_loss = float(np.mean([row.losses[name] for row in rows]))
-        result[name if name == "loss" else f"loss.{name}"] = mean_loss
+        losses = np.array([row.losses[name] for row in rows])
+        known = losses[np.isfinite(losses)] if name.startswith((_LANGUAGE, "align.")) else losses
+        plain = name == "loss" or name.startswith(_LANGUAGE)
+        # A task or an alignment may be without a text in every frame.
+        if len(known):
+            result[name if plain else f"loss.{name}"] = float(np.mean(known))
     return result
 
 

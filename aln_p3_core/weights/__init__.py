@@ -1,4 +1,5 @@
-"""Drivers that ship with the package, by name. scripts/ship_driver.py writes their files from a training run.
+"""Drivers and explainers that ship with the package, by name. scripts/ship_driver.py writes a driver's file from a
+training run.
 
 >>> driver = Driver.from_checkpoint("nano")
 """
@@ -43,4 +44,26 @@ def resolve_checkpoint(name_or_path: str | Path) -> Path:
     """
     if isinstance(name_or_path, str) and name_or_path in SHIPPED:
         return shipped_checkpoint(name_or_path)
+    return Path(name_or_path)
+
+
+def shipped_explainer(name: str = SHIPPED[0]) -> Path:
+    """The file of the explainer that ships for a driver of that name.
+
+    Raises:
+        CheckpointError: when there is none.
+    """
+    path = Path(str(resources.files(__package__))) / f"{name}_explainer.safetensors"
+    if name not in SHIPPED or not path.is_file():
+        raise CheckpointError(
+            f"no explainer {name!r} ships with this release ({path.name} is not installed): name the file of one, or "
+            "train it (aln-p3 train nano_speak)"
+        )
+    return path
+
+
+def resolve_explainer(name_or_path: str | Path) -> Path:
+    """As `resolve_checkpoint`, for explainers."""
+    if isinstance(name_or_path, str) and name_or_path in SHIPPED:
+        return shipped_explainer(name_or_path)
     return Path(name_or_path)

@@ -63,6 +63,17 @@ DRIVER = (
     Argument("precision", "", "auto, fp32, bf16 or fp16."),
     Argument("calibration_file", "", "Calibration of the rig instead of CameraInfo and /tf_static."),
 )
+_EXPLAINER_PARAMS = Argument("explainer_params", "", "YAML file with parameters of explainer_node.")
+#: Of the graphs that start the explainer on request.
+WITH_EXPLAINER = (
+    Argument("explainer", "", "Also start the explainer: nano, where it ships, or an explainer's file; empty: none."),
+    _EXPLAINER_PARAMS,
+)
+EXPLAINER = (
+    Argument("explainer", "", "The explainer: nano, where it ships, or an explainer's file; empty: nano."),
+    Argument("explainer_device", "", "Where it runs: auto, cpu, cuda or cuda:N; empty: as explainer_params says."),
+    _EXPLAINER_PARAMS,
+)
 VIEW = (
     Argument("view_params", "", "YAML file with parameters of view_node."),
     Argument("view_folder", "", "Folder in which the view writes its pictures as files."),

@@ -61,6 +61,7 @@ def run_replay_demo(
     driver_arguments: Mapping[str, str],
     note: str,
     say: Callable[[str], None],
+    explainer: str = "",
 ) -> DemoFiles:
     """Runs replay, driver, view and recorder for a while: the recorded images do not answer to the plan.
 
@@ -73,6 +74,7 @@ def run_replay_demo(
         driver_arguments: graph arguments of the driver, such as {"checkpoint": "nano"}.
         note: shown in every picture, "" for nothing.
         say: takes progress lines.
+        explainer: speaks beside: the graph's argument; "" for nobody.
 
     Raises:
         DataError: when there is no such root.
@@ -89,7 +91,7 @@ def run_replay_demo(
     say(f"replaying {root}, scene {scene} ({length_s:.1f} s, {len(records)} messages) at {rate:g} x, over and over")
     front = [record for record in records if record.channel == dataset.cameras_of(scene)[0]]
     period_s = length_s / max(len(front) - 1, 1)
-    plan = _replay_plan(root, scene, files, driver_arguments, note, period_s)
+    plan = _replay_plan(root, scene, files, {**driver_arguments, "explainer": explainer}, note, period_s)
     with files.log.open("w") as log, recording(files.bag, plan, log.fileno()):
         running = RunningGraph(plan, show=lambda line: print(line, file=log, flush=True))
         try:

@@ -6,14 +6,14 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from aln_p3_core.config import RECIPES
-from aln_p3_core.errors import AlnP3Error, ConfigError
+from aln_p3_core.errors import AlnP3Error, CheckpointError, ConfigError
 from aln_p3_core.frame import NUSCENES_CAMERAS
-from aln_p3_core.weights import SHIPPED
+from aln_p3_core.weights import SHIPPED, shipped_explainer
 from aln_p3_core.world.planners.registry import PLANNERS, UNTRAINED
 from aln_p3_ros.bringup.demo import RECORDER, DemoFiles, recording, with_parameters
 from aln_p3_ros.bringup.graph import GraphPlan, graph
@@ -30,6 +30,8 @@ _PICTURES_EVERY = 4
 _SAY_EVERY_S = 10.0
 #: The view's pictures are not recorded: they can be drawn again, and are ten times as large as all the rest.
 _NOT_RECORDED = ("mosaic", "bev", "scene_tokens")
+#: A drive begins without its explainer when that is not ready after this time, s.
+_EXPLAINER_PATIENCE_S = 180.0
 _UNTRAINED_NOTE = "untrained heads: the plan means nothing"
 
 
@@ -82,6 +84,40 @@ def demo_driver(name: str) -> DemoDriver:
     )
 
 
+#: What `--explainer` may be beside a file: the one that ships with the driver, where it does; nobody.
+WITH_DRIVER, NOBODY = "auto", "off"
+
+
+def demo_explainer(who: DemoDriver, name: str) -> str:
+    """The graph's argument `explainer` for a demonstration; "" for none.
+
+    Args:
+        who: drives. name: "auto", "off", a name that ships, or a file.
+
+    Raises:
+        ConfigError: when somebody is asked to explain a planner, which has no scene tokens.
+        CheckpointError: when no explainer ships under the name.
+    """
+    if name == NOBODY:
+        return ""
+    if name == WITH_DRIVER:
+        shipped = who.arguments.get("checkpoint", "")
+        if shipped not in SHIPPED:
+            return ""
+        try:
+            shipped_explainer(shipped)
+        except CheckpointError:
+            return ""
+        return shipped
+    if who.is_autopilot:
+        raise ConfigError("a planner has no scene tokens, which an explainer reads: leave --explainer out")
+    if name in SHIPPED:
+        shipped_explainer(name)
+    elif not Path(name).is_file():
+        raise ConfigError(f"there is no explainer {name!r}: name {', '.join(SHIPPED)}, a file, or {NOBODY}")
+    return name
+
+
 @dataclass(frozen=True)
 class DriveDemo:
     """What a driven demonstration has left.
@@ -99,7 +135,13 @@ class DriveDemo:
 
 
 def run_drive_demo(
-    driver: DemoDriver, out: Path, *, seconds: float, timeout_s: float, say: Callable[[str], None]
+    driver: DemoDriver,
+    out: Path,
+    *,
+    seconds: float,
+    timeout_s: float,
+    say: Callable[[str], None],
+    explainer: str = "",
 ) -> DriveDemo:
     """Drives.
 
@@ -109,6 +151,7 @@ def run_drive_demo(
         seconds: simulated time.
         timeout_s: give up when the drive is not over after this time (wall clock).
         say: takes progress lines.
+        explainer: speaks beside: the graph's argument; "" for nobody.
 
     Raises:
         AlnP3Error: when a node failed, or the time was over; the log's path is in the message.
@@ -116,7 +159,7 @@ def run_drive_demo(
     files = DemoFiles.below(out)
     results = out / "drive"
     shutil.rmtree(results, ignore_errors=True)
-    plan = _drive_plan(driver, files, results, seconds)
+    plan = _drive_plan(driver, files, results, seconds, explainer)
     progress = _Progress(say, seconds)
     topics = [name for key in TOPICS if key not in _NOT_RECORDED for name in _names(key)]
     say("starting the world" if driver.is_autopilot else "starting the world, loading the model")
@@ -127,8 +170,14 @@ def run_drive_demo(
             print(line, file=log, flush=True)
             progress.listen(line)
 
-        running = RunningGraph(plan, show)
+        beside, world = _parted(plan)
+        running = RunningGraph(beside, show)
         try:
+            if explainer:
+                say("loading the explainer")
+                patience = min(until, time.monotonic() + _EXPLAINER_PATIENCE_S)
+                running.wait(until=lambda: progress.explainer_settled or time.monotonic() > patience)
+            running.start(world)
             ended = running.wait(until=lambda: progress.look(files.pictures) or time.monotonic() > until)
         finally:
             running.stop()
@@ -150,6 +199,8 @@ class _Progress:
         self._begun = self._over = 0.0
         self._said_s = 0.0
         self._first_ns: int | None = None
+        #: Whether the explainer speaks, or will never.
+        self.explainer_settled = False
 
     @property
     def wall_s(self) -> float:
@@ -157,7 +208,9 @@ class _Progress:
         return max(self._over - self._begun, 0.0) if self._begun else 0.0
 
     def listen(self, line: str) -> None:
-        """Reads the simulator's own words."""
+        """Reads the words of the simulator and of the explainer's manager."""
+        if line.startswith("[explainer_manager]") or line.startswith("[up] explainer_manager"):
+            self.explainer_settled = True
         if line.startswith("[simulator_node]"):
             self._over = time.monotonic()
             if ": driving " in line and not self._begun:
@@ -177,7 +230,7 @@ class _Progress:
         return False
 
 
-def _drive_plan(driver: DemoDriver, files: DemoFiles, results: Path, seconds: float) -> GraphPlan:
+def _drive_plan(driver: DemoDriver, files: DemoFiles, results: Path, seconds: float, explainer: str) -> GraphPlan:
     texts = {
         "scenario": SCENARIO,
         "city": CITY,
@@ -190,6 +243,7 @@ def _drive_plan(driver: DemoDriver, files: DemoFiles, results: Path, seconds: fl
         "report": str(results),
         "view": "true",
         **driver.arguments,
+        "explainer": explainer,
     }
     followers = ["view_node", RECORDER] if driver.is_autopilot else ["driver_node", "view_node", RECORDER]
     return with_parameters(
@@ -202,8 +256,17 @@ def _drive_plan(driver: DemoDriver, files: DemoFiles, results: Path, seconds: fl
                 "every": _PICTURES_EVERY,
                 "note": driver.note,
             },
+            # In lock-step nobody is late because of it, and the film shows no captions.
+            "explainer_node": {"nice": 0, "captions": 0},
         },
     )
+
+
+def _parted(plan: GraphPlan) -> tuple[GraphPlan, GraphPlan]:
+    """Everybody else, and the world: in lock-step it drives on as soon as the driver is there."""
+    world = tuple(spec for spec in plan.nodes if spec.name == "simulator_node")
+    others = tuple(spec for spec in plan.nodes if spec.name != "simulator_node")
+    return replace(plan, nodes=others), replace(plan, nodes=world)
 
 
 def _names(key: str) -> list[str]:

@@ -32,6 +32,8 @@ class RunSummary:
         images: images per camera topic.
         memory_resets: how often the temporal memory was dropped (a clip that starts over does that).
         lockstep: the world waited for every plan.
+        explanations: how many explanations were published. contradicting: those that contradict plan or objects.
+        speaking_ms: how long each took, ms of wall clock.
     """
 
     trajectories: int = 0
@@ -43,6 +45,9 @@ class RunSummary:
     images: Counter[str] = field(default_factory=Counter)
     memory_resets: int = 0
     lockstep: bool = False
+    explanations: int = 0
+    contradicting: int = 0
+    speaking_ms: list[float] = field(default_factory=list)
 
     def markdown(self) -> str:
         """Tables for people."""
@@ -56,6 +61,10 @@ class RunSummary:
             lines.append(f"| age of a plan when {where}: median, p90, max | {text} |")
         lines.append(f"| stamps equal to a camera image's | {self.stamps_kept} of {self.trajectories} |")
         lines.append(f"| images recorded | {sum(self.images.values())} on {len(self.images)} topics |")
+        if self.explanations:
+            text = f"{self.explanations}, {np.median(self.speaking_ms):.0f} ms each (median)"
+            lines.append(f"| explanations | {text} |")
+            lines.append(f"| of these contradict the plan or the objects | {self.contradicting} |")
         when = "" if self.lockstep else " (each time that the clip starts over)"
         lines.append(f"| memory resets{when} | {self.memory_resets} |")
         if self.degraded:
@@ -93,6 +102,11 @@ def summarise_run(bag: Path, rate: float = 1.0, *, lockstep: bool = False) -> Ru
                 elif plan_stamps[-1] in image_stamps:
                     summary.ages_ms.append((arrived_ns - image_stamps[plan_stamps[-1]]) * 1e-6)
                 summary.degraded.update(message.degraded_reasons)
+            elif connection.msgtype == "aln_p3/msg/Explanation":
+                words: Any = store.deserialize_cdr(raw, connection.msgtype)
+                summary.explanations += 1
+                summary.contradicting += words.consistency == words.CONTRADICTS
+                summary.speaking_ms.append(_nanoseconds(words.latency) * 1e-6)
             elif connection.msgtype == "diagnostic_msgs/msg/DiagnosticArray":
                 _read_diagnostics(summary, store.deserialize_cdr(raw, connection.msgtype).status)
     if not plan_stamps:
@@ -129,6 +143,8 @@ def drive_table(report: Mapping[str, Any], wall_s: float) -> str:
 
 def _read_diagnostics(summary: RunSummary, statuses: Sequence[Any]) -> None:
     for status in statuses:
+        if status.name.partition(":")[0] == "explainer_node":
+            continue
         part = status.name.rpartition(": ")[2]
         if part == "latency":
             stages = {v.key.removesuffix("_ms"): v.value for v in status.values if v.key.endswith("_ms")}

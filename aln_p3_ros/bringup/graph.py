@@ -14,7 +14,19 @@ from typing import Any
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.frame import NUSCENES_CAMERAS
 from aln_p3_core.weights import SHIPPED
-from aln_p3_ros.bringup.arguments import ADAPTER, DRIVER, REPLAY, SHARED, SIM_TIME, SIMULATE, TRANSPORT, VIEW, Argument
+from aln_p3_ros.bringup.arguments import (
+    ADAPTER,
+    DRIVER,
+    EXPLAINER,
+    REPLAY,
+    SHARED,
+    SIM_TIME,
+    SIMULATE,
+    TRANSPORT,
+    VIEW,
+    WITH_EXPLAINER,
+    Argument,
+)
 from aln_p3_ros.environment import dds_environment
 from aln_p3_ros.resources import config_directory, package_share
 from aln_p3_ros.topics import TOPICS, Role, TopicSet, load_topic_set, suggest
@@ -142,6 +154,46 @@ def _driver_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]
     return [driver, manager]
 
 
+def _driver_graph_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]:
+    return [*_driver_nodes(values, topics), *_explainer_on_request(values, topics)]
+
+
+def _explainer_nodes(values: Mapping[str, Any], topics: TopicSet, *, required: bool = True) -> list[NodeSpec]:
+    """The explainer and a manager of its own: when it fails, whoever drives goes on.
+
+    Args:
+        required: whether the graph ends with it.
+    """
+    given: dict[str, Any] = {"use_sim_time": values["use_sim_time"]}
+    name = values["explainer"]
+    if name:
+        given["explainer"] = name if name in SHIPPED else str(Path(name).expanduser().absolute())
+    if values.get("explainer_device"):
+        given["device"] = values["explainer_device"]
+    explainer = NodeSpec(
+        "explainer_node",
+        "explainer_node",
+        "aln_p3_ros.explainer_node",
+        parameters=given,
+        parameter_files=_files("explainer", values["explainer_params"]),
+        remappings=tuple(topics.remappings()),
+        lifecycle=True,
+        required=required,
+    )
+    manager = NodeSpec(
+        "explainer_manager",
+        "lifecycle_manager",
+        "aln_p3_ros.lifecycle_manager",
+        parameters={"nodes": [explainer.name]},
+        required=required,
+    )
+    return [explainer, manager]
+
+
+def _explainer_on_request(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]:
+    return _explainer_nodes(values, topics, required=False) if values["explainer"] else []
+
+
 def _view_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]:
     given = {"rerun": values["rerun"]} if values["rerun"] else {}
     if values["view_folder"]:
@@ -177,6 +229,8 @@ def _replay_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]
     nodes += _view_nodes(on_replay, topics) if values["view"] or values["rviz"] else []
     # Nobody misses the first frame: the driver subscribes when its model is loaded and warm.
     followers = [node for node in nodes if node.name in ("driver_node", "view_node")]
+    # Nobody waits for the explainer.
+    nodes += _explainer_on_request(on_replay, topics)
     wait = values["wait_for_subscribers"]
     parameters: dict[str, Any] = {
         key: str(Path(values[key]).expanduser().absolute()) for key in ("root", "bag") if values[key]
@@ -198,7 +252,7 @@ def _replay_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]
     if followers:  # an empty list is no parameter value
         parameters["wait_for_nodes"] = [node.name for node in followers]
         if values["bag"]:
-            parameters["bag_exclude"] = _published_by(followers, topics)
+            parameters["bag_exclude"] = _published_by(nodes, topics)
     replay = NodeSpec(
         "replay_node",
         "replay_node",
@@ -215,6 +269,7 @@ def _simulate_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpe
     nodes = _driver_nodes(in_world, topics) if values["driver"] else []
     nodes += _view_nodes(in_world, topics) if values["view"] or values["rviz"] else []
     followers = [node for node in nodes if node.name in ("driver_node", "view_node")]
+    nodes += _explainer_on_request(in_world, topics)
     if values["autopilot"]:
         # Two planners on one topic: the driver's plans go beside, so that they can be looked at.
         nodes = [replace(n, remappings=_aside(n.remappings)) if n.name == "driver_node" else n for n in nodes]
@@ -298,8 +353,8 @@ def _aside(remappings: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ..
 
 def _published_by(nodes: list[NodeSpec], topics: TopicSet) -> list[str]:
     """Topics that these nodes publish themselves, so that what a bag holds of an earlier run must not be played."""
-    roles = {"driver_node": Role.DRIVER, "view_node": Role.VIEW}
-    keys = [key for key, topic in TOPICS.items() for node in nodes if topic.role == roles[node.name]]
+    roles = {"driver_node": Role.DRIVER, "view_node": Role.VIEW, "explainer_node": Role.EXPLAINER}
+    keys = [key for key, topic in TOPICS.items() for node in nodes if topic.role == roles.get(node.name)]
     return sorted({name for key in keys for name in (TOPICS[key].name, topics.name(key))})
 
 
@@ -313,20 +368,26 @@ GRAPHS: dict[str, Graph] = {
         Graph(
             "driver",
             "The driver, brought to active: camera topics in, trajectory out.",
-            (*DRIVER, TRANSPORT, SIM_TIME, *SHARED),
-            _driver_nodes,
+            (*DRIVER, *WITH_EXPLAINER, TRANSPORT, SIM_TIME, *SHARED),
+            _driver_graph_nodes,
         ),
         Graph(
             "replay",
             "A recorded drive as topics; with driver:=true view:=true the whole graph on it.",
-            (*REPLAY, TRANSPORT, *DRIVER, *VIEW, *SHARED),
+            (*REPLAY, TRANSPORT, *DRIVER, *WITH_EXPLAINER, *VIEW, *SHARED),
             _replay_nodes,
         ),
         Graph(
             "simulate",
             "The embedded world as topics; driver:=true has the driver drive in it, autopilot:=expert a planner.",
-            (*SIMULATE, TRANSPORT, *DRIVER, *VIEW, *SHARED),
+            (*SIMULATE, TRANSPORT, *DRIVER, *WITH_EXPLAINER, *VIEW, *SHARED),
             _simulate_nodes,
+        ),
+        Graph(
+            "explainer",
+            "What the vehicle does and why, in words, beside a driver.",
+            (*EXPLAINER, SIM_TIME, *SHARED),
+            _explainer_nodes,
         ),
         Graph(
             "adapter",

@@ -38,6 +38,10 @@ class RunningGraph:
         self._folder = tempfile.TemporaryDirectory(prefix="aln_p3_up_")
         self._children: list[tuple[NodeSpec, subprocess.Popen[str]]] = []
         self._readers: list[threading.Thread] = []
+        self.start(plan)
+
+    def start(self, plan: GraphPlan) -> None:
+        """Starts further nodes. Raises ConfigError, as the constructor."""
         commands = [(spec, self._command(spec, plan.log_level)) for spec in plan.nodes]
         environment = {**os.environ, **plan.environment, "PYTHONUNBUFFERED": "1"}
         for spec, command in commands:

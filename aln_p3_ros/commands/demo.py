@@ -25,26 +25,41 @@ _FALLBACK = "nano"
     help="Who drives: nano (the trained driver that ships), expert (or another planner), a checkpoint's file, or "
     "untrained:RECIPE.",
 )
+@click.option(
+    "--explainer",
+    default="auto",
+    show_default=True,
+    metavar="auto|off|NAME|FILE",
+    help="Who says what the driver does and why: the explainer that ships with the driver, where one does; nobody; an "
+    "explainer's file.",
+)
 @click.option("--data", type=click.Path(path_type=Path), help="Replay this nuScenes-schema root instead of driving.")
 @click.option("--out", default="out/demo", show_default=True, type=click.Path(path_type=Path))
 @click.option("--rate", type=float, help="Of a replay: recorded seconds per second [default: 1, slower if very short].")
 @click.option("--seconds", type=float, help="How long: simulated seconds of a drive [60], seconds of a replay [20].")
 @click.option("--timeout", "timeout_s", default=900.0, show_default=True, help="Longest wait for the result, s.")
 def command(
-    driver: str, data: Path | None, out: Path, rate: float | None, seconds: float | None, timeout_s: float
+    driver: str,
+    explainer: str,
+    data: Path | None,
+    out: Path,
+    rate: float | None,
+    seconds: float | None,
+    timeout_s: float,
 ) -> None:
     """Drives a minute in the embedded world through ROS 2; leaves films, pictures, an MCAP bag and tables.
 
     Where the world's cameras cannot be rendered, and with --data, recorded images are replayed to the driver instead.
     """
     from aln_p3_core.world.render.available import rendering_problem
-    from aln_p3_ros.bringup.demo_drive import demo_driver
+    from aln_p3_ros.bringup.demo_drive import demo_driver, demo_explainer
 
     who = demo_driver(driver)
+    speaker = demo_explainer(who, explainer)
     out.mkdir(parents=True, exist_ok=True)
     problem = None if data is not None else rendering_problem()
     if data is None and problem is None:
-        _drive(who, out, 60.0 if seconds is None else seconds, timeout_s)
+        _drive(who, speaker, out, 60.0 if seconds is None else seconds, timeout_s)
         return
     if problem is not None:
         click.echo(f"The world's cameras cannot be rendered on this machine: {problem}")
@@ -54,18 +69,19 @@ def command(
                 f"The planner {driver!r} drives by the world's ground truth, so {_FALLBACK!r} looks at the clip."
             )
             who = demo_driver(_FALLBACK)
+            speaker = demo_explainer(who, explainer)
     if who.is_autopilot:
         raise click.UsageError(f"a replay needs a driver that looks at images, not the planner {driver!r}")
-    _replay(data, who, out, rate, 20.0 if seconds is None else seconds, timeout_s)
+    _replay(data, who, speaker, out, rate, 20.0 if seconds is None else seconds, timeout_s)
 
 
-def _drive(who: DemoDriver, out: Path, seconds: float, timeout_s: float) -> None:
+def _drive(who: DemoDriver, speaker: str, out: Path, seconds: float, timeout_s: float) -> None:
     from aln_p3_ros.bringup.demo_drive import run_drive_demo
     from aln_p3_ros.bringup.demo_films import make_demo_films
     from aln_p3_ros.bringup.demo_summary import drive_table, summarise_run
 
     click.echo(f"who drives: {who.said}")
-    demo = run_drive_demo(who, out, seconds=seconds, timeout_s=timeout_s, say=click.echo)
+    demo = run_drive_demo(who, out, seconds=seconds, timeout_s=timeout_s, say=click.echo, explainer=speaker)
     parts = [f"who drives: {who.said}\n", drive_table(demo.report, demo.wall_s)]
     if not who.is_autopilot:
         parts.append(summarise_run(demo.files.bag, lockstep=True).markdown())
@@ -78,7 +94,13 @@ def _drive(who: DemoDriver, out: Path, seconds: float, timeout_s: float) -> None
 
 
 def _replay(
-    data: Path | None, who: DemoDriver, out: Path, rate: float | None, seconds: float, timeout_s: float
+    data: Path | None,
+    who: DemoDriver,
+    speaker: str,
+    out: Path,
+    rate: float | None,
+    seconds: float,
+    timeout_s: float,
 ) -> None:
     from aln_p3_core.world.clip import unpack_clip
     from aln_p3_ros.bringup.demo import run_replay_demo
@@ -95,6 +117,7 @@ def _replay(
         driver_arguments=who.arguments,
         note=who.note,
         say=click.echo,
+        explainer=speaker,
     )
     _finish(files, out, summarise_run(files.bag, files.rate).markdown(), say=click.echo)
 

@@ -8,7 +8,7 @@ import click
 
 
 @click.command("up")
-@click.argument("graph_name", metavar="{driver|replay|simulate|adapter|view}", default="")
+@click.argument("graph_name", metavar="{driver|replay|simulate|explainer|adapter|view}", default="")
 @click.argument("assignments", nargs=-1, metavar="[NAME:=VALUE]...")
 @click.option(
     "--view",
@@ -30,7 +30,9 @@ def command(
     aln-p3 up replay root:=FOLDER driver:=true --view rerun
     aln-p3 up simulate driver:=true view:=true
     aln-p3 up simulate autopilot:=expert routes:=quick --view rerun
+    aln-p3 up simulate driver:=true explainer:=nano view:=true
     aln-p3 up driver topics:=carla_ros_bridge checkpoint:=FILE
+    aln-p3 up explainer explainer:=FILE use_sim_time:=true
     aln-p3 up adapter topics:=carla_ros_bridge outputs:=ackermann use_sim_time:=true
     """
     from aln_p3_core.errors import ConfigError
@@ -58,7 +60,7 @@ def view_arguments(graph_name: str, view: str | None) -> dict[str, str]:
     """What `--view` stands for. The driver's graph has no view: start the view's own beside it."""
     if view is None:
         return {}
-    if graph_name in ("driver", "adapter"):
+    if graph_name in ("driver", "explainer", "adapter"):
         raise click.UsageError(
             f"--view goes with replay, simulate and view; start it beside: aln-p3 up view --view {view}"
         )

@@ -104,15 +104,15 @@ def camera_status(
 
 
 def latency_status(
-    name: str, window: LatencyWindow, values: Mapping[str, object], hardware_id: str
+    name: str, window: LatencyWindow, values: Mapping[str, object], hardware_id: str, unit: str = "plan"
 ) -> DiagnosticStatus:
-    """Median, 90th percentile and maximum of every stage, in milliseconds."""
+    """Median, 90th percentile and maximum of every stage, in milliseconds; `unit` is what one total is of."""
     summary = window.summary()
     content: dict[str, object] = dict(values)
     for stage, (median, p90, largest) in summary.items():
         content[f"{stage}_ms"] = f"{median:.2f} (p90 {p90:.2f}, max {largest:.2f})"
     total = summary.get("total")
-    message = f"{total[0]:.0f} ms a plan" if total else "no plan yet"
+    message = f"{total[0]:.0f} ms a {unit}" if total else f"no {unit} yet"
     return status(name, OK, message, content, hardware_id)
 
 

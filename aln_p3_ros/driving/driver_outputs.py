@@ -114,6 +114,7 @@ class DriverOutputs:
                 min_object_score=settings.min_object_score,
                 min_line_score=settings.min_line_score,
                 limit=settings.max_objects,
+                speed=speed,
                 **common,
             )
             self._publishers["scene_tokens"].publish(tokens)

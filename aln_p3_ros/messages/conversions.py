@@ -31,7 +31,7 @@ from std_msgs.msg import Header
 
 from aln_p3_core.frame import Command, CommandProvenance, RouteCommand
 from aln_p3_core.geometry import FloatArray, heading_of, make_transform, rotate_vectors, transform_points
-from aln_p3_core.scene import DrivingScene
+from aln_p3_core.scene import DrivingScene, FloatTensor
 from aln_p3_ros.messages.stamps import to_duration, to_time
 from aln_p3_ros.messages.trajectory import TrajectoryArrays, kinematics
 from aln_p3_ros.messages.transforms import fill_pose
@@ -179,9 +179,15 @@ def scene_tokens(
     min_object_score: float = 0.0,
     min_line_score: float = 0.0,
     limit: int = 100,
+    speed: float | None = None,
     frame_id: str = "base_link",
 ) -> SceneTokens:
     """What the explainer reads: rows of what was detected, and the BEV map at 50 x 50 cells or fewer.
+
+    The inverse is `messages.scene_from_tokens`.
+
+    Args:
+        speed: of the vehicle at the scene's stamp, m/s; None where it is unknown.
 
     Raises:
         ValueError: when the scene was planned without tokens.
@@ -193,10 +199,14 @@ def scene_tokens(
     lines = detected(scene.map_elements.scores, min_line_score, limit)
     agent_ids = scene.agents.query_ids[objects]
     line_ids = scene.map_elements.query_ids[lines]
+    header = scene_header(scene, frame_id)
     return SceneTokens(
-        header=scene_header(scene, frame_id),
+        header=header,
         plan_id=plan_id,
         checkpoint_hash=checkpoint_hash,
+        model_pose=fill_pose(Pose(), scene.T_ego_model),
+        speed=float("nan") if speed is None else speed,
+        command=command_message(scene.plan.command, Header(stamp=header.stamp)),
         bev=float16_tensor(pool_bev(tokens.bev)),
         agents=float16_tensor(tokens.agents[agent_ids]),
         motion=float16_tensor(tokens.motion[agent_ids]),
@@ -205,6 +215,7 @@ def scene_tokens(
         map_query_ids=line_ids.tolist(),
         ego=float16_tensor(tokens.ego),
         plan=float16_tensor(scene.plan.trajectories_model),
+        plan_time_step=to_duration(round(scene.plan.step_s * 1e9)),
     )
 
 
@@ -257,8 +268,12 @@ def float16_tensor(values: ArrayLike) -> Float16Tensor:
     return message
 
 
-def float16_array(message: Float16Tensor) -> FloatArray:
-    """The tensor of a message as float32, in its shape."""
+def float16_array(message: Float16Tensor) -> FloatTensor:
+    """The tensor of a message as float32, in its shape.
+
+    Raises:
+        ValueError: when its bytes do not fill its shape.
+    """
     return np.frombuffer(message.data, dtype="<f2").reshape(tuple(message.shape)).astype(np.float32)
 
 

@@ -97,13 +97,19 @@ def plan_markers(plan: PlannedTrajectory, *, lifetime_s: float = 1.0) -> MarkerA
 
 
 def view_markers(
-    header: Header, *, caption: str = "", truth: PredictedObjects | None = None, lifetime_s: float = 1.0
+    header: Header,
+    *,
+    caption: str = "",
+    caption_alarm: bool = False,
+    truth: PredictedObjects | None = None,
+    lifetime_s: float = 1.0,
 ) -> MarkerArray:
     """What the view adds to the driver's own markers: the vehicle, the explanation in words, ground truth.
 
     Args:
         header: of the plan that is explained.
         caption: text that floats over the vehicle.
+        caption_alarm: the caption contradicts the plan: in red.
         truth: annotated objects, in white, with their own header.
         lifetime_s: seconds after which a viewer drops the markers by itself.
     """
@@ -113,7 +119,8 @@ def view_markers(
     vehicle.scale = Vector3(x=front - rear, y=width, z=_VEHICLE_HEIGHT_M)
     markers = [delete_all(header), vehicle]
     if caption:
-        markers.append(text_marker(header, caption, position=(0.0, 0.0, 5.0), lifetime_s=lifetime_s))
+        color = palette.PLAN_STOPPED if caption_alarm else None
+        markers.append(text_marker(header, caption, position=(0.0, 0.0, 5.0), lifetime_s=lifetime_s, color=color))
     if truth is not None:
         markers += _object_markers(truth.header, truth.objects, lifetime_s, "truth_", palette.TRUTH)
     return MarkerArray(markers=markers)

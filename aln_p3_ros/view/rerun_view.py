@@ -81,7 +81,7 @@ class RerunView:
         return cls(rerun, recording, f"open {page} in a browser", server)
 
     def log(self, frame: DrivingFrame, content: Content, truth: Content, text: str = "") -> None:
-        """Adds one frame: images, what was seen and planned, ground truth, and text."""
+        """Adds one frame: images, what was seen and planned, ground truth, and text (Markdown)."""
         rr = self._rr
         self._recording.set_time("time", timestamp=frame.reference_stamp_ns * 1e-9)
         self._log(
@@ -106,7 +106,7 @@ class RerunView:
             0.08,
         )
         self._log_plan(content, T_ego_model)
-        self._log("explanation", rr.TextDocument(text))
+        self._log("explanation", rr.TextDocument(text, media_type="text/markdown"))
 
     def close(self) -> None:
         """Writes what is left and ends the recording."""

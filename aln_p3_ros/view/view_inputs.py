@@ -28,6 +28,7 @@ from aln_p3_ros.driving.frame_builder import FrameBuilder
 from aln_p3_ros.driving.odometry import OdometryBuffer, OdometrySample
 from aln_p3_ros.driving.rig import Rig
 from aln_p3_ros.messages.conversions import command_from_message
+from aln_p3_ros.messages.explanation import contradicts, explanation_lines
 from aln_p3_ros.messages.point_clouds import point_cloud_array
 from aln_p3_ros.messages.scene_from_messages import boxes_from_messages, content_from_messages
 from aln_p3_ros.messages.stamps import to_ns, to_time
@@ -53,7 +54,7 @@ class View:
         content: what the driver saw and planned. truth: what was annotated.
         truth_message: the message that `truth` is from, or None.
         lidar_model: [n, 3] LiDAR points in the frame's model frame, m, or None.
-        banner, alarm, caption: texts, as `draw_mosaic` takes them.
+        banner, alarm, caption, caption_alarm: texts, as `draw_mosaic` takes them.
     """
 
     header: Header
@@ -65,6 +66,7 @@ class View:
     banner: str
     alarm: str
     caption: str
+    caption_alarm: bool = False
 
 
 class ViewInputs:
@@ -190,7 +192,7 @@ class ViewInputs:
             lines = self._maps.get(plan.plan_id) if plan else None
             truth_message = _nearest(self._truths, stamp_ns, self._settings.truth_tolerance_s)
             cloud = _nearest(self._clouds, stamp_ns, self._settings.lidar_tolerance_s)
-            caption = self._caption(stamp_ns)
+            caption, caption_alarm = self._caption(stamp_ns)
         command = RouteCommand() if plan is None else command_from_message(plan.command)
         frame = self._frame(images, stamp_ns, command)
         content = content_from_messages(plan, objects, lines, min_score=self._settings.min_score)
@@ -205,7 +207,7 @@ class ViewInputs:
         header = plan.header if plan else Header(stamp=to_time(stamp_ns), frame_id=self._settings.base_frame)
         truth = self._truth_content(truth_message, stamp_ns)
         lidar = self._lidar_model(cloud, frame)
-        return View(header, frame, content, truth, truth_message, lidar, banner, alarm, caption)
+        return View(header, frame, content, truth, truth_message, lidar, banner, alarm, caption, caption_alarm)
 
     def _newest_settled(self, now_s: float) -> PlannedTrajectory | None:
         """The newest plan whose objects and map are there, or have kept us waiting; never one before the last shown."""
@@ -287,18 +289,18 @@ class ViewInputs:
             return np.eye(4)
         return invert_transform(T_odom_to) @ T_odom_from
 
-    def _caption(self, stamp_ns: int) -> str:
+    def _caption(self, stamp_ns: int) -> tuple[str, bool]:
+        """The words to show at an instant, and whether they contradict their plan."""
         explanation = self._explanation
         if explanation is None:
-            return ""
+            return "", False
         age_s = (stamp_ns - to_ns(explanation.header.stamp)) * 1e-9
         if not 0 <= age_s <= self._settings.caption_timeout_s:
-            return ""
-        lines = [explanation.narration, explanation.reasoning]
-        lines += [f"! {warning}" for warning in explanation.warnings]
+            return "", False
+        lines = explanation_lines(explanation)
         if age_s > 0.05:
             lines.append(f"(said of the plan {age_s:.1f} s ago)")
-        return "\n".join(line for line in lines if line)
+        return "\n".join(lines), contradicts(explanation)
 
 
 def _nearest(messages: Iterable[_Stamped], stamp_ns: int, tolerance_s: float) -> _Stamped | None:

@@ -51,7 +51,7 @@ class ViewSettings:
         0.15, "A LiDAR sweep this far in time from the plan is shown with it, s.", minimum=0.0, maximum=5.0
     )
     caption_timeout_s: float = setting(
-        5.0, "An explanation of a plan this much older is no longer shown, s.", minimum=0.0, maximum=600.0
+        8.0, "An explanation of a plan this much older is no longer shown, s.", minimum=0.0, maximum=600.0
     )
     min_score: float = setting(0.3, "Objects and lines below it are not drawn.", minimum=0.0, maximum=1.0)
     note: str = setting("", "A line shown with every picture, such as 'untrained heads'.")

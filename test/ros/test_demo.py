@@ -10,15 +10,23 @@ from typing import Any
 
 import cv2
 import pytest
+from aln_p3.msg import Explanation, PlannedTrajectory
+from builtin_interfaces.msg import Duration, Time
 from click.testing import CliRunner
+from rclpy.serialization import serialize_message
+from rosbags.rosbag2 import StoragePlugin, Writer
+from std_msgs.msg import Header
 from world_ros_helpers import needs_rendering
 
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
-from aln_p3_core.errors import ConfigError, DataError
+from aln_p3_core.drawing.subtitles import Subtitle
+from aln_p3_core.errors import CheckpointError, ConfigError, DataError
 from aln_p3_core.world.clip import ARCHIVE, unpack_clip
 from aln_p3_ros.bags.reader import bag_summary
-from aln_p3_ros.bringup import demo
-from aln_p3_ros.bringup.demo_drive import demo_driver
+from aln_p3_ros.bags.typestore import typestore
+from aln_p3_ros.bringup import demo, demo_drive
+from aln_p3_ros.bringup.demo_drive import demo_driver, demo_explainer
+from aln_p3_ros.bringup.demo_subtitles import read_subtitles
 from aln_p3_ros.bringup.demo_summary import drive_table, summarise_run
 from aln_p3_ros.commands.demo import command
 
@@ -81,6 +89,62 @@ def test_it_is_said_who_drives(tmp_path: Path) -> None:
     assert trained.arguments["checkpoint"] == str(weights) and trained.note == ""
     with pytest.raises(ConfigError, match=r"(?s)name nano.*expert.*untrained:nano"):
         demo_driver("nobody")
+
+
+def test_who_speaks_in_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nano, expert = demo_driver("nano"), demo_driver("expert")
+    assert demo_explainer(nano, "off") == "" and demo_explainer(expert, "auto") == ""
+    assert demo_explainer(demo_driver("untrained:nano"), "auto") == "", "nobody was trained for it"
+    words = tmp_path / "words.safetensors"
+    words.touch()
+    assert demo_explainer(nano, str(words)) == str(words)
+    with pytest.raises(ConfigError, match="there is no explainer"):
+        demo_explainer(nano, str(tmp_path / "gone"))
+    with pytest.raises(ConfigError, match="planner"):
+        demo_explainer(expert, str(words))
+
+    def none_ships(name: str) -> Path:
+        raise CheckpointError("none ships")
+
+    monkeypatch.setattr(demo_drive, "shipped_explainer", lambda name: words)
+    assert demo_explainer(nano, "auto") == "nano"
+    monkeypatch.setattr(demo_drive, "shipped_explainer", none_ships)
+    assert demo_explainer(nano, "auto") == "", "the demonstration goes on without words"
+    with pytest.raises(CheckpointError):
+        demo_explainer(nano, "nano")
+
+
+def test_what_was_said_becomes_subtitles_and_figures(tmp_path: Path) -> None:
+    def words(second: int, **fields: Any) -> Explanation:
+        return Explanation(header=Header(stamp=Time(sec=100 + second)), latency=Duration(sec=2), **fields)
+
+    said = [
+        words(
+            4,
+            narration="it stops",
+            reasoning="a bus",
+            contradictions=["it goes on"],
+            consistency=Explanation.CONTRADICTS,
+        ),
+        words(1, narration="it goes straight", consistency=Explanation.CONSISTENT),
+        words(2, kind=Explanation.KIND_ANSWER, question="why?", text="a bus"),
+        words(3, text="nonsense"),
+    ]
+    bag = tmp_path / "bag"
+    with Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        for topic, messages in (("/driver/explanation", said), ("/planning/trajectory", [PlannedTrajectory()])):
+            kind = f"aln_p3/msg/{type(messages[0]).__name__}"
+            connection = writer.add_connection(topic, kind, typestore=typestore())
+            for message in messages:
+                writer.write(connection, 10**9, serialize_message(message))
+    assert read_subtitles(bag, 100 * 10**9) == [
+        Subtitle(1.0, "it goes straight"),
+        Subtitle(3.0, "nonsense"),
+        Subtitle(4.0, "it stops", "a bus", ("it goes on",)),
+    ]
+    summary = summarise_run(bag)
+    assert (summary.explanations, summary.contradicting) == (4, 1)
+    assert "| explanations | 4, 2000 ms each (median) |" in summary.markdown()
 
 
 def test_the_clip_is_small_and_whole(tmp_path: Path) -> None:

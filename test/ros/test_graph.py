@@ -86,6 +86,7 @@ def test_a_topic_set_reaches_all_nodes_that_use_it():
 def test_parameters_that_are_passed_are_declared_by_the_node(name):
     from aln_p3_ros.adapter.adapter_settings import AdapterSettings
     from aln_p3_ros.driving.driver_settings import DriverSettings
+    from aln_p3_ros.explaining.explainer_settings import ExplainerSettings
     from aln_p3_ros.lifecycle_manager import ManagerSettings
     from aln_p3_ros.replay.replay_settings import ReplaySettings
     from aln_p3_ros.simulator.simulator_settings import SimulatorSettings
@@ -98,6 +99,8 @@ def test_parameters_that_are_passed_are_declared_by_the_node(name):
         "view_node": ViewSettings,
         "replay_node": ReplaySettings,
         "lifecycle_manager": ManagerSettings,
+        "explainer_node": ExplainerSettings,
+        "explainer_manager": ManagerSettings,
     }
     everything = {"driver": "true", "view": "true"}
     texts = {
@@ -106,6 +109,7 @@ def test_parameters_that_are_passed_are_declared_by_the_node(name):
         "adapter": {"outputs": "trajectory, ackermann", "ackermann_stamped": "true", "ackermann_output": "/drive"},
     }.get(name, {})
     given = {"recipe": "nano", "device": "cpu", "precision": "fp32", "checkpoint": "a", "calibration_file": "b"}
+    given |= {"explainer": "c", "explainer_device": "cpu"}
     texts |= {key: value for key, value in given.items() if key in {a.name for a in graph(name).arguments}}
     for spec in nodes_of(name, **texts).values():
         infos = setting_infos(kinds[spec.name])
@@ -169,6 +173,29 @@ def test_the_adapter_reads_the_topics_and_the_frame_of_the_set():
     assert dict(adapter.remappings)["/localization/odometry"] == "/carla/ego_vehicle/odometry"
     assert adapter.parameters == {"use_sim_time": True, "base_frame": "ego_vehicle", "outputs": ["ackermann"]}
     assert "outputs" not in nodes_of("adapter")["adapter_node"].parameters
+
+
+def test_the_explainer_runs_beside_and_nobody_depends_on_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    nodes = nodes_of("explainer")
+    assert list(nodes) == ["explainer_node", "explainer_manager"]
+    assert nodes["explainer_manager"].parameters["nodes"] == ["explainer_node"]
+    assert "explainer" not in nodes["explainer_node"].parameters, "the node's own default"
+    assert nodes["explainer_node"].required
+    for name, texts in (("driver", {}), ("replay", {**REPLAY, "driver": "true"}), ("simulate", {"driver": "true"})):
+        assert "explainer_node" not in nodes_of(name, **texts)
+        beside = nodes_of(name, **texts, explainer="nano", explanation_topic="/words")
+        assert beside["explainer_node"].parameters["explainer"] == "nano"
+        assert not (beside["explainer_node"].required or beside["explainer_manager"].required)
+        assert beside["lifecycle_manager"].parameters["nodes"] == ["driver_node"]
+        assert dict(beside["explainer_node"].remappings)["/driver/explanation"] == "/words"
+        file = nodes_of(name, **texts, explainer="mine.safetensors")["explainer_node"].parameters["explainer"]
+        assert file == str(tmp_path / "mine.safetensors")
+        for source in ("replay_node", "simulator_node"):
+            if source in beside:
+                assert beside[source].parameters["wait_for_nodes"] == ["driver_node"], "it is never waited for"
+    played = nodes_of("replay", bag="/data/bag", driver="true", explainer="nano")["replay_node"]
+    assert "/driver/explanation" in played.parameters["bag_exclude"]
 
 
 def test_wrong_arguments_are_refused_with_help():

@@ -273,6 +273,37 @@ def test_truth_and_captions_reach_markers_and_mosaic(started: list[ViewTest], ro
     assert all(m.header.frame_id == "base_link" for m in test.received["view_markers"][-1].markers)
 
 
+def test_words_that_contradict_the_plan_are_red(started: list[ViewTest], ros_context: Context) -> None:
+    test = start(started, ros_context, plan_timeout_s=100.0)
+    stamp_ns = test.rig.send_round()
+    wait_until(lambda: arrived(test, stamp_ns), "images")
+    test.publishers["explanation"].publish(
+        Explanation(
+            header=Header(stamp=to_time(stamp_ns), frame_id="base_link"),
+            narration="the car stops",
+            captions=["a parked car"],
+            consistency=Explanation.CONTRADICTS,
+            contradictions=["says it stops, the plan goes on"],
+        )
+    )
+    wait_until(lambda: test.view._inputs._explanation, "the explanation")
+    test.send_plan(stamp_ns)
+
+    def captions() -> list[Any]:
+        return [m for array in test.received["view_markers"] for m in array.markers if m.ns == "caption"]
+
+    marker = wait_until(captions, "a caption")[0]
+    assert marker.text.splitlines() == [
+        "the car stops",
+        "- a parked car",
+        "contradicts: says it stops, the plan goes on",
+    ]
+    assert marker.color.r > 0.9 and marker.color.g < 0.5
+    mosaic = wait_until(lambda: [m for m in test.received["mosaic"] if to_ns(m.header.stamp) == stamp_ns], "a mosaic")
+    pixels = np.frombuffer(mosaic[0].data, np.uint8).reshape(-1, 3)
+    assert (pixels == palette.ALARM_TEXT).all(axis=1).sum() > 20
+
+
 def test_what_nobody_wants_is_not_drawn(ros_context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
     monkeypatch.setattr("aln_p3_ros.view_node.draw_mosaic", lambda *a, **k: drawn.append(1))

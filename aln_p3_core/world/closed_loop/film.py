@@ -15,6 +15,7 @@ from aln_p3_core.drawing import palette
 from aln_p3_core.drawing.content import Content, DrawnPlan
 from aln_p3_core.drawing.images import Image
 from aln_p3_core.drawing.mosaic import draw_mosaic
+from aln_p3_core.drawing.subtitles import Subtitle, SubtitleBand
 from aln_p3_core.errors import ImageError
 from aln_p3_core.frame import (
     NUSCENES_CAMERAS,
@@ -37,6 +38,8 @@ from aln_p3_core.world.state import WorldState, interpolate_world
 FILM_SUFFIXES = (".gif", ".mp4")
 #: An infraction is shown for so long, s.
 _ALARM_S = 1.5
+#: Words are shown for so long, unless others come, s.
+_SUBTITLE_S = 6.0
 #: The last picture is held so long, s.
 _HOLD_S = 2.0
 #: Colours of the film from above as a GIF: few make it small.
@@ -136,15 +139,17 @@ class Reel:
     Attributes:
         trace: what happened. title: who drives what.
         alarms: (seconds, words) of everything that went wrong. ending: words of the last picture.
+        subtitles: what was said, in the order of time: below the pictures of the cameras.
     """
 
     trace: Trace
     title: str
     alarms: tuple[tuple[float, str], ...] = ()
     ending: str = ""
+    subtitles: tuple[Subtitle, ...] = ()
 
     @classmethod
-    def of_report(cls, report: Mapping[str, Any], trace: Trace) -> Reel:
+    def of_report(cls, report: Mapping[str, Any], trace: Trace, subtitles: Sequence[Subtitle] = ()) -> Reel:
         """Of a drive's report (`RouteResult.to_json`, or the JSON of a campaign's route) and its trace."""
         episode, measures = report["episode"], report["measures"]
         parts = (report["planner"], episode.get("scenario", ""), episode.get("city", ""))
@@ -154,6 +159,7 @@ class Reel:
             title="  ".join(str(part) for part in parts if part),
             alarms=tuple((event["time_s"], _alarm_words(event)) for event in measures["infractions"]),
             ending=f"{measures['status'].replace('_', ' ')}, {score}, route {measures['route_completion']:.0f} %",
+            subtitles=tuple(sorted(subtitles, key=lambda subtitle: subtitle.time_s)),
         )
 
     @classmethod
@@ -170,6 +176,11 @@ class Reel:
     def alarm_at(self, time_s: float) -> str:
         """What has just gone wrong, "" for nothing."""
         return next((words for begun, words in self.alarms if 0 <= time_s - begun + 1e-6 < _ALARM_S), "")
+
+    def subtitle_at(self, time_s: float) -> Subtitle | None:
+        """What is being said, None for nothing."""
+        spoken = [subtitle for subtitle in self.subtitles if subtitle.time_s <= time_s + 1e-6]
+        return spoken[-1] if spoken and time_s - spoken[-1].time_s < _SUBTITLE_S else None
 
 
 def bev_pictures(drive: RouteResult | Reel, city: CityMap, *, size: int = 512, every: int = 1) -> Iterator[Image]:
@@ -211,7 +222,7 @@ def camera_film(
     width: int = 840,
     fps: float = 5.0,
 ) -> Path:
-    """Writes the film of the six cameras with the plan drawn over them, the view from above beside it.
+    """Writes the film of the six cameras with the plan drawn over them, the view from above beside it, words below.
 
     The pictures are rendered again from the trace: what was driven without cameras can be looked at too.
 
@@ -239,6 +250,7 @@ def camera_pictures(
     reel = drive if isinstance(drive, Reel) else Reel.of_result(drive)
     trace = reel.trace
     above: Iterator[Image] | None = None
+    band: SubtitleBand | None = None
     for row in _rows(trace, every):
         state, before = trace.states[row], trace.states[max(row - 1, 0)]
         frame = _frame(renderer, cameras, before, state, route)
@@ -246,7 +258,11 @@ def camera_pictures(
         mosaic = draw_mosaic(frame, scene=_content(plan, state), width=width)
         if above is None:
             above = bev_pictures(reel, city, size=mosaic.shape[0], every=every)
-        yield cv2.hconcat([mosaic, next(above)])
+        picture = cv2.hconcat([mosaic, next(above)])
+        if reel.subtitles:
+            band = band or SubtitleBand(reel.subtitles, picture.shape[1])
+            picture = cv2.vconcat([picture, band.draw(reel.subtitle_at(state.time_s))])
+        yield picture
 
 
 def _write(path: Path, pictures: Iterable[Image], fps: float, colors: int | None = None) -> None:

@@ -37,7 +37,7 @@ def prior_table(
     """
     asked = questions[split]
     reference = "train" if questions.get("train") else split
-    counts = {name: _Guesses(questions[reference], scene_of_sample, key) for name, key in PRIORS.items()}
+    counts = {name: Guesses(questions[reference], scene_of_sample, key) for name, key in PRIORS.items()}
     groups: dict[str, list[tuple[Question, dict[str, bool | None]]]] = defaultdict(list)
     for question in asked:
         own = scene_of_sample.get(question["sample_token"], "") if reference == split else ""
@@ -57,8 +57,8 @@ def prior_table(
     }
 
 
-class _Guesses:
-    """Answers counted by what a guess may know, in all and by scene."""
+class Guesses:
+    """Answers counted by what a guess may know (of PRIORS), in all and by scene."""
 
     def __init__(
         self,

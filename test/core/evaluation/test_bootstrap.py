@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aln_p3_core.evaluation.bootstrap import scene_bootstrap
+from aln_p3_core.evaluation.bootstrap import scene_bootstrap, scene_sums
 
 
 def test_mean_counts_samples_and_leaves_out_what_is_not_known() -> None:
@@ -29,3 +29,11 @@ def test_one_scene_says_nothing_about_others() -> None:
     band = scene_bootstrap(np.array([1.0, 2.0]), ["a", "a"])
     assert band.mean == 1.5 and np.isnan(band.low) and np.isnan(band.high)
     assert np.isnan(scene_bootstrap(np.full((2, 3), np.nan), ["a", "b"]).mean).all()
+
+
+def test_sums_of_scenes_make_the_mean() -> None:
+    values, scenes = np.array([1.0, np.nan, 3.0, 8.0]), ["b", "b", "a", "a"]
+    found = scene_sums(values, scenes)
+    assert found == {"a": (11.0, 2), "b": (1.0, 1)}
+    total, count = (sum(pair[i] for pair in found.values()) for i in (0, 1))
+    assert total / count == pytest.approx(float(scene_bootstrap(values, scenes).mean))

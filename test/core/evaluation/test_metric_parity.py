@@ -13,6 +13,11 @@ from click.testing import CliRunner
 from aln_p3_core.commands.parity import command
 from aln_p3_core.errors import DataError
 from aln_p3_core.evaluation.detection_parity import check_detection
+from aln_p3_core.evaluation.language.captions_parity import check_captions
+from aln_p3_core.evaluation.language.hint_ad_parity import check_hint_ad
+from aln_p3_core.evaluation.language.java import find_java
+from aln_p3_core.evaluation.language.nuscenes_qa_parity import check_nuscenes_qa
+from aln_p3_core.evaluation.language.tod3cap_parity import check_tod3cap
 from aln_p3_core.evaluation.map_parity import check_map
 from aln_p3_core.evaluation.metric_line import MetricLine
 from aln_p3_core.evaluation.motion_parity import check_motion
@@ -39,16 +44,33 @@ def test_agrees_with_the_released_code(metrics: Path, name: str, check: Check, a
     assert len(lines) >= at_least and {line.folder for line in lines} == {name}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "check", "at_least"),
+    [
+        ("caption", check_captions, 254),
+        ("hint_ad", check_hint_ad, 88),
+        ("tod3cap", check_tod3cap, 37),
+        ("nuscenes_qa", check_nuscenes_qa, 22),
+    ],
+)
+def test_texts_agree_with_the_released_code(metrics: Path, name: str, check: Check, at_least: int) -> None:
+    if name != "nuscenes_qa" and find_java() is None:
+        pytest.skip("no Java here")
+    test_agrees_with_the_released_code(metrics, name, check, at_least)
+
+
 def test_the_command_tells_every_metric_and_a_verdict_last(metrics: Path, tmp_path: Path) -> None:
-    for name in ("motion", "caption", "hint_ad"):
+    for name in ("motion", "nuscenes_qa"):
         shutil.copytree(metrics / name, tmp_path / "m" / name)
+    (tmp_path / "m" / "gravity").mkdir()
     result = CliRunner().invoke(command, ["--metrics", str(tmp_path / "m"), "--json", str(tmp_path / "report.json")])
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
-    assert lines[-1] == "ok: all 48 metrics agree" and lines[-2] == "not yet: caption, hint_ad"
+    assert lines[-1] == "ok: all 70 metrics agree" and lines[-2] == "not yet: gravity"
     assert any(line.startswith("motion/EPA_car ") and line.endswith("ok") for line in lines)
     report = json.loads((tmp_path / "report.json").read_text())
-    assert report["ok"] and report["compared"] == 48 and report["not_yet"] == ["caption", "hint_ad"]
+    assert report["ok"] and report["compared"] == 70 and report["not_yet"] == ["gravity"]
 
 
 def test_a_wrong_value_is_noticed(metrics: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from aln_p3_core.training.ema import averaged
+from aln_p3_core.training.ema import AveragedTensors, averaged
 
 
 def test_follows_fast_at_first_and_then_with_the_decay() -> None:
@@ -34,3 +34,17 @@ def test_without_decay_it_is_the_network() -> None:
         average.update_parameters(network)
     for name, value in network.state_dict().items():
         assert torch.equal(average.module.state_dict()[name], value), name
+
+
+def test_single_tensors_are_averaged_like_a_network() -> None:
+    network = nn.Linear(2, 2)
+    one, two = averaged(network, 0.9), AveragedTensors(dict(network.named_parameters()), 0.9)
+    for step in range(6):
+        if step == 3:
+            kept, two = two, AveragedTensors(dict(network.named_parameters()), 0.9)
+            two.load_state_dict(kept.state_dict())
+        with torch.no_grad():
+            network.weight.normal_()
+        one.update_parameters(network)
+        two.update(dict(network.named_parameters()))
+    assert torch.allclose(one.module.weight, two.tensors["weight"])

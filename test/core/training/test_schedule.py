@@ -50,3 +50,15 @@ def test_every_trained_parameter_is_in_one_group_with_its_rate_and_decay() -> No
         parameter.requires_grad_(False)
     with pytest.raises(ConfigError, match="freezes everything"):
         make_optimizer(module, config.optimizer, 1.0)
+
+
+def test_the_driver_may_learn_more_slowly_than_the_rest() -> None:
+    driver, config = small_training()
+    module = TrainedModule(DriverNetwork(driver), Criterion(driver, config.losses), "fp32")
+    module.begin_stage(StageSettings())
+    optimizer = make_optimizer(module, config.optimizer, 1.0, driver_rate=0.1)
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    wanted = {"network.backbone": 0.1 * 0.2, "network.planner": 0.1, "criterion": 1.0}
+    for part, share in wanted.items():
+        own = {rates[id(p)] for name, p in module.named_parameters() if name.startswith(part) and p.requires_grad}
+        assert list(own) == [pytest.approx(5e-4 * share)], part

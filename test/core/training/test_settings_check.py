@@ -23,6 +23,14 @@ def test_the_recipes_are_fine(name: str) -> None:
         ("tiny", {"run.best_by": "plan_l2_withheld"}, "no measure to minimise"),
         ("nano", {"run.batch_size": 0}, "run.batch_size must be 1 or more"),
         ("nano", {"stages.0.steps": 0}, "stages.0.steps must be 1 or more"),
+        ("nano", {"run.best_by": "language"}, "no measure to minimise"),
+        ("nano_joint", {"explainer": None}, "need an explainer"),
+        ("nano_joint", {"texts": None}, "needs texts"),
+        ("nano_joint", {"data.store": "perception"}, "no BEV map"),
+        ("nano_speak", {"augmentation.flip_probability": 0.5}, "left and right"),
+        ("nano_joint", {"texts.per_frame": 0}, "texts.per_frame must be 1 or more"),
+        ("nano_joint", {"texts.shares.caption": -1.0}, "must not be negative"),
+        ("nano_joint", {"stages.1.driver_rate": -1.0}, r"stages\.1: .* must not be negative"),
     ],
 )
 def test_refusals(recipe: str, changes: dict[str, Any], message: str) -> None:
@@ -33,3 +41,6 @@ def test_refusals(recipe: str, changes: dict[str, Any], message: str) -> None:
 def test_what_is_right_for_one_recipe() -> None:
     check_settings(*training_recipe("nano", {"run.best_by": "plan_l2_3s_withheld"}))
     check_settings(*training_recipe("nano", {"augmentation.flip_probability": 0.5, "stages.0.plan": False}))
+    check_settings(*training_recipe("nano_joint", {"run.best_by": "language.explanation"}))
+    # The driver alone, on the same data and steps.
+    check_settings(*training_recipe("nano_joint", {"explainer": None, "texts": None, "alignment": None}))

@@ -25,6 +25,17 @@ def test_changes_reach_their_place_and_nothing_else() -> None:
     assert training_recipe("nano", {"data.splits": ["a", "b"]})[1].data.splits == ("a", "b")
 
 
+def test_groups_may_be_left_out_but_not_be_replaced() -> None:
+    _, config = training_recipe("nano_joint", {"explainer": None, "texts": None, "alignment": None})
+    assert config.explainer is config.texts is config.alignment is None
+    _, config = training_recipe("nano_joint", {"explainer.adapter.kind": "barbell", "alignment.p1a.contrast.queue": 5})
+    assert config.explainer is not None and config.explainer.adapter.kind == "barbell"
+    with pytest.raises(ConfigError, match="change single ones of it"):
+        training_recipe("nano_joint", {"explainer": "nano"})
+    with pytest.raises(ConfigError, match="unknown setting"):
+        training_recipe("nano", {"explainer.adapter.kind": "barbell"})
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [

@@ -8,9 +8,10 @@ import pytest
 import world_helpers as helpers
 from PIL import Image
 
+from aln_p3_core.drawing.subtitles import Subtitle
 from aln_p3_core.errors import ImageError
 from aln_p3_core.world.actors import ActorKind
-from aln_p3_core.world.closed_loop.film import FilmWriter, Reel, bev_film, camera_film
+from aln_p3_core.world.closed_loop.film import FilmWriter, Reel, bev_film, camera_film, camera_pictures
 from aln_p3_core.world.closed_loop.runner import drive_episode, make_renderer
 from aln_p3_core.world.closed_loop.settings import DriveSettings
 from aln_p3_core.world.planners.baselines import ConstantVelocity
@@ -88,6 +89,16 @@ def test_what_cannot_be_filmed_is_refused(stage, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_words_are_shown_from_their_plan_on_for_a_while(result):
+    words = [Subtitle(2.0, "second"), Subtitle(0.5, "first")]
+    reel = Reel.of_report(result.to_json(), result.trace, words)
+    assert reel.subtitle_at(0.4) is None
+    assert reel.subtitle_at(0.5).narration == reel.subtitle_at(1.9).narration == "first"
+    assert reel.subtitle_at(2.0).narration == "second"
+    assert reel.subtitle_at(20.0) is None
+    assert Reel.of_result(result).subtitle_at(1.0) is None
+
+
 @pytest.mark.skipif(bool(rendering_problem()), reason="cameras cannot be rendered here")
 def test_the_cameras_are_filmed_from_the_trace(stage, result, tmp_path):
     renderer = make_renderer(stage, Weather(), DriveSettings())
@@ -102,3 +113,22 @@ def test_the_cameras_are_filmed_from_the_trace(stage, result, tmp_path):
     # The street scene in the cameras' part is bright, the view from above is dark.
     assert pictures[0][40:, :480].mean() > pictures[0][:, 480:].mean() + 20
     assert (pictures[0][:, :480] != pictures[3][:, :480]).mean() > 0.1
+
+
+@pytest.mark.skipif(bool(rendering_problem()), reason="cameras cannot be rendered here")
+def test_what_is_said_stands_below_the_cameras(stage, result, tmp_path):
+    words = [Subtitle(1.0, "the car goes straight"), Subtitle(3.0, "the car stops", "", ("the plan goes on",))]
+    renderer = make_renderer(stage, Weather(), DriveSettings())
+    try:
+        plain = list(camera_pictures(result, stage.city, stage.route, renderer, width=480, every=10))
+        reel = Reel.of_report(result.to_json(), result.trace, words)
+        spoken = list(camera_pictures(reel, stage.city, stage.route, renderer, width=480, every=10))
+    finally:
+        renderer.close()
+    height = plain[0].shape[0]
+    assert {picture.shape for picture in spoken} == {(spoken[0].shape[0], plain[0].shape[1], 3)}
+    assert spoken[0].shape[0] > height + 30
+    bands = [picture[height:] for picture in spoken]
+    assert (bands[0] == bands[0][0, 0]).all(), "nothing is said yet"
+    assert bands[1].max() > 150 and (bands[1] == bands[2]).all()
+    assert (bands[3][..., 0].astype(int) - bands[3][..., 1] > 60).sum() > 100, "red"

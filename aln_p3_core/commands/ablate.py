@@ -1,0 +1,114 @@
+"""`aln-p3 ablate`: a study from one file, resumable, with its table and intervals."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+_EPILOG = """
+\b
+Examples
+  # What it will do, what it can detect, and what it may cost:
+  aln-p3 ablate alignment --data world=out/world --out out/study --dry-run
+\b
+  # All of it; the same command goes on after an interruption:
+  aln-p3 ablate alignment --data world=out/world --out out/study --jobs 2
+\b
+  # A part, and the table of what there is:
+  aln-p3 ablate alignment --data world=out/world --out out/study --only all --only none --seeds 0
+  aln-p3 ablate alignment --data world=out/world --out out/study --table
+\b
+docs/ablation.md tells how to read the table.
+"""
+
+
+@click.command("ablate", epilog=_EPILOG)
+@click.argument("name", metavar="STUDY|FILE")
+@click.option("--out", "folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="Of the study.")
+@click.option("--data", "roots", multiple=True, metavar="NAME=FOLDER", help="Where data of the file lie; repeatable.")
+@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Folder of prepared frames.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Trainings at a time.")
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads of each [default: the cores / --jobs].")
+@click.option("--only", multiple=True, metavar="VARIANT", help="This variant only; repeatable.")
+@click.option("--seeds", metavar="0,1,...", help="These seeds only.")
+@click.option("--dry-run", is_flag=True, help="Print plan, command lines and cost, and stop.")
+@click.option("--table", "table_only", is_flag=True, help="Write table and pictures of what there is, and stop.")
+@click.option("--results", type=click.Path(file_okay=False, path_type=Path), help="Where results go [default: --out].")
+@click.option("--retry", is_flag=True, help="Try again what failed.")
+@click.option("--keep", is_flag=True, help="Keep checkpoints and predictions of trainings that are measured.")
+@click.option("--new", is_flag=True, help="Begin anew where the study file changed; the old study is put aside.")
+def command(
+    name: str,
+    folder: Path,
+    roots: tuple[str, ...],
+    cache: Path | None,
+    jobs: int,
+    threads: int | None,
+    only: tuple[str, ...],
+    seeds: str | None,
+    dry_run: bool,
+    table_only: bool,
+    results: Path | None,
+    retry: bool,
+    keep: bool,
+    new: bool,
+) -> None:
+    """Runs a STUDY: variants of one training, the same seeds for each, measured and compared.
+
+    Every variant and seed is one folder: train, evaluate, row. What is measured, tested and detectable is written down
+    before the first of them runs (plan.md); a study whose file changes afterwards is refused.
+    """
+    from aln_p3_core.studies.plan import cost_text, plan_text, run_lines
+    from aln_p3_core.studies.runner import Stop, is_done, run_all
+    from aln_p3_core.studies.steps import Options, planned_runs
+    from aln_p3_core.studies.study import default_threads, find_roots, open_study, write_results
+    from aln_p3_core.studies.study_file import read_study
+
+    study = read_study(name)
+    every = planned_runs(study, folder)
+    options = Options(find_roots(study, _named(roots)), cache, jobs, threads or default_threads(jobs), keep)
+    chosen = planned_runs(study, folder, only, _numbers(seeds))
+    if dry_run:
+        click.echo(plan_text(study))
+        for line in run_lines(chosen, options):
+            click.echo(line)
+        click.echo(cost_text(chosen, options))
+        return
+    open_study(study, folder, options.roots, new=new)
+    stop = Stop()
+    if not table_only:
+        click.echo(cost_text(chosen, options))
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            run_all(chosen, options, retry=retry, tell=click.echo, stop=stop)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+    files = write_results(study, every, results or folder, shlex.join(["aln-p3", *sys.argv[1:]]))
+    if stop.asked.is_set():
+        raise click.ClickException("stopped; the same command goes on")
+    click.echo(files["table"].read_text(encoding="utf-8"))
+    click.echo(f"wrote {files['table']} and {files['rows'].name}")
+    if open_runs := [run.label for run in chosen if not is_done(run)]:
+        raise click.ClickException(f"{len(open_runs)} of {len(chosen)} trainings have no rows: {'; '.join(open_runs)}")
+
+
+def _named(pairs: tuple[str, ...]) -> dict[str, Path]:
+    found = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator:
+            raise click.UsageError(f"--data takes NAME=FOLDER, got {pair!r}")
+        found[key] = Path(value)
+    return found
+
+
+def _numbers(text: str | None) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError as error:
+        raise click.UsageError(f"--seeds takes numbers with commas, got {text!r}") from error

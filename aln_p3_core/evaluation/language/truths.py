@@ -1,0 +1,119 @@
+"""What would be right to say about key frames, from a root's own texts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from aln_p3_core.datasets.future import STEP_S
+from aln_p3_core.datasets.language_files import find_language
+from aln_p3_core.datasets.nu_x import Explanation, load_nu_x
+from aln_p3_core.datasets.nuscenes_qa import QuestionAnswer, load_questions
+from aln_p3_core.datasets.tod3cap import load_tod3cap
+from aln_p3_core.errors import DataError
+from aln_p3_core.evaluation.language.tod3cap import IGNORED, CaptionedBoxes
+from aln_p3_core.explainer.prompts import command_answer
+from aln_p3_core.explainer.tasks import explanation_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aln_p3_core.datasets.nuscenes import NuScenesDataset
+    from aln_p3_core.datasets.targets import Targets
+
+
+@dataclass(frozen=True, slots=True)
+class FrameTruth:
+    """What would be right to say about a frame; None and () where the data set does not tell."""
+
+    explanation: str | None
+    command: str | None
+    questions: tuple[QuestionAnswer, ...]
+
+
+def frame_truths(
+    dataset: NuScenesDataset, tokens: Sequence[str], split: str, questions: int = 0
+) -> dict[str, FrameTruth]:
+    """Texts that the data set has for frames, by token.
+
+    Args:
+        dataset: its root's language folder is read (`find_language`).
+        tokens: of the frames. split: whose files are read.
+        questions: at most so many a frame, evenly spread; 0 for all.
+
+    Raises:
+        DataError: when there are no texts, or a file is broken.
+    """
+    files = find_language(dataset.root, split)
+    if not files.any:
+        raise DataError(
+            f"{dataset.root} has no texts of split {split!r}: put Nu_X_{split}.json, NuScenes_{split}_questions.json "
+            "and final_caption_bbox_token.json into its folder language, or record a world, which writes them"
+        )
+    nu_x = load_nu_x(files.nu_x) if files.nu_x else {}
+    asked = load_questions(files.questions) if files.questions else {}
+    found = {}
+    for token in tokens:
+        explanation = nu_x.get(token)
+        places, known = dataset.ego_future(token)
+        own = asked.get(token, [])
+        count = questions if 0 < questions < len(own) else len(own)
+        found[token] = FrameTruth(
+            explanation_answer(explanation.narration, explanation.reasoning) if explanation else None,
+            command_answer(places, STEP_S) if known.all() else None,
+            tuple(own[i * len(own) // count] for i in range(count)),
+        )
+    return found
+
+
+def true_captions(
+    dataset: NuScenesDataset, targets: Mapping[str, Targets], tokens: Sequence[str], split: str
+) -> CaptionedBoxes | None:
+    """Annotated boxes of frames with at least a LiDAR or radar point, and their captions, in the model frame.
+
+    None where the root has no captions. A box without one is `tod3cap.IGNORED`. Raises DataError for a broken file.
+    """
+    path = find_language(dataset.root, split).tod3cap
+    if path is None:
+        return None
+    rows = [(token, int(row)) for token in tokens for row in np.flatnonzero(targets[token].valid)]
+    names = [targets[token].annotation_tokens[row] for token, row in rows]
+    captions = load_tod3cap(path, frozenset(names))
+
+    def column(field: str, shape: tuple[int, ...]) -> np.ndarray:
+        return np.array([getattr(targets[token], field)[row] for token, row in rows], dtype=np.float64).reshape(shape)
+
+    return CaptionedBoxes(
+        samples=[token for token, _ in rows],
+        centers=column("centers_model", (-1, 3)),
+        sizes_lwh=column("sizes_lwh", (-1, 3)),
+        headings=column("headings_model", (-1,)),
+        texts=[captions[name].final if name in captions else IGNORED for name in names],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingTexts:
+    """What was said in training: what one knows without a look at the scene.
+
+    Attributes:
+        explanation: the most frequent one; None where there are none. questions: all of them.
+    """
+
+    explanation: Explanation | None
+    questions: tuple[QuestionAnswer, ...]
+
+
+def training_texts(dataset: NuScenesDataset, split: str) -> TrainingTexts:
+    """Texts of the root's training split; nothing where it has none, or is what is evaluated (`split`)."""
+    files = find_language(dataset.root, "train")
+    if split == "train":
+        return TrainingTexts(None, ())
+    counts = Counter(load_nu_x(files.nu_x).values()) if files.nu_x else Counter()
+    asked = load_questions(files.questions) if files.questions else {}
+    often = min(counts, key=lambda said: (-counts[said], said.narration, said.reasoning)) if counts else None
+    return TrainingTexts(often, tuple(question for own in asked.values() for question in own))

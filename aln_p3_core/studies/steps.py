@@ -1,0 +1,169 @@
+"""The command lines of one training of a study: train, then measure."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+
+from aln_p3_core.errors import ConfigError
+from aln_p3_core.studies.study_file import Evaluation, Study, Variant
+
+#: Suites that need an explainer.
+LANGUAGE_SUITES = ("language",)
+TRAIN = "train"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a study runs on this machine; changes no number.
+
+    Attributes:
+        roots: places of data by the names of the study file.
+        cache: folder of prepared frames, None for the user's own.
+        jobs: trainings at a time. threads: CPU threads of each.
+        keep: keep checkpoints to go on from and predictions of trainings that are measured.
+    """
+
+    roots: Mapping[str, Path]
+    cache: Path | None = None
+    jobs: int = 1
+    threads: int = 1
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One training: a variant and a seed, in a folder of its own."""
+
+    study: Study
+    variant: Variant
+    seed: int
+    folder: Path
+
+    @property
+    def label(self) -> str:
+        """Such as "none, seed 2"."""
+        return f"{self.variant.name}, seed {self.seed}"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Of the driver that was trained."""
+        return self.folder / TRAIN / f"{self.study.training.checkpoint}.safetensors"
+
+    @property
+    def explainer(self) -> Path:
+        """Of the explainer that is measured with it."""
+        name = "explainer" if self.study.training.checkpoint == "driver" else "last_explainer"
+        return self.folder / TRAIN / f"{name}.safetensors"
+
+    @property
+    def driver(self) -> str:
+        """The driver that is measured: the trained one, or that of `init` where the explainer reads that one's tokens.
+
+        A driver that stayed as it was has the same weights, but stored in other types another hash, and an explainer is
+        refused where it meets another hash than its own.
+        """
+        if (
+            self.explainer.is_file()
+            and _metadata(self.explainer)["driver_hash"] != _metadata(self.checkpoint)["sha256"]
+        ):
+            return self.study.training.init
+        return str(self.checkpoint)
+
+    def settings(self) -> dict[str, Any]:
+        """All dotted settings of this training; the seed is the only one that its variant does not decide."""
+        return {**self.study.training.settings, **self.variant.settings, "run.seed": self.seed}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One subprocess of a run.
+
+    Attributes:
+        name: "train", or of an evaluation. command: its command line; the same one goes on where it broke off.
+        made: a file that is there when it has succeeded.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    made: Path
+
+
+def planned_runs(study: Study, folder: Path, only: tuple[str, ...] = (), seeds: tuple[int, ...] = ()) -> list[Run]:
+    """All runs seed by seed, so that a study that is broken off has whole pairs; or those of some variants and seeds.
+
+    Raises:
+        ConfigError: for a variant or seed that the study does not have.
+    """
+    variants = [study.variant(name) for name in only] or list(study.variants)
+    most = max(variant.seeds for variant in variants)
+    if unknown := [seed for seed in seeds if not 0 <= seed < most]:
+        raise ConfigError(f"no seed {', '.join(map(str, unknown))}: the study has 0 to {most - 1}")
+    return [
+        Run(study, variant, seed, folder / "runs" / variant.name / f"seed_{seed}")
+        for seed in seeds or range(most)
+        for variant in variants
+        if seed < variant.seeds
+    ]
+
+
+def steps_of(run: Run, options: Options) -> list[Step]:
+    """What is to be done for a run, in order; what is measured is known when it is trained (`Run.driver`)."""
+    return [_train(run, options), *(s for e in run.study.evaluation if (s := _evaluate(run, e, options)) is not None)]
+
+
+def _train(run: Run, options: Options) -> Step:
+    training = run.study.training
+    out = run.folder / TRAIN
+    command = [*_aln_p3("train"), run.variant.recipe or training.recipe, "--out", str(out), "--resume", "--quiet"]
+    for name in training.data:
+        command += ["--data", str(options.roots[name])]
+    if training.init:
+        command += ["--init", training.init]
+    for part in training.fresh:
+        command += ["--fresh", part]
+    if options.cache is not None:
+        command += ["--cache", str(options.cache)]
+    command += ["--jobs", str(options.threads)]
+    for key, value in {**run.settings(), "run.threads": options.threads}.items():
+        command += ["--set", f"{key}={json.dumps(value)}"]
+    return Step(TRAIN, tuple(command), run.checkpoint)
+
+
+def _evaluate(run: Run, evaluation: Evaluation, options: Options) -> Step | None:
+    out = run.folder / evaluation.name
+    if evaluation.routes:
+        command = [
+            *_aln_p3("world"), "drive", "--planner", run.driver, "--routes", evaluation.routes,
+            "--seeds", str(evaluation.route_seeds), "--split", evaluation.split, "--report", str(out),
+            "--threads", str(options.threads), *evaluation.arguments,
+        ]  # fmt: skip
+        return Step(evaluation.name, tuple(command), out / "summary.json")
+    suites = [s for s in evaluation.suites if run.variant.language or s not in LANGUAGE_SUITES]
+    if not suites:
+        return None
+    command = [
+        *_aln_p3("evaluate"), run.driver, "--data", str(options.roots[evaluation.data]),
+        "--split", evaluation.root_split or evaluation.split, "--suite", ",".join(suites),
+        "--report", str(out), "--threads", str(options.threads), "--per-scene", *evaluation.arguments,
+    ]  # fmt: skip
+    if any(suite in LANGUAGE_SUITES for suite in suites):
+        command += ["--explainer", str(run.explainer)]
+    if evaluation.scenes:
+        command += ["--scenes", str(evaluation.scenes)]
+    return Step(evaluation.name, tuple(command), out / "report.json")
+
+
+def _metadata(path: Path) -> Mapping[str, str]:
+    with safe_open(path, framework="numpy") as file:
+        return file.metadata() or {}
+
+
+def _aln_p3(name: str) -> list[str]:
+    return [sys.executable, "-m", "aln_p3_core", name]

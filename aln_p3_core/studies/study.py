@@ -1,0 +1,127 @@
+"""A study from its file to its table.
+
+    open_study(read_study("alignment"), Path("out/study"), roots, new=False)
+    run_all(...); write_results(...)
+
+The folder: `study.yaml` and `plan.md` (written before anything runs), `study.json`, `runs/VARIANT/seed_N/`, and the
+results `ablation.json`, `ablation_scenes.json`, `ablation_tests.json`, `table.md` and pictures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from aln_p3_core.driver.checkpoint import written_whole
+from aln_p3_core.errors import ConfigError
+from aln_p3_core.studies.plan import plan_text
+from aln_p3_core.studies.plots import draw_study
+from aln_p3_core.studies.results import analyse, to_json
+from aln_p3_core.studies.rows import collect, read_json, write_json
+from aln_p3_core.studies.steps import Run
+from aln_p3_core.studies.study_file import Study
+from aln_p3_core.studies.table import table_text
+
+_CARD = "study.json"
+_BEGUN = ("study.yaml", "plan.md", _CARD, "runs")
+#: Where earlier studies of a folder go.
+EARLIER = "earlier"
+
+
+def find_roots(study: Study, given: Mapping[str, Path]) -> dict[str, Path]:
+    """Places of the study's data: those given, else those of its file.
+
+    Raises:
+        ConfigError: for a name that the study does not have, and a folder that is not there.
+    """
+    if unknown := sorted(set(given) - set(study.roots)):
+        raise ConfigError(f"study {study.name} has no data {', '.join(unknown)}; it has {', '.join(study.roots)}")
+    roots = {name: Path(given.get(name, place)) for name, place in study.roots.items()}
+    if missing := [f"{name} at {path}" for name, path in roots.items() if not path.is_dir()]:
+        raise ConfigError(f"no data {', '.join(missing)}: say where they are, --data NAME=FOLDER")
+    return roots
+
+
+def open_study(study: Study, folder: Path, roots: Mapping[str, Path], *, new: bool) -> None:
+    """Writes down what the study is, or holds it against what was written down when it began.
+
+    Args:
+        study: its file as it is now.
+        folder: of the study.
+        roots: of `find_roots`.
+        new: begin a new study where the file or the data changed; what was there goes to `earlier/HASH`.
+
+    Raises:
+        ConfigError: when the file or the data changed since the study began.
+    """
+    card: dict[str, Any] = {"study": study.name, "hash": study.hash, "data": data_marks(roots)}
+    begun = read_json(folder / _CARD)
+    changed = [] if begun is None else [key for key in ("hash", "data") if begun[key] != card[key]]
+    if changed and not new:
+        what = {
+            "hash": f"the study file changed since it began (then {begun['hash']}, now {study.hash})",
+            "data": f"the data changed since it began ({', '.join(_differing(begun['data'], card['data']))})",
+        }
+        raise ConfigError(
+            f"{' and '.join(what[key] for key in changed)}: its rows would not be of what was written down. Restore "
+            f"{'study.yaml of ' + str(folder) if 'hash' in changed else 'them'}, or begin a new study with --new"
+        )
+    if changed:
+        away = folder / EARLIER / f"{begun['hash']}_{datetime.now(UTC):%Y%m%d_%H%M%S}"
+        away.mkdir(parents=True)
+        for path in (*(folder / name for name in _BEGUN), *folder.glob("ablation*"), *folder.glob("*.png")):
+            if path.exists():
+                path.rename(away / path.name)
+    if begun is None or changed:
+        for name, text in (("study.yaml", study.source), ("plan.md", plan_text(study))):
+            with written_whole(folder / name) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        write_json(folder / _CARD, {**card, "began": f"{datetime.now(UTC):%Y-%m-%d %H:%M UTC}"})
+
+
+def data_marks(roots: Mapping[str, Path]) -> dict[str, str]:
+    """A mark of each root's content, wherever it lies: of its scenes and splits."""
+    marks = {}
+    for name, root in roots.items():
+        digest = hashlib.sha256()
+        for table in ("scene.json", "splits.json"):
+            for path in sorted(root.glob(f"v1.0*/{table}")):
+                digest.update(path.read_bytes())
+        marks[name] = digest.hexdigest()[:12]
+    return marks
+
+
+def write_results(study: Study, runs: Sequence[Run], folder: Path, command: str) -> dict[str, Path]:
+    """Rows, tests, table and pictures of all runs that have ended. Returns the files by kind.
+
+    Args:
+        study: its file.
+        runs: all of the study, done or not.
+        folder: where the results go.
+        command: command line, for the table.
+    """
+    rows, scenes = collect(runs)
+    results = analyse(study, rows, scenes)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {kind: folder / f"ablation{ending}.json" for kind, ending in
+             (("rows", ""), ("scenes", "_scenes"), ("tests", "_tests"))}  # fmt: skip
+    write_json(files["rows"], rows)
+    write_json(files["scenes"], scenes, indent=None)
+    write_json(files["tests"], to_json(results))
+    files["table"] = folder / "table.md"
+    with written_whole(files["table"]) as temporary:
+        temporary.write_text(table_text(results, command), encoding="utf-8")
+    return files | {path.stem: path for path in draw_study(results, folder)}
+
+
+def default_threads(jobs: int) -> int:
+    """CPU threads of each of so many trainings at a time."""
+    return max(1, len(os.sched_getaffinity(0)) // jobs)
+
+
+def _differing(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    return sorted(name for name in {*before, *now} if before.get(name) != now.get(name))

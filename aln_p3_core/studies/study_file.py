@@ -1,0 +1,303 @@
+"""The file of a study: what is varied, on what it is trained and measured, and how it is judged.
+
+    study = read_study("alignment")        # of the package; or a path
+    study.hash                             # of everything that decides a number; goes into every row
+
+Paths in a file are names of `roots`, whose places the command line may give (`--data world=out/world`): where data lie
+is no part of the study, what lies there is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from aln_p3_core.errors import ConfigError
+from aln_p3_core.studies.measures import MEASURES
+
+#: Settings that all variants must share: the seed, the batches, the data, the number of steps.
+_PAIRED = ("run.", "data.")
+#: No part of what is written down beforehand: where data lie, and what it may cost.
+_NOT_HASHED = ("roots", "cost")
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What all variants start from.
+
+    Attributes:
+        recipe: of `aln-p3 train`.
+        data: names of roots.
+        init: checkpoint or shipped driver that weights are taken from, "" for none.
+        fresh: parts that start anew all the same.
+        settings: dotted settings.
+        checkpoint: which weights are measured: "last" (all variants after the same steps) or "driver" (best on the
+            validation split).
+    """
+
+    recipe: str
+    data: tuple[str, ...]
+    init: str = ""
+    fresh: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    checkpoint: str = "last"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One call of `aln-p3 evaluate`, or of `aln-p3 world drive` where `routes` is given.
+
+    Attributes:
+        split: of the rows; also the split of the root's scenes, or of the routes' cities.
+        data: name of a root, "" for none. root_split: split of its scenes where that has another name than the rows'.
+        suites: of `aln-p3 evaluate`.
+        scenes: so many scenes only, 0 for all.
+        routes: set of closed-loop routes, "" for an open-loop evaluation. route_seeds: repetitions of it.
+        arguments: further ones of the command.
+    """
+
+    split: str
+    data: str = ""
+    root_split: str = ""
+    suites: tuple[str, ...] = ()
+    scenes: int = 0
+    routes: str = ""
+    route_seeds: int = 1
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Of its folder; unique in a study."""
+        return f"drive_{self.split}" if self.routes else f"evaluate_{self.split}"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One kind of training.
+
+    Attributes:
+        name: in rows and folders. description: in the table.
+        settings: dotted settings that differ from the study's.
+        recipe: another training recipe, "" for the study's.
+        language: whether it has an explainer to measure.
+        seeds: how many trainings, of the seeds 0, 1, ...
+    """
+
+    name: str
+    description: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    recipe: str = ""
+    language: bool = True
+    seeds: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Tests:
+    """How the study is judged.
+
+    Attributes:
+        primary: measures that decide. split, command: of the rows that they are taken from.
+        secondary: measures that are told beside, without a test.
+        confirmatory: pairs (variant, reference) that the study is about; Holm's correction is over these and the
+            primary measures. exploratory: further pairs, with a correction of their own.
+        reference: variant that pictures compare all others with.
+        alpha, power, resamplings: of tests, detectable differences and bootstrap.
+    """
+
+    primary: tuple[str, ...]
+    split: str
+    reference: str
+    confirmatory: tuple[tuple[str, str], ...]
+    exploratory: tuple[tuple[str, str], ...] = ()
+    command: str = "given"
+    secondary: tuple[str, ...] = ()
+    alpha: float = 0.05
+    power: float = 0.8
+    resamplings: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pilot:
+    """What is known of a measure's paired differences before the study runs: see `statistics.expected_error`."""
+
+    seed_sd: float
+    scene_error: float = 0.0
+    scenes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A change that somebody else has published, to hold against ours.
+
+    Attributes:
+        change: "-27 %" or "+2.4 points": a percentage of the reference, or points of the measure's own unit.
+        source: who says so.
+    """
+
+    change: str
+    source: str
+
+    def percent_of(self, reference: float) -> float:
+        """The change in percent of our reference's mean."""
+        number, unit = self.change.split()
+        return float(number) if unit == "%" else 100 * float(number) / reference
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A study file, checked.
+
+    Attributes:
+        name: of its folder and rows. title, question: in the table.
+        roots: places of data by name.
+        hash: 12 digits, of all that decides a number.
+        cost: seconds of "train" and of each evaluation by name, as far as known.
+        source: the file's text, kept beside the results.
+    """
+
+    name: str
+    title: str
+    question: str
+    roots: Mapping[str, str]
+    training: Training
+    evaluation: tuple[Evaluation, ...]
+    variants: tuple[Variant, ...]
+    tests: Tests
+    pilot: Mapping[str, Pilot]
+    anchors: Mapping[str, Anchor]
+    cost: Mapping[str, float]
+    hash: str
+    source: str
+
+    def variant(self, name: str) -> Variant:
+        """The variant of that name. Raises ConfigError naming those that exist."""
+        for variant in self.variants:
+            if variant.name == name:
+                return variant
+        raise ConfigError(f"no variant {name!r} in {self.name}; there are {', '.join(v.name for v in self.variants)}")
+
+
+def shipped_studies() -> tuple[str, ...]:
+    """Names of the studies that come with the package."""
+    folder = files("aln_p3_core.studies") / "files"
+    return tuple(sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".yaml")))
+
+
+def read_study(name: str | Path) -> Study:
+    """A study by name or path.
+
+    Raises:
+        ConfigError: for an unknown name, a file that cannot be read, unknown or missing entries, variants that are not
+            paired, and measures or variants that do not exist.
+    """
+    try:
+        if str(name) in shipped_studies():
+            text = (files("aln_p3_core.studies") / "files" / f"{name}.yaml").read_text(encoding="utf-8")
+        else:
+            text = Path(name).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"no study {str(name)!r}: it is none of {', '.join(shipped_studies())}, nor a file"
+        ) from error
+    return parse_study(text, Path(name).stem)
+
+
+def parse_study(text: str, name: str) -> Study:
+    """A study from the text of its file. Raises ConfigError as `read_study` does."""
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"study {name} is no YAML file: {error}") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"study {name} must be a mapping with title, training, evaluation, variants and tests")
+    parts = {"title", "question", "roots", "training", "evaluation", "variants", "tests", "pilot", "anchors", "cost"}
+    _refuse_unknown(tree, parts, name)
+    for key in ("title", "training", "evaluation", "variants", "tests"):
+        if not tree.get(key):
+            raise ConfigError(f"study {name} lacks {key!r}")
+    variants = tuple(
+        _build(Variant, {"name": key, **(entry or {})}, f"variants.{key}") for key, entry in tree["variants"].items()
+    )
+    evaluation = tuple(_build(Evaluation, e, f"evaluation.{i}") for i, e in enumerate(tree["evaluation"]))
+    hashed = {key: value for key, value in tree.items() if key not in _NOT_HASHED}
+    digest = hashlib.sha256(json.dumps(hashed, sort_keys=True, default=str).encode()).hexdigest()
+    study = Study(
+        name=name,
+        title=str(tree["title"]),
+        question=str(tree.get("question", "")).strip(),
+        roots={key: str(value) for key, value in (tree.get("roots") or {}).items()},
+        training=_build(Training, tree["training"], "training"),
+        evaluation=evaluation,
+        variants=variants,
+        tests=_build(Tests, tree["tests"], "tests"),
+        pilot={key: _build(Pilot, value, f"pilot.{key}") for key, value in (tree.get("pilot") or {}).items()},
+        anchors={key: _build(Anchor, value, f"anchors.{key}") for key, value in (tree.get("anchors") or {}).items()},
+        cost={key: float(value) for key, value in (tree.get("cost") or {}).items()},
+        hash=digest[:12],
+        source=text,
+    )
+    _check(study)
+    return study
+
+
+def _check(study: Study) -> None:
+    names = [part.name for part in study.evaluation]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"study {study.name} has two evaluations {name}: give their splits different names")
+    for part in study.evaluation:
+        if bool(part.routes) == bool(part.suites):
+            raise ConfigError(f"evaluation {part.name} needs either suites or routes")
+        if part.suites and not part.data:
+            raise ConfigError(f"evaluation {part.name} needs data: the name of a root")
+    used = {*study.training.data, *(p.data for p in study.evaluation if p.data)}
+    if missing := sorted(used - set(study.roots)):
+        raise ConfigError(f"study {study.name} names data {', '.join(missing)}: say under roots where they lie")
+    for variant in study.variants:
+        unpaired = [k for k in variant.settings if k.startswith(_PAIRED) or k.endswith(".steps")]
+        if unpaired:
+            raise ConfigError(
+                f"variant {variant.name} changes {', '.join(unpaired)}: variants are compared seed by seed and share "
+                "seed, batches, data and steps; set these under training.settings for all of them"
+            )
+        if variant.seeds < 1:
+            raise ConfigError(f"variant {variant.name} needs one seed or more")
+    if study.training.checkpoint not in ("last", "driver"):
+        raise ConfigError(f"training.checkpoint is last or driver, not {study.training.checkpoint!r}")
+    tests = study.tests
+    for measure in (*tests.primary, *tests.secondary, *study.pilot, *study.anchors):
+        if measure not in MEASURES:
+            raise ConfigError(f"no measure {measure!r}; there are {', '.join(MEASURES)}")
+    if tests.split not in {part.split for part in study.evaluation}:
+        raise ConfigError(f"tests.split {tests.split!r} is not evaluated")
+    for pair in ((tests.reference,), *tests.confirmatory, *tests.exploratory):
+        for name in pair:
+            study.variant(name)
+
+
+def _build(cls: type, tree: Any, path: str) -> Any:
+    """A dataclass from a mapping: lists become tuples, unknown and missing entries are refused."""
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path} must be a mapping, got {tree!r}")
+    known = {entry.name: entry for entry in fields(cls)}
+    _refuse_unknown(tree, set(known), path)
+    missing = [n for n, f in known.items() if n not in tree and f.default is MISSING and f.default_factory is MISSING]
+    if missing:
+        raise ConfigError(f"{path} lacks {', '.join(missing)}")
+    return cls(**{name: _frozen(value) for name, value in tree.items()})
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(entry) for entry in value) if isinstance(value, list) else value
+
+
+def _refuse_unknown(tree: Mapping[str, Any], known: set[str], path: str) -> None:
+    if unknown := sorted(set(tree) - known):
+        raise ConfigError(f"{path} has unknown entries {', '.join(unknown)}; there are {', '.join(sorted(known))}")

@@ -1,0 +1,147 @@
+"""All texts about the frames of a store, by frame: read once, in the published formats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aln_p3_core.datasets.drivelm import DriveLmQuestion, load_drivelm
+from aln_p3_core.datasets.future import STEP_S
+from aln_p3_core.datasets.language_files import find_language
+from aln_p3_core.datasets.nu_x import Explanation, load_nu_x
+from aln_p3_core.datasets.nuscenes import NuScenesDataset
+from aln_p3_core.datasets.nuscenes_qa import QuestionAnswer, load_questions
+from aln_p3_core.datasets.tod3cap import ObjectCaption, load_tod3cap
+from aln_p3_core.errors import DataError
+from aln_p3_core.explainer.prompts import command_answer
+from aln_p3_core.training.agent_tokens import agent_annotations
+from aln_p3_core.training.frame_store import FrameStore
+from aln_p3_core.training.text_settings import TextSettings
+
+Entry = TypeVar("Entry")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TextLibrary:
+    """Texts of every frame of a store, by its index.
+
+    Attributes:
+        explanations: or None.
+        commands: what the recorded plan does, as an answer; "" where its end is not known.
+        questions, drivelm: with their answers; those without an answer are left out.
+        captions: of each target agent, in the order of `FrameTargets.agent_boxes_A10`, or None; () without captions.
+    """
+
+    explanations: list[Explanation | None]
+    commands: list[str]
+    questions: list[tuple[QuestionAnswer, ...]]
+    drivelm: list[tuple[DriveLmQuestion, ...]]
+    captions: list[tuple[ObjectCaption | None, ...]]
+
+    def shuffled(self, indices: Sequence[int] | NDArray[np.int64], seed: int) -> TextLibrary:
+        """The same texts for other frames and objects: a control in which words say nothing about the scene.
+
+        Explanations, commands, lists of questions and captions are exchanged among the frames of `indices` that have
+        one, each kind by a permutation of its own; all others stay.
+        """
+        own = [int(index) for index in indices]
+        random = np.random.default_rng([seed, 0x5E])
+        agents = [(i, a) for i in own for a, caption in enumerate(self.captions[i]) if caption is not None]
+        said = _exchanged([self.captions[i][a] for i, a in agents], random)
+        captions = [list(of_frame) for of_frame in self.captions]
+        for (i, a), caption in zip(agents, said, strict=True):
+            captions[i][a] = caption
+        return replace(
+            self,
+            explanations=_exchanged_at(self.explanations, own, random),
+            commands=_exchanged_at(self.commands, own, random),
+            questions=_exchanged_at(self.questions, own, random),
+            drivelm=_exchanged_at(self.drivelm, own, random),
+            captions=[tuple(of_frame) for of_frame in captions],
+        )
+
+
+def load_texts(
+    dataset: NuScenesDataset, store: FrameStore, splits: Sequence[str], settings: TextSettings
+) -> TextLibrary:
+    """Reads the texts of a store's frames.
+
+    Args:
+        dataset: whose frames the store holds.
+        store: frames.
+        splits: whose files are read.
+        settings: with files of its own, or none: then those in the root's `language` folder.
+
+    Raises:
+        DataError: when a file is missing or broken, or none has a text for any of the frames.
+    """
+    found = [find_language(dataset.root, split) for split in splits]
+    tokens = store.tokens
+
+    def all_of(
+        load: Callable[[Path], dict[str, Entry]], named: Sequence[str], own: list[Path | None]
+    ) -> dict[str, Entry]:
+        paths = files_of(named, splits) or [path for path in own if path is not None]
+        texts: dict[str, Entry] = {}
+        for path in dict.fromkeys(paths):
+            texts |= load(path)
+        return texts
+
+    nu_x = all_of(load_nu_x, settings.nu_x, [files.nu_x for files in found])
+    questions = all_of(load_questions, settings.questions, [files.questions for files in found])
+    drivelm = all_of(load_drivelm, settings.drivelm, [files.drivelm for files in found])
+    captions: list[tuple[ObjectCaption | None, ...]] = [()] * len(tokens)
+    if settings.tod3cap or any(files.tod3cap for files in found):
+        agents = [agent_annotations(dataset, store, index) for index in range(len(tokens))]
+        wanted = {name for of_frame in agents for name in of_frame}
+        told = all_of(lambda path: load_tod3cap(path, wanted), settings.tod3cap, [files.tod3cap for files in found])
+        captions = [tuple(told.get(name) for name in of_frame) for of_frame in agents]
+    library = TextLibrary(
+        explanations=[nu_x.get(token) for token in tokens],
+        commands=[
+            command_answer(offsets.cumsum(axis=0), STEP_S) if mask.all() else ""
+            for offsets, mask in zip(store.column("plan_offsets"), store.column("plan_mask"), strict=True)
+        ],
+        questions=[tuple(questions.get(token, ())) for token in tokens],
+        drivelm=[
+            tuple(asked for asked in drivelm[token].questions if asked.answer) if token in drivelm else ()
+            for token in tokens
+        ],
+        captions=captions,
+    )
+    if not any((*library.explanations, *library.questions, *library.drivelm, *map(any, captions))):
+        raise DataError(
+            f"no text for any frame of {dataset.root} (splits {', '.join(splits)}): put the published files into its "
+            "folder language, or name them in texts.nu_x, texts.tod3cap, texts.questions and texts.drivelm"
+        )
+    return library
+
+
+def files_of(named: Sequence[str], splits: Sequence[str]) -> list[Path]:
+    """Files that settings name, {split} filled in.
+
+    Raises:
+        DataError: naming a file that is missing.
+    """
+    paths = [Path(name.replace("{split}", split)).expanduser() for name in named for split in splits]
+    for path in paths:
+        if not path.is_file():
+            raise DataError(f"{path} is missing: get the published file, or change texts.*")
+    return list(dict.fromkeys(paths))
+
+
+def _exchanged(entries: list[Entry], random: np.random.Generator) -> list[Entry]:
+    return [entries[place] for place in random.permutation(len(entries))]
+
+
+def _exchanged_at(entries: list[Entry], indices: Sequence[int], random: np.random.Generator) -> list[Entry]:
+    places = [index for index in indices if entries[index]]
+    changed = list(entries)
+    for place, entry in zip(places, _exchanged([entries[place] for place in places], random), strict=True):
+        changed[place] = entry
+    return changed

@@ -1,0 +1,1 @@
+"""What the explainer node is made of."""

@@ -1,0 +1,145 @@
+"""What leaves the explainer node, and its health."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aln_p3.msg import Explanation
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.event_handler import PublisherEventCallbacks
+from rclpy.lifecycle import LifecycleNode
+
+from aln_p3_core.explainer.speaking import Spoken
+from aln_p3_ros.driving import diagnostics
+from aln_p3_ros.explaining.explainer_settings import ExplainerSettings
+from aln_p3_ros.explaining.scene_inputs import HeardScene, SceneInputs
+from aln_p3_ros.explaining.talker import Speaker, Talker
+from aln_p3_ros.messages.explanation import explanation_message
+from aln_p3_ros.messages.stamps import to_duration, to_ns, to_time
+from aln_p3_ros.qos import overridable, reliable_qos
+from aln_p3_ros.topics import TOPICS
+
+
+class ExplainerOutputs:
+    """The node's publisher of explanations; it speaks only while the node is active.
+
+    Args:
+        node: owner.
+        model_id: of the explainer.
+        warnings: said with every explanation.
+    """
+
+    def __init__(self, node: LifecycleNode, model_id: str, warnings: Sequence[str] = ()) -> None:
+        self._node = node
+        self._model_id = model_id
+        self._warnings = tuple(warnings)
+        self._publisher = node.create_lifecycle_publisher(
+            Explanation,
+            TOPICS["explanation"].name,
+            reliable_qos(),
+            qos_overriding_options=overridable(),
+            event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
+        )
+
+    def destroy(self) -> None:
+        """Takes the publisher away."""
+        self._node.destroy_lifecycle_publisher(self._publisher)
+
+    def publish(self, heard: HeardScene, spoken: Spoken, question: str) -> None:
+        """Publishes words about a scene; `question` is "" for an explanation."""
+        message = explanation_message(
+            spoken,
+            heard.tokens.header,
+            plan_id=heard.tokens.plan_id,
+            model_id=self._model_id,
+            question=question,
+            warnings=self._warnings,
+        )
+        now_ns = int(self._node.get_clock().now().nanoseconds)
+        message.age = to_duration(now_ns - to_ns(message.header.stamp))
+        self._publisher.publish(message)
+
+
+class ExplainerReport:
+    """/diagnostics of the explainer node, in every lifecycle state.
+
+    Attributes:
+        failure: why configuring failed, or "".
+        doing: what the node does now, or "" when it is unconfigured.
+        speaker, inputs, talker: parts that exist at the moment, else None.
+    """
+
+    def __init__(self, node: LifecycleNode) -> None:
+        self.failure = ""
+        self.doing = ""
+        self.speaker: Speaker | None = None
+        self.inputs: SceneInputs | None = None
+        self.talker: Talker | None = None
+        self._name = node.get_name()
+        self._hardware_id = str(node.get_parameter("hardware_id").value)
+        self._publisher = node.create_publisher(
+            DiagnosticArray, TOPICS["diagnostics"].name, reliable_qos(), qos_overriding_options=overridable()
+        )
+
+    def publish(self, settings: ExplainerSettings | None, now_ns: int) -> None:
+        """Publishes one array."""
+        statuses = [self._model_status(settings)]
+        talker, inputs = self.talker, self.inputs
+        if talker is not None and inputs is not None:
+            name = f"{self._name}: latency"
+            statuses += [
+                self._speaking_status(talker, inputs),
+                diagnostics.latency_status(name, talker.latency, {}, self._hardware_id, unit="text"),
+            ]
+        self._publisher.publish(diagnostics.diagnostics_message(statuses, to_time(now_ns)))
+
+    def _status(self, part: str, level: bytes, message: str, values: dict[str, object]) -> DiagnosticStatus:
+        return diagnostics.status(f"{self._name}: {part}", level, message, values, self._hardware_id)
+
+    def _model_status(self, settings: ExplainerSettings | None) -> DiagnosticStatus:
+        speaker = self.speaker
+        if self.failure:
+            return self._status("model", diagnostics.ERROR, self.failure, {})
+        if speaker is None or settings is None:
+            return self._status("model", diagnostics.STALE, self.doing or "not configured", {})
+        values: dict[str, object] = {
+            "model_id": speaker.model_id,
+            "driver": speaker.driver_hash,
+            "threads": settings.threads,
+            "nice": settings.nice,
+        }
+        return self._status("model", diagnostics.OK, f"{self.doing}: {speaker.description}", values)
+
+    def _speaking_status(self, talker: Talker, inputs: SceneInputs) -> DiagnosticStatus:
+        state = talker.state
+        values: dict[str, object] = {
+            "rate_hz": talker.rate_hz,
+            "explained": state.explained,
+            "answered": state.answered,
+            "tokens_received": inputs.received,
+            "dropped_passed_over": state.passed_over,
+            "dropped_too_old": state.too_old,
+            "dropped_outdated": state.outdated,
+            "dropped_gave_way": state.gave_way,
+            "contradictions": state.contradictions,
+            "errors": state.errors,
+            "last_error": state.last_error,
+            "plan_id": state.plan_id,
+            "age_s": state.age_s,
+        }
+        if state.refused:
+            return self._status("speaking", diagnostics.ERROR, state.refused, values)
+        if not inputs.received:
+            return self._status(
+                "speaking", diagnostics.WARN, "no scene tokens have come: is the driver active?", values
+            )
+        if inputs.missing:
+            message = f"the {inputs.missing} of the newest tokens' plan have not come"
+            return self._status("speaking", diagnostics.WARN, message, values)
+        if not state.explained and state.outdated + state.too_old:
+            message = (
+                f"plans are older than {talker.settings.max_age_s:g} s before they are explained: raise max_age_s, or "
+                "lower captions and max_new_tokens"
+            )
+            return self._status("speaking", diagnostics.WARN, message, values)
+        return self._status("speaking", diagnostics.OK, f"{state.explained} plans explained", values)

