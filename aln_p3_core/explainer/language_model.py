@@ -71,7 +71,10 @@ def load_language_model(settings: LanguageModelSettings, *, device: torch.device
         ConfigError: when it is not there, or is of a kind that the explainer cannot read.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
 
+    # A bar over the second that loading takes would stand in every log.
+    disable_progress_bar()
     source = settings.source
     folder = language_folder(source)
     dtype = resolve_precision(settings.precision, torch.device(device))

@@ -51,11 +51,11 @@ _DECIDING = (
     "tasks",
     "token_mixer",
 )
-# Texts that are written as one batch, and how many tokens they may take: a batch lasts as long as its longest text.
+# Texts that are written as one batch, and how many tokens they may take. A step costs nearly the same for one text as
+# for ten, and a batch lasts as long as its longest text.
 _BATCHES = (
     (24, (Task.QUESTION, Task.COMMAND, Task.POSITION, Task.MOTION)),
-    (64, (Task.EXPLANATION, Task.CAPTION)),
-    (96, (Task.COUNT, Task.PLAN)),
+    (96, (Task.EXPLANATION, Task.CAPTION, Task.COUNT, Task.PLAN)),
 )
 
 

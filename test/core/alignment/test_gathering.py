@@ -18,7 +18,7 @@ def test_two_processes_equal_one_with_the_global_batch(tmp_path: Path) -> None:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, gathering_worker.__file__]
     workers = [subprocess.Popen([*command, str(rank), str(tmp_path)], env=environment) for rank in range(2)]
-    assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
+    assert [worker.wait(timeout=600) for worker in workers] == [0, 0]
     found = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
 
     module = built(**gathering_worker.SETTINGS)
