@@ -82,13 +82,14 @@ on where it stopped. docs/evaluation.md defines every measure.
     type=click.IntRange(min=0),
     default=100,
     show_default=True,
-    help="Language: key frames that are spoken about, evenly spread; 0 for all (about 5 s each on two cores).",
+    help="Language: key frames that are spoken about, evenly spread; 0 for all (5 to 11 s each on two cores).",
 )
 @click.option(
     "--language-tasks",
     default="explanation,caption,question,command,online",
     show_default=True,
-    help="Language: what is asked; online: counts, places, motions and plans as the driver has them.",
+    help="Language: what is asked; online: counts, places, motions and plans as the driver has them. intervention: "
+    "explanations of scenes without the named cause, and with another command's plan (as long again).",
 )
 @click.option("--scenes", "scenes_limit", type=click.IntRange(min=1), help="So many scenes of the split only.")
 @click.option("--routes", default="all", show_default=True, help="Closed loop: quick, free, scenarios or all.")

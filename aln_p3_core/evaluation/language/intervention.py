@@ -115,6 +115,24 @@ class CauseIntervention:
     scenes: int
     texts: tuple[MaskedText, ...]
 
+    @classmethod
+    def of(cls, form: MaskForm, texts: tuple[MaskedText, ...], names: Sequence[str], scenes: int) -> CauseIntervention:
+        """From texts, the drive that each belongs to, and how many scenes were asked."""
+        changed = np.array([[r.masked != r.text, r.control != r.text] for r in texts], dtype=np.float64)
+        unnamed = np.array([[not r.named_after_mask, not r.named_after_control] for r in texts], dtype=np.float64)
+        changed, unnamed = changed.reshape(-1, 2), unnamed.reshape(-1, 2)
+        return cls(
+            form=form,
+            changed=_band(changed[:, 0], names),
+            control_changed=_band(changed[:, 1], names),
+            changed_more=_band(changed[:, 0] - changed[:, 1], names),
+            unnamed=_band(unnamed[:, 0], names),
+            control_unnamed=_band(unnamed[:, 1], names),
+            unnamed_more=_band(unnamed[:, 0] - unnamed[:, 1], names),
+            scenes=scenes,
+            texts=texts,
+        )
+
     def as_json(self) -> dict[str, object]:
         """Plain numbers, without the texts; None where nothing was measured."""
         return {"form": self.form, **_shares(self), "scenes": self.scenes, "texts": len(self.texts)}
@@ -155,6 +173,20 @@ class CommandIntervention:
     changed: Band
     scenes: int
     texts: tuple[FlippedText, ...]
+
+    @classmethod
+    def of(cls, texts: tuple[FlippedText, ...], names: Sequence[str], scenes: int) -> CommandIntervention:
+        """From texts, the drive that each belongs to, and how many scenes were asked."""
+        before = np.array([r.said == r.plan for r in texts], dtype=np.float64)
+        follows = np.array([r.said_flipped == r.other_plan for r in texts], dtype=np.float64)
+        return cls(
+            before=_band(before, names),
+            follows=_band(follows, names),
+            together=_band(before * follows, names),
+            changed=_band(np.array([r.text != r.flipped for r in texts], dtype=np.float64), names),
+            scenes=scenes,
+            texts=texts,
+        )
 
     def as_json(self) -> dict[str, object]:
         """Plain numbers, without the texts; None where nothing was measured."""
@@ -213,21 +245,7 @@ def mask_causes(
         )
         for (i, row, other), masked, control in zip(chosen, spoken[::2], spoken[1::2], strict=True)
     )
-    names = [scenes[i].name for i, _, _ in chosen]
-    changed = np.array([[r.masked != r.text, r.control != r.text] for r in results], dtype=np.float64).reshape(-1, 2)
-    unnamed = np.array([[not r.named_after_mask, not r.named_after_control] for r in results], dtype=np.float64)
-    unnamed = unnamed.reshape(-1, 2)
-    return CauseIntervention(
-        form=form,
-        changed=_band(changed[:, 0], names),
-        control_changed=_band(changed[:, 1], names),
-        changed_more=_band(changed[:, 0] - changed[:, 1], names),
-        unnamed=_band(unnamed[:, 0], names),
-        control_unnamed=_band(unnamed[:, 1], names),
-        unnamed_more=_band(unnamed[:, 0] - unnamed[:, 1], names),
-        scenes=len(scenes),
-        texts=results,
-    )
+    return CauseIntervention.of(form, results, [scenes[i].name for i, _, _ in chosen], len(scenes))
 
 
 def flip_commands(
@@ -262,18 +280,7 @@ def flip_commands(
         FlippedText(scenes[i].scene.token, text, flipped, way, other, said_direction(text), said_direction(flipped))
         for (i, way, other), text, flipped in zip(chosen, spoken[::2], spoken[1::2], strict=True)
     )
-    names = [scenes[i].name for i, _, _ in chosen]
-    before = np.array([r.said == r.plan for r in results], dtype=np.float64)
-    follows = np.array([r.said_flipped == r.other_plan for r in results], dtype=np.float64)
-    changed = np.array([r.text != r.flipped for r in results], dtype=np.float64)
-    return CommandIntervention(
-        before=_band(before, names),
-        follows=_band(follows, names),
-        together=_band(before * follows, names),
-        changed=_band(changed, names),
-        scenes=len(scenes),
-        texts=results,
-    )
+    return CommandIntervention.of(results, [scenes[i].name for i, _, _ in chosen], len(scenes))
 
 
 def without_agent(

@@ -10,6 +10,7 @@ import numpy as np
 
 from aln_p3_core.datasets.nu_x import Explanation
 from aln_p3_core.evaluation.language.hint_ad import explanation_scores
+from aln_p3_core.evaluation.language.intervention_suite import intervention_json, intervention_tables
 from aln_p3_core.evaluation.language.language_tables import Found, language_tables
 from aln_p3_core.evaluation.language.nuscenes_qa import Accuracy, prior_answers, question_accuracy
 from aln_p3_core.evaluation.language.said import CommandUse, SaidFrame, spread
@@ -72,9 +73,15 @@ def language_suite(open_loop: OpenLoop) -> tuple[Section, dict[str, Any]]:
     answers = _prior_answers(found[first]["given"], training.questions)
     consistency = _other_consistency(written, speeds, found)
     blocks: list[Block] = list(language_tables(found, priors, answers, consistency))
+    blocks += intervention_tables({label: own.interventions for label, own in written.items()})
     for label, own in written.items():
         blocks += _cases(dataset, label, own, found[label]["given"], facts, targets)
-    results = {label: {use: _json(scores) for use, scores in by_command.items()} for label, by_command in found.items()}
+    results: dict[str, dict[str, Any]] = {
+        label: {use: _json(scores) for use, scores in by_command.items()} for label, by_command in found.items()
+    }
+    for label, own in written.items():
+        if own.interventions:
+            results[label]["interventions"] = intervention_json(own.interventions)
     return Section("Language", _text(open_loop, tokens, found), tuple(blocks)), results
 
 

@@ -7,14 +7,18 @@ its error pipe unread. The same questions are put to the same program here, with
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from functools import lru_cache
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 from aln_p3_core.evaluation.language.java import JavaServer, need_java, package_file
 
 _WHAT = "METEOR"
 #: Sentences asked about at once: their answers, about 100 bytes each, fit a pipe.
 _BATCH = 128
+#: Seconds without a question after which the program is ended.
+_IDLE_S = 20.0
 
 
 def meteor_scores(references: Sequence[str], hypotheses: Sequence[str]) -> tuple[float, list[float]]:
@@ -23,31 +27,62 @@ def meteor_scores(references: Sequence[str], hypotheses: Sequence[str]) -> tuple
     Raises:
         ConfigError: without Java or pycocoevalcap. DataError: when the program fails.
     """
-    server = _server(os.getpid(), str(need_java(_WHAT)))
-    if not server.alive:
-        _server.cache_clear()
-        server = _server(os.getpid(), str(need_java(_WHAT)))
     questions = [
         f"SCORE ||| {_plain(reference)} ||| {_plain(hypothesis).replace('  ', ' ')}"
         for reference, hypothesis in zip(references, hypotheses, strict=True)
     ]
-    statistics: list[str] = []
-    for start in range(0, len(questions), _BATCH):
-        batch = questions[start : start + _BATCH]
-        statistics += server.ask(batch, len(batch))
-    # All at once, for the corpus's value; the program reads the whole line before it answers.
-    answers = server.ask([" ||| ".join(["EVAL", *statistics])], len(statistics) + 1)
+    with _program() as server:
+        statistics: list[str] = []
+        for start in range(0, len(questions), _BATCH):
+            batch = questions[start : start + _BATCH]
+            statistics += server.ask(batch, len(batch))
+        # All at once, for the corpus's value; the program reads the whole line before it answers.
+        answers = server.ask([" ||| ".join(["EVAL", *statistics])], len(statistics) + 1)
     *sentences, corpus = (float(answer) for answer in answers)
     return corpus, sentences
+
+
+class _Running:
+    """The program of this process, kept for the next question and ended when none comes: it holds over a gigabyte."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.server: JavaServer | None = None
+        self.key: tuple[int, Path] | None = None
+        self.timer: threading.Timer | None = None
+
+    def end(self) -> None:
+        """Ends it; run by a timer, and of no effect where a question came after that was set."""
+        with self.lock:
+            if threading.current_thread() is self.timer and self.server is not None:
+                self.server.close()
+                self.server = None
+
+
+_running = _Running()
+
+
+@contextmanager
+def _program() -> Iterator[JavaServer]:
+    """The running program, for one caller at a time; started where there is none."""
+    with _running.lock:
+        if _running.timer is not None:
+            _running.timer.cancel()
+        # A forked process needs its own: pipes cannot be shared.
+        key = (os.getpid(), need_java(_WHAT))
+        server = _running.server if _running.key == key else None
+        if server is None or not server.alive:
+            jar = package_file("meteor", "meteor-1.5.jar")
+            server = JavaServer(["-jar", str(jar), "-", "-", "-stdio", "-l", "en", "-norm"], _WHAT)
+        _running.server, _running.key = server, key
+        try:
+            yield server
+        finally:
+            _running.timer = threading.Timer(_IDLE_S, _running.end)
+            _running.timer.daemon = True
+            _running.timer.start()
 
 
 def _plain(text: str) -> str:
     """A text in one line, without the program's own separator."""
     return " ".join(text.splitlines()).replace("|||", "")
-
-
-@lru_cache(maxsize=1)
-def _server(process_id: int, java: str) -> JavaServer:
-    """The one running program of this process (a forked one needs its own: pipes cannot be shared)."""
-    jar = package_file("meteor", "meteor-1.5.jar")
-    return JavaServer(["-jar", str(jar), "-", "-", "-stdio", "-l", "en", "-norm"], _WHAT)

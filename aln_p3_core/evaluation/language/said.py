@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from aln_p3_core.driver.checkpoint import written_whole
+from aln_p3_core.evaluation.language.intervention_suite import SceneInterventions
 from aln_p3_core.explainer.tasks import Task
 
 FORMAT = "aln_p3.said 1"
@@ -61,9 +62,13 @@ class SaidFrame:
         return self.of(task) if same and not own else own
 
 
-def save_said(path: Path, key: str, frames: Sequence[SaidFrame]) -> None:
+def save_said(
+    path: Path, key: str, frames: Sequence[SaidFrame], interventions: SceneInterventions | None = None
+) -> None:
     """Writes a scene's texts, all of the file or nothing."""
-    content = {"format": FORMAT, "key": key, "frames": [asdict(frame) for frame in frames]}
+    content: dict[str, Any] = {"format": FORMAT, "key": key, "frames": [asdict(frame) for frame in frames]}
+    if interventions is not None:
+        content["interventions"] = interventions.to_json()
     with written_whole(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -78,6 +83,14 @@ def load_said(path: Path, key: str | None = None) -> list[SaidFrame] | None:
             SaidFrame(**{**frame, "said": tuple(Saying(**saying) for saying in frame["said"])})
             for frame in content["frames"]
         ]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def load_interventions(path: Path) -> SceneInterventions | None:
+    """What is kept of interventions in a scene's file; None where there is nothing."""
+    try:
+        return SceneInterventions.from_json(json.loads(path.read_text(encoding="utf-8"))["interventions"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -19,7 +19,17 @@ from tqdm import tqdm
 
 from aln_p3_core.errors import CheckpointError, ConfigError, DataError
 from aln_p3_core.evaluation.drive_frames import drive_frames
-from aln_p3_core.evaluation.language.said import AGAIN, CommandUse, SaidFrame, Saying, load_said, save_said
+from aln_p3_core.evaluation.language.intervention import NamedScene
+from aln_p3_core.evaluation.language.intervention_suite import SceneInterventions, intervene
+from aln_p3_core.evaluation.language.said import (
+    AGAIN,
+    CommandUse,
+    SaidFrame,
+    Saying,
+    load_interventions,
+    load_said,
+    save_said,
+)
 from aln_p3_core.evaluation.language.truths import FrameTruth
 from aln_p3_core.evaluation.prediction_files import load_predictions, save_predictions
 from aln_p3_core.evaluation.predictions import DriverPredictor, prediction_keys, prediction_of
@@ -33,6 +43,7 @@ if TYPE_CHECKING:
     from aln_p3_core.datasets.nuscenes import NuScenesDataset
     from aln_p3_core.explainer.explainer import Explainer
 
+INTERVENTION = "intervention"
 #: Groups of tasks that can be asked for.
 TASK_GROUPS: Mapping[str, tuple[Task, ...]] = {
     "explanation": (Task.EXPLANATION,),
@@ -40,7 +51,11 @@ TASK_GROUPS: Mapping[str, tuple[Task, ...]] = {
     "question": (Task.QUESTION,),
     "command": (Task.COMMAND,),
     "online": (Task.COUNT, Task.POSITION, Task.MOTION, Task.PLAN),
+    # More explanations, of scenes that were changed (`intervention_suite`).
+    INTERVENTION: (),
 }
+#: What is asked for unless it is named.
+DEFAULT_GROUPS = tuple(group for group in TASK_GROUPS if group != INTERVENTION)
 _DECIDING = (
     "barbell",
     "explainer",
@@ -68,7 +83,7 @@ class WritingSettings:
         questions: of the data set's questions about the frame, evenly spread; 0 for all.
     """
 
-    groups: tuple[str, ...] = tuple(TASK_GROUPS)
+    groups: tuple[str, ...] = DEFAULT_GROUPS
     captions: int = 4
     questions: int = 4
 
@@ -124,7 +139,7 @@ class TextWriter:
             "explainer": found.sha256,
             "language_model": found.language_identity,
             "settings": asdict(self.settings),
-            "sources": _source_hash(),
+            "sources": _source_hash(("intervention.py",) if INTERVENTION in self.settings.groups else ()),
         }
 
     def scene(
@@ -140,16 +155,23 @@ class TextWriter:
         threads = torch.get_num_threads()
         torch.set_num_threads(self.predictor.threads)
         try:
-            found = list(self._scene(dataset, scene_name, dict(truths), on_frame))
+            scenes: list[NamedScene] = []
+            found = list(self._scene(dataset, scene_name, dict(truths), scenes, on_frame))
+            changed = intervene(self.speaker, scene_name, scenes) if scenes else None
         finally:
             torch.set_num_threads(threads)
-        return Written([said for said, _ in found], [prediction for _, prediction in found])
+        return Written(
+            [said for said, _ in found],
+            [prediction for _, prediction in found],
+            [] if changed is None else [changed],
+        )
 
     def _scene(
         self,
         dataset: NuScenesDataset,
         scene_name: str,
         waiting: dict[str, FrameTruth],
+        for_interventions: list[NamedScene],
         on_frame: Callable[[], None],
     ) -> Iterator[tuple[SaidFrame, SamplePrediction]]:
         driver = self.predictor.driver
@@ -160,6 +182,8 @@ class TextWriter:
             if truth is not None:
                 scene = driver.scene(inference, with_tokens=True)
                 said = tuple(self._speak(scene, truth))
+                if INTERVENTION in self.settings.groups:
+                    for_interventions.append(NamedScene(scene_name, scene))
                 yield (
                     SaidFrame(frame.token, scene_name, frame.command.command.name.lower(), said),
                     prediction_of(scene, scene_name),
@@ -235,10 +259,11 @@ class TextWriter:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Texts of key frames, and what the driver saw and planned there, in the same order."""
+    """Texts of key frames, and what the driver saw and planned there, in the same order; interventions by scene."""
 
     frames: list[SaidFrame]
     predictions: list[SamplePrediction]
+    interventions: list[SceneInterventions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,12 +336,17 @@ def write_texts(
             raise DataError(f"{files[name]} cannot be read back; is the disk full? Free some space and try again")
         found[name] = kept
     every = [found[name] for name in by_scene]
-    return Written([f for written in every for f in written.frames], [p for w in every for p in w.predictions])
+    return Written(
+        [frame for written in every for frame in written.frames],
+        [prediction for written in every for prediction in written.predictions],
+        [changed for written in every for changed in written.interventions],
+    )
 
 
 def _load(path: Path, key: str) -> Written | None:
     frames, predictions = load_said(path, key), load_predictions(path.with_suffix(".npz"), key)
-    return None if frames is None or predictions is None else Written(frames, predictions)
+    changed = load_interventions(path)
+    return None if frames is None or predictions is None else Written(frames, predictions, [changed] if changed else [])
 
 
 @dataclass(frozen=True)
@@ -332,13 +362,18 @@ class _WriteScene:
     def __call__(self, task: str, on_progress: Callable[[], None]) -> None:
         written = self.writer.scene(self.dataset, task, self.truths[task], on_progress)
         save_predictions(self.files[task].with_suffix(".npz"), self.keys[task], written.predictions)
-        save_said(self.files[task], self.keys[task], written.frames)
+        changed = written.interventions[0] if written.interventions else None
+        save_said(self.files[task], self.keys[task], written.frames, changed)
 
 
-def _source_hash() -> str:
-    """Of the code that decides the texts; what judges them lies beside it and does not count."""
-    folder = Path(__file__).resolve().parents[2] / "explainer"
+def _source_hash(more: tuple[str, ...] = ()) -> str:
+    """Of the code that decides the texts; what judges them lies beside it and does not count.
+
+    `more`: files of this folder that count too.
+    """
+    here = Path(__file__)
+    explainer = here.parents[2] / "explainer"
     digest = hashlib.sha256()
-    for file in (*(folder / f"{name}.py" for name in _DECIDING), Path(__file__)):
+    for file in (*(explainer / f"{name}.py" for name in _DECIDING), here, *map(here.with_name, more)):
         digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from aln_p3_core.errors import ConfigError, DataError
-from aln_p3_core.evaluation.language import java
+from aln_p3_core.evaluation.language import java, meteor
 from aln_p3_core.evaluation.language.captions import SCORES, caption_scores, tokenize
 from aln_p3_core.evaluation.language.java import JavaServer, find_java, need_java
 from aln_p3_core.evaluation.language.meteor import meteor_scores
@@ -109,3 +109,16 @@ def test_meteor_survives_what_breaks_its_wrapper() -> None:
     assert sentences[0] == sentences[1] == sentences[3] == pytest.approx(1.0) and sentences[2] == 0
     assert meteor_scores(["stop"] * 700, ["stop"] * 700)[1] == [1.0] * 700, "more than a pipe holds"
     assert tokenize(["It's 12.5 m, left!", "", "a\u2028b"], "ptb") == ["it 's 12.5 m left", "", "a b"]
+
+
+@pytest.mark.slow
+def test_an_idle_meteor_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    if find_java() is None:
+        pytest.skip("no Java here")
+    monkeypatch.setattr(meteor, "_IDLE_S", 0.0)
+    meteor_scores(["a car"], ["a car"])
+    timer = meteor._running.timer
+    assert timer is not None
+    timer.join(30.0)
+    assert meteor._running.server is None
+    assert meteor_scores(["a car"], ["a car"])[0] == 1.0, "and is started again"

@@ -17,11 +17,14 @@ from click.testing import CliRunner, Result
 from aln_p3_core.cli import CORE_COMMANDS, make_cli
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
 from aln_p3_core.errors import CheckpointError, ConfigError, DataError
+from aln_p3_core.evaluation.language.intervention import FlippedText, MaskedText
+from aln_p3_core.evaluation.language.intervention_suite import SceneInterventions, intervention_tables, summed_up
 from aln_p3_core.evaluation.language.said import SaidFrame, Saying, load_said, save_said, spread
 from aln_p3_core.evaluation.language.scores import LanguageScores, score_language
 from aln_p3_core.evaluation.language.truths import frame_truths, training_texts, true_captions
 from aln_p3_core.evaluation.language.writing import TextWriter, WritingSettings, write_texts
 from aln_p3_core.evaluation.predictions import DriverPredictor
+from aln_p3_core.evaluation.report_blocks import Table
 from aln_p3_core.evaluation.sample_prediction import SamplePrediction
 from aln_p3_core.evaluation.subjects import Subject, find_explainers
 from aln_p3_core.explainer.tasks import Task
@@ -104,6 +107,7 @@ def test_the_report(root: Path, speaking: Path, tmp_path: Path) -> None:
     arguments = (speaking / "driver.safetensors", "--data", root, "--report", tmp_path, "--precision", "fp32")
     result = run(*arguments)
     assert result.exit_code == 0, result.output
+    assert "Intervention" not in result.output, "only where it is asked for"
     text, page = (tmp_path / "report.md").read_text(), (tmp_path / "report.html").read_text()
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["card"]["explainer of driver"]["recipe"] == "tiny"
@@ -160,6 +164,38 @@ def test_another_process_or_fewer_frames_change_no_text(root: Path, speaking: Pa
     stranger = replace(writer, predictor=DriverPredictor("untrained:nano"))
     with pytest.raises(CheckpointError, match="trained with this driver"):
         write_texts(stranger, dataset, tokens, truths, tmp_path / "a", progress=False)
+
+
+@pytest.mark.slow
+def test_interventions_are_kept_and_told(root: Path, speaking: Path, tmp_path: Path) -> None:
+    arguments = (speaking / "driver.safetensors", "--data", root, "--report", tmp_path, "--precision", "fp32",
+                 "--language-tasks", "explanation,intervention")  # fmt: skip
+    for _ in range(2):
+        result = run(*arguments)
+        assert result.exit_code == 0, result.output
+        # Random words name no object, so that nothing was masked; a plan may or may not turn.
+        assert "| driver, bev | 0 of 4 |" in result.output and "Intervention: another command's plan" in result.output
+    found = json.loads((tmp_path / "report.json").read_text())["results"]["language"]["driver"]["interventions"]
+    assert found["mask_tokens"]["scenes"] == found["flip_command"]["scenes"] == 4
+
+
+def test_sums_of_interventions() -> None:
+    masked = MaskedText("a", 0, 1, "a car is ahead", "it stops", "a car is ahead", False, True)
+    kept = MaskedText("b", 0, 1, "a car is ahead", "a car is ahead", "a car is ahead", True, True)
+    flipped = FlippedText("a", "it turns left", "it turns right", 1, -1, 1, -1)
+    drives = [
+        SceneInterventions("s1", 2, {"tokens": (masked,), "bev": (masked,)}, (flipped,)),
+        SceneInterventions("s2", 1, {"tokens": (kept,), "bev": (masked,)}, ()),
+    ]
+    assert [SceneInterventions.from_json(json.loads(json.dumps(drive.to_json()))) for drive in drives] == drives
+    (tokens, bev), command = summed_up(drives)
+    assert (tokens.changed.mean, bev.changed.mean, bev.control_changed.mean) == (0.5, 1.0, 0.0)
+    assert tokens.scenes == 3 and len(tokens.texts) == 2 and command.together.mean == 1.0
+    masks, flips = intervention_tables({"driver": drives, "other": []})
+    assert isinstance(masks, Table) and isinstance(flips, Table)
+    assert masks.rows[0][:4] == ("driver, tokens", "2 of 3", "50 (0 to 100)", "0 (0 to 0)")
+    assert flips.rows == (("driver", "1 of 3", "100", "100", "100", "100"),)
+    assert intervention_tables({"driver": []}) == []
 
 
 def test_truths(root: Path, two_scenes: Path) -> None:

@@ -47,4 +47,4 @@ def test_single_tensors_are_averaged_like_a_network() -> None:
             network.weight.normal_()
         one.update_parameters(network)
         two.update(dict(network.named_parameters()))
-    assert torch.allclose(one.module.weight, two.tensors["weight"])
+    assert torch.allclose(one.module.state_dict()["weight"], two.tensors["weight"])

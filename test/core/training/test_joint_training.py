@@ -69,6 +69,7 @@ def test_a_run_leaves_a_driver_an_explainer_and_samples(root: Path, models: Path
     assert "| explanation | Describe what the ego car does and why. |" in text and "caption, object" in text
 
 
+@pytest.mark.slow
 def test_going_on_gives_the_same_losses_as_never_stopping(root: Path, models: Path, tmp_path: Path) -> None:
     run(root, models, tmp_path / "whole")
     broken = tmp_path / "broken"
@@ -89,6 +90,7 @@ def test_going_on_gives_the_same_losses_as_never_stopping(root: Path, models: Pa
         assert whole.keys() == own.keys() and all(torch.equal(whole[key], own[key]) for key in whole)
 
 
+@pytest.mark.slow
 def test_an_explainer_of_a_driver_that_stayed_belongs_to_that_driver(root: Path, models: Path, tmp_path: Path) -> None:
     """Then `driver.safetensors` is the same driver, and so is the file that it came from."""
     frozen = {"stages__1__plan": False, "stages__1__perception_weight": 0.0}
@@ -107,6 +109,7 @@ def test_an_explainer_of_a_driver_that_stayed_belongs_to_that_driver(root: Path,
     assert all(torch.equal(own[name], value) for name, value in taken.items())
 
 
+@pytest.mark.slow
 def test_shuffled_texts_are_learnt_and_the_true_ones_validated(root: Path, models: Path, tmp_path: Path) -> None:
     true = run(root, models, tmp_path / "true")
     mixed = run(root, models, tmp_path / "mixed", texts__shuffle_texts=True)

@@ -27,7 +27,7 @@ def test_changes_reach_their_place_and_nothing_else() -> None:
 
 def test_groups_may_be_left_out_but_not_be_replaced() -> None:
     _, config = training_recipe("nano_joint", {"explainer": None, "texts": None, "alignment": None})
-    assert config.explainer is config.texts is config.alignment is None
+    assert config.explainer is None and config.texts is None and config.alignment is None
     _, config = training_recipe("nano_joint", {"explainer.adapter.kind": "barbell", "alignment.p1a.contrast.queue": 5})
     assert config.explainer is not None and config.explainer.adapter.kind == "barbell"
     with pytest.raises(ConfigError, match="change single ones of it"):
