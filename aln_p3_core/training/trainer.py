@@ -13,7 +13,7 @@ import math
 import signal
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
@@ -182,13 +182,25 @@ class Trainer:
                 self._run_stages(data, progress and main)
                 ended = "stopped" if self.stopped else "finished"
             finally:
-                for number, handler in started.items():
-                    signal.signal(number, handler)
-                if self._log is not None:
-                    self._log.close()
-                self._write_card(data, ended)
+                # torch tells of a reader that died by a signal, which may come in here, for another reader, once more.
+                for last in (False, True):
+                    try:
+                        self._end(data, ended, started)
+                        break
+                    except RuntimeError:
+                        if last:
+                            raise
+                        ended = "failed"
             if main and self.stopped:
                 plot_run(self.folder)
+
+    def _end(self, data: TrainingData, ended: str, handlers: Mapping[signal.Signals, Any]) -> None:
+        """Puts signals back, closes the log and writes down how it ended. May be called again."""
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if self._log is not None:
+            self._log.close()
+        self._write_card(data, ended)
 
     def _open_data(self, roots: list[Path], cache: Path | None, jobs: int, progress: bool) -> TrainingData:
         return open_data(

@@ -36,6 +36,8 @@ PIP_ONLY = {
     "onnx": "onnx",
     "onnxruntime": "onnxruntime",
     "onnxscript": "onnxscript",
+    "peft": "peft",
+    "pycocoevalcap": "pycocoevalcap",
     "pyquaternion": "nuscenes-devkit",
     "rerun": "rerun-sdk",
     "rosbags": "rosbags",
@@ -43,6 +45,7 @@ PIP_ONLY = {
     "sumolib": "sumolib",
     "tensorboard": "tensorboard",
     "torch": "torch",
+    "transformers": "transformers",
 }
 OWN = {"aln_p3", "aln_p3_core", "aln_p3_ros"}
 
