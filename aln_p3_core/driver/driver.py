@@ -114,8 +114,12 @@ class Driver(FrameDriver):
                    description=description, weights_hash=metadata["sha256"])  # fmt: skip
 
     def _run(self, arrays: FrameArrays, clock: StageClock) -> DriverOutputs:
-        inputs = self._inputs(arrays)
+        inputs = self.inputs(arrays, self._pixels)
         clock.lap("upload")
+        return self.run(inputs, clock)
+
+    def run(self, inputs: DriverInputs, clock: StageClock) -> DriverOutputs:
+        """The network, stage by stage, at any batch size."""
         geometry = self.network.geometry(inputs)
         clock.lap("geometry")
         features = self._features(inputs.images_BNCHW)
@@ -131,9 +135,10 @@ class Driver(FrameDriver):
             outputs.bev_BRSD = outputs.bev_BRSD.clone()
         return outputs
 
-    def _inputs(self, arrays: FrameArrays) -> DriverInputs:
+    def inputs(self, arrays: FrameArrays, pixels: torch.Tensor) -> DriverInputs:
+        """A batch of one frame on the driver's device; `pixels`: where its pictures were written (`read`)."""
         prepared = arrays.prepared
-        pixels = self._pixels.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
+        pixels = pixels.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
         images = ((pixels - self._mean) * self._inverse_std).to(self._dtype)
         for camera, rows in enumerate(prepared.rows_N.tolist()):
             images[camera, :, rows:] = 0.0  # padding is zero after normalisation, as in training

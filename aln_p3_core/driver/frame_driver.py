@@ -61,6 +61,31 @@ class FrameArrays:
     ego_status_8: FloatArray | None
 
 
+@dataclass(slots=True)
+class ReadFrame:
+    """A frame on its way through the network.
+
+    Attributes:
+        frame: the input. arrays: of it.
+        can_bus: [18] its CAN vector with absolute values.
+        memory_reset, history_age_s: as in `Inference`.
+    """
+
+    frame: DrivingFrame
+    arrays: FrameArrays
+    can_bus: FloatArray
+    memory_reset: str
+    history_age_s: float | None
+
+    def remembered(
+        self, memory: TemporalMemory, outputs: DriverOutputs, timings_ms: dict[str, float] | None = None
+    ) -> Inference:
+        """The result; `memory` keeps its BEV map."""
+        frame = self.frame
+        memory.store(MemoryState(frame.reference_stamp_ns, frame.T_global_model, outputs.bev_BRSD, self.can_bus))
+        return Inference(frame, outputs, self.memory_reset, self.history_age_s, timings_ms or {})
+
+
 class FrameDriver(ABC):
     """A driver, ready to run one frame after another. What runs the network is left to its subclasses.
 
@@ -87,8 +112,7 @@ class FrameDriver(ABC):
         self.guarded = config.planner.guard
         self._guard_memory = GuardMemory()
         self._preprocessor = ImagePreprocessor(config.image)
-        shape = (len(config.cameras), config.image.height, config.image.width, 3)
-        self._pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=device.type == "cuda")
+        self._pixels = self.empty_pixels()
 
     @abstractmethod
     def _run(self, arrays: FrameArrays, clock: StageClock) -> DriverOutputs:
@@ -130,17 +154,32 @@ class FrameDriver(ABC):
     def infer(self, frame: DrivingFrame) -> Inference:
         """Runs the network on one frame and updates the memory. Errors as `plan`."""
         clock = StageClock(self.device)
-        prepared = self._preprocessor.prepare(frame, self.config.cameras, out=self._pixels.numpy())
+        read = self.read(frame, self.memory, self._pixels)
+        clock.add(read.arrays.prepared.timings_ms)
+        outputs = self._run(read.arrays, clock)
+        return read.remembered(self.memory, outputs, clock.timings_ms)
+
+    def read(self, frame: DrivingFrame, memory: TemporalMemory, pixels: torch.Tensor) -> ReadFrame:
+        """What the network reads of a frame; `memory` is brought to its instant.
+
+        Args:
+            frame: the input.
+            memory: of the frame's drive.
+            pixels: uint8 [N, height, width, 3] on the CPU, to write into. Errors as `plan`.
+        """
+        prepared = self._preprocessor.prepare(frame, self.config.cameras, out=pixels.numpy())
         if not prepared.valid_N.any():
             frame.require_cameras()
-        clock.add(prepared.timings_ms)
-        memory_reset = self.memory.advance(frame)
-        state = self.memory.recall(frame.reference_stamp_ns)
+        memory_reset = memory.advance(frame)
+        state = memory.recall(frame.reference_stamp_ns)
         can_bus = can_bus_vector(frame)
-        outputs = self._run(self._arrays(frame, prepared, state, can_bus), clock)
-        self.memory.store(MemoryState(frame.reference_stamp_ns, frame.T_global_model, outputs.bev_BRSD, can_bus))
         age = None if state is None else (frame.reference_stamp_ns - state.stamp_ns) * 1e-9
-        return Inference(frame, outputs, memory_reset, age, clock.timings_ms)
+        return ReadFrame(frame, self._arrays(frame, prepared, state, can_bus), can_bus, memory_reset, age)
+
+    def empty_pixels(self) -> torch.Tensor:
+        """A place for the pictures of a frame: uint8 [N, height, width, 3] on the CPU, from where they go up fast."""
+        shape = (len(self.config.cameras), self.config.image.height, self.config.image.width, 3)
+        return torch.empty(shape, dtype=torch.uint8, pin_memory=self.device.type == "cuda")
 
     def reset(self, reason: str = "asked for") -> None:
         """Drops the temporal memory."""

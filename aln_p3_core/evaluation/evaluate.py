@@ -39,6 +39,7 @@ class Request:
         split: of the root's scenes, and of the cities of the closed loop.
         suites: of SUITES, or ALL_SUITES.
         jobs: processes. threads: CPU threads of a network in each.
+        batch: scenes that go through a network in step; 0: as `DriverPredictor` has it.
         rates_hz: frames a second that drivers meet (`drive_frames`); the first is the main one.
         per_scene: a row for each scene beside.
         logs: files of recorded drives (.npz), evaluated too, with a row for each.
@@ -61,6 +62,7 @@ class Request:
     suites: tuple[str, ...] = (ALL_SUITES,)
     jobs: int = 1
     threads: int = 1
+    batch: int = 0
     rates_hz: tuple[int, ...] = (2,)
     per_scene: bool = False
     logs: tuple[Path, ...] = ()
@@ -99,7 +101,11 @@ def evaluate(request: Request) -> dict[str, Path]:
     if request.jobs < 1:
         raise ConfigError(f"the number of jobs must be 1 or more, not {request.jobs}")
     subjects = find_subjects(
-        request.subjects, device=request.device, precision=request.precision, threads=request.threads
+        request.subjects,
+        device=request.device,
+        precision=request.precision,
+        threads=request.threads,
+        batch=request.batch,
     )
     explainers: dict[str, str | Path] = {}
     if "language" in suites:

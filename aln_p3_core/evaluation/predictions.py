@@ -4,7 +4,8 @@
     predictions = predict(predictor, NuScenesDataset(root), ["scene-7000"], jobs=2, folder=Path("out/report"))
 
 Scenes are driven whole and in time order, with the driver's memory, through the same JPEG files, decoding and code as
-on the road. A scene's numbers depend on nothing but the scene: any number of processes gives the same ones.
+on the road. One by one (the default on a CPU) a scene's numbers depend on nothing but the scene, and any number of
+processes gives the same ones. Several in step (`DriverPredictor.batch`) differ from these in the last digits.
 """
 
 from __future__ import annotations
@@ -29,12 +30,16 @@ from aln_p3_core.world.recorder.jobs import run_tasks
 if TYPE_CHECKING:
     from aln_p3_core.datasets.nuscenes import NuScenesDataset
     from aln_p3_core.driver.driver import Driver
+    from aln_p3_core.driver.frame_driver import Inference
+    from aln_p3_core.frame import DrivingFrame
     from aln_p3_core.scene import DrivingScene
 
 __all__ = ["DriverPredictor", "Predictor", "SamplePrediction", "predict"]
 
 EgoStatusGiven = Literal["recorded", "withheld"]
 
+#: Scenes that go through the network in step on a GPU.
+BATCH_GPU = 16
 #: Sources that decide what a driver says: predictions of other sources are not used again.
 _DECIDING_SOURCES = ("driver", "datasets", "evaluation/drive_frames.py", "evaluation/predictions.py", "config.py",
                      "frame.py", "geometry.py", "preprocess.py", "scene.py")  # fmt: skip
@@ -46,10 +51,14 @@ class Predictor(Protocol):
     def identity(self) -> Mapping[str, Any]:
         """What decides the predictions beside the data, JSON-ready."""
 
-    def scene(
-        self, dataset: NuScenesDataset, scene_name: str, on_sample: Callable[[], None] = lambda: None
-    ) -> list[SamplePrediction]:
-        """Predictions of all key frames of a scene in time order; `on_sample` is called after each."""
+    def scenes(
+        self, dataset: NuScenesDataset, scene_names: Sequence[str], on_sample: Callable[[], None] = lambda: None
+    ) -> dict[str, list[SamplePrediction]]:
+        """Predictions of all key frames of scenes in time order, by scene; `on_sample` is called after each."""
+
+    @property
+    def group(self) -> int:
+        """Scenes that are predicted together."""
 
 
 @dataclass
@@ -64,6 +73,7 @@ class DriverPredictor:
         perception: keep agents and map elements, not only plans.
         device, precision: as `Driver` takes them.
         threads: CPU threads of the network. Not a matter of speed alone: the last digits depend on it.
+        batch: scenes that go through the network in step (`driver.lockstep`); 0: one on a CPU, BATCH_GPU on a GPU.
     """
 
     source: str | Path
@@ -73,6 +83,7 @@ class DriverPredictor:
     device: str = "auto"
     precision: str = "auto"
     threads: int = 1
+    batch: int = 0
     _driver: Driver | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -95,6 +106,11 @@ class DriverPredictor:
         """Whether withholding the ego status can change anything."""
         return self.driver.config.ego_status != "none"
 
+    @property
+    def group(self) -> int:
+        """See `Predictor`."""
+        return self.batch or (1 if self.driver.device.type == "cpu" else BATCH_GPU)
+
     def with_settings(self, **changes: Any) -> DriverPredictor:
         """The same driver, asked in another way (`ego_status`, `rate_hz`, `perception`)."""
         return replace(self, **changes)
@@ -113,34 +129,69 @@ class DriverPredictor:
             "device": driver.device.type,
             "precision": driver.precision,
             "threads": self.threads if driver.device.type == "cpu" else 0,
+            **({"batch": self.group} if self.group > 1 else {}),
         }
 
-    def scene(
-        self, dataset: NuScenesDataset, scene_name: str, on_sample: Callable[[], None] = lambda: None
-    ) -> list[SamplePrediction]:
+    def scenes(
+        self, dataset: NuScenesDataset, scene_names: Sequence[str], on_sample: Callable[[], None] = lambda: None
+    ) -> dict[str, list[SamplePrediction]]:
         """See `Predictor`."""
+        found: dict[str, list[SamplePrediction]] = {name: [] for name in scene_names}
+        for scene_name, inference, is_key_frame in self.drive(dataset, scene_names):
+            if not is_key_frame:
+                continue
+            prediction = prediction_of(self.driver.scene(inference), scene_name)
+            found[scene_name].append(
+                prediction if self.perception else replace(prediction, agents=None, map_elements=None)
+            )
+            on_sample()
+        return found
+
+    def drive(
+        self, dataset: NuScenesDataset, scene_names: Sequence[str], until: Mapping[str, str] | None = None
+    ) -> Iterator[tuple[str, Inference, bool]]:
+        """Every frame of the scenes: the scene's name, the raw result, and whether it is a key frame.
+
+        Several scenes go in step, else each by itself. `until`: the last key frame of a scene that anybody needs.
+        """
         import torch
 
+        drives = [self._frames(dataset, name, (until or {}).get(name)) for name in scene_names]
         threads = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         try:
-            return list(self._drive(dataset, scene_name, on_sample))
+            if self.group > 1:
+                yield from self._in_step(scene_names, drives)
+            else:
+                for name, frames in zip(scene_names, drives, strict=True):
+                    self.driver.reset("new scene")
+                    for frame, is_key_frame in frames:
+                        yield name, self.driver.infer(frame), is_key_frame
         finally:
             torch.set_num_threads(threads)
 
-    def _drive(
-        self, dataset: NuScenesDataset, scene_name: str, on_sample: Callable[[], None]
-    ) -> Iterator[SamplePrediction]:
-        driver = self.driver
-        driver.reset("new scene")
+    def _frames(
+        self, dataset: NuScenesDataset, scene_name: str, last: str | None
+    ) -> Iterator[tuple[DrivingFrame, bool]]:
         for recorded, is_key_frame in drive_frames(dataset, scene_name, self.rate_hz):
-            frame = recorded if self.ego_status == "recorded" else replace(recorded, ego_status=None)
-            inference = driver.infer(frame)
-            if not is_key_frame:
-                continue
-            prediction = prediction_of(driver.scene(inference), scene_name)
-            yield prediction if self.perception else replace(prediction, agents=None, map_elements=None)
-            on_sample()
+            yield recorded if self.ego_status == "recorded" else replace(recorded, ego_status=None), is_key_frame
+            if is_key_frame and recorded.token == last:
+                return
+
+    def _in_step(
+        self, scene_names: Sequence[str], drives: Sequence[Iterator[tuple[DrivingFrame, bool]]]
+    ) -> Iterator[tuple[str, Inference, bool]]:
+        from aln_p3_core.driver.lockstep import Lockstep
+
+        lockstep = Lockstep(self.driver, len(drives))
+        while True:
+            met = [next(frames, None) for frames in drives]
+            if all(one is None for one in met):
+                return
+            inferences = lockstep.infer([None if one is None else one[0] for one in met])
+            for name, one, inference in zip(scene_names, met, inferences, strict=True):
+                if one is not None and inference is not None:
+                    yield name, inference, one[1]
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_driver": None}  # each process loads its own
@@ -204,13 +255,14 @@ def predict(
         bar = tqdm(total=sum(samples[n] for n in waiting), desc=label, unit="frame", file=sys.stderr,
                    disable=not progress or not waiting)  # fmt: skip
 
-        def ended(name: str, problem: str | None) -> None:
+        def ended(names: Sequence[str], problem: str | None) -> None:
             if problem is not None:
-                problems[name] = problem
+                problems.update(dict.fromkeys(names, problem))
 
         with bar:
-            work = _PredictScene(predictor, dataset, files, keys)
-            run_tasks(waiting, work, jobs, on_progress=lambda: bar.update() and None, on_end=ended)
+            work = _PredictScenes(predictor, dataset, files, keys)
+            groups = grouped(waiting, predictor.group)
+            run_tasks(groups, work, jobs, on_progress=lambda: bar.update() and None, on_end=ended)
         if problems:
             told = "; ".join(f"{name}: {text.strip().splitlines()[-1]}" for name, text in problems.items())
             raise DataError(f"{len(problems)} of {len(samples)} scenes could not be predicted: {told}")
@@ -246,17 +298,23 @@ def prediction_keys(predictor: Predictor, dataset: NuScenesDataset, scene_names:
     return keys
 
 
+def grouped(names: Sequence[str], size: int) -> list[tuple[str, ...]]:
+    """The names in groups of at most `size`, in order."""
+    return [tuple(names[first : first + size]) for first in range(0, len(names), size)]
+
+
 @dataclass(frozen=True)
-class _PredictScene:
-    """Predicts one scene into its file."""
+class _PredictScenes:
+    """Predicts a group of scenes, each into its file."""
 
     predictor: Predictor
     dataset: NuScenesDataset
     files: Mapping[str, Path]
     keys: Mapping[str, str]
 
-    def __call__(self, task: str, on_progress: Callable[[], None]) -> None:
-        save_predictions(self.files[task], self.keys[task], self.predictor.scene(self.dataset, task, on_progress))
+    def __call__(self, task: Sequence[str], on_progress: Callable[[], None]) -> None:
+        for name, found in self.predictor.scenes(self.dataset, task, on_progress).items():
+            save_predictions(self.files[name], self.keys[name], found)
 
 
 def _source_hash() -> str:

@@ -7,13 +7,14 @@ columns (x), Q decoder queries.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from aln_p3_core.driver.io import DriverOutputs
 from aln_p3_core.errors import DataError
@@ -106,6 +107,22 @@ def context_from_scene(scene: DrivingScene, config: ExplainerConfig) -> SceneCon
         plan_BT2=batch(scene.plan.points_model),
         map_BVD=batch(tokens.map) if config.mixer.map_tokens else None,
     )
+
+
+def join_contexts(contexts: Sequence[SceneContext]) -> SceneContext:
+    """Several contexts as one batch, in order; those with fewer agents get rows that do not exist."""
+    most = max(context.agent_valid_BA.shape[1] for context in contexts)
+
+    def together(name: str) -> Tensor | None:
+        parts: list[Tensor] = [getattr(context, name) for context in contexts]
+        if parts[0] is None:
+            return None
+        if name.rsplit("_", 1)[1].startswith("BA"):
+            parts = [F.pad(part, [0, 0] * (part.ndim - 2) + [0, most - part.shape[1]]) for part in parts]
+        return torch.cat(parts)
+
+    joined: dict[str, Any] = {field.name: together(field.name) for field in fields(SceneContext)}
+    return SceneContext(**joined)
 
 
 def agent_rows(scene: DrivingScene, config: ExplainerConfig) -> np.ndarray:

@@ -18,7 +18,6 @@ import numpy as np
 from tqdm import tqdm
 
 from aln_p3_core.errors import CheckpointError, ConfigError, DataError
-from aln_p3_core.evaluation.drive_frames import drive_frames
 from aln_p3_core.evaluation.language.intervention import NamedScene
 from aln_p3_core.evaluation.language.intervention_suite import SceneInterventions, intervene
 from aln_p3_core.evaluation.language.said import (
@@ -32,7 +31,7 @@ from aln_p3_core.evaluation.language.said import (
 )
 from aln_p3_core.evaluation.language.truths import FrameTruth
 from aln_p3_core.evaluation.prediction_files import load_predictions, save_predictions
-from aln_p3_core.evaluation.predictions import DriverPredictor, prediction_keys, prediction_of
+from aln_p3_core.evaluation.predictions import DriverPredictor, grouped, prediction_keys, prediction_of
 from aln_p3_core.evaluation.sample_prediction import SamplePrediction
 from aln_p3_core.explainer.tasks import Prompt, Task
 from aln_p3_core.frame import RouteCommand
@@ -42,6 +41,8 @@ from aln_p3_core.world.recorder.jobs import run_tasks
 if TYPE_CHECKING:
     from aln_p3_core.datasets.nuscenes import NuScenesDataset
     from aln_p3_core.explainer.explainer import Explainer
+    from aln_p3_core.explainer.scene_context import SceneContext
+    from aln_p3_core.explainer.tasks import Answer
 
 INTERVENTION = "intervention"
 #: Groups of tasks that can be asked for.
@@ -66,12 +67,22 @@ _DECIDING = (
     "tasks",
     "token_mixer",
 )
-# Texts that are written as one batch, and how many tokens they may take. A step costs nearly the same for one text as
-# for ten, and a batch lasts as long as its longest text.
-_BATCHES = (
-    (24, (Task.QUESTION, Task.COMMAND, Task.POSITION, Task.MOTION)),
-    (96, (Task.EXPLANATION, Task.CAPTION, Task.COUNT, Task.PLAN)),
-)
+# How many tokens a text may take. A step costs nearly the same for one text as for ten, and a batch lasts as long as
+# its longest text: those of one kind go together.
+_LIMITS = {
+    Task.QUESTION: 24,
+    Task.COMMAND: 24,
+    Task.POSITION: 24,
+    Task.MOTION: 24,
+    Task.COUNT: 96,
+    Task.PLAN: 96,
+    Task.CAPTION: 96,
+    Task.EXPLANATION: 96,
+}
+# Texts of a batch.
+_BATCH_CPU, _BATCH_GPU = 16, 256
+# Scenes that are written about together: what is lost when somebody breaks off.
+_GROUP_CPU = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,64 +153,114 @@ class TextWriter:
             "sources": _source_hash(("intervention.py",) if INTERVENTION in self.settings.groups else ()),
         }
 
-    def scene(
+    @property
+    def group(self) -> int:
+        """Scenes that are written about together."""
+        return self.predictor.group if self.predictor.group > 1 else _GROUP_CPU
+
+    def scenes(
         self,
         dataset: NuScenesDataset,
-        scene_name: str,
-        truths: Mapping[str, FrameTruth],
+        truths: Mapping[str, Mapping[str, FrameTruth]],
         on_frame: Callable[[], None] = lambda: None,
-    ) -> Written:
-        """Texts of the frames in `truths`, in time order; `on_frame` is called after each."""
+    ) -> dict[str, Written]:
+        """Texts of frames in time order, by scene.
+
+        Args:
+            dataset: of the scenes.
+            truths: of the frames, by scene and token.
+            on_frame: called for each frame when its texts are there.
+        """
         import torch
 
         threads = torch.get_num_threads()
         torch.set_num_threads(self.predictor.threads)
         try:
-            scenes: list[NamedScene] = []
-            found = list(self._scene(dataset, scene_name, dict(truths), scenes, on_frame))
-            changed = intervene(self.speaker, scene_name, scenes) if scenes else None
+            met = list(self._meet(dataset, truths))
+            sayings = self._speak(met, on_frame)
+            changed = self._intervene(met)
         finally:
             torch.set_num_threads(threads)
-        return Written(
-            [said for said, _ in found],
-            [prediction for _, prediction in found],
-            [] if changed is None else [changed],
-        )
+        written = {name: Written([], [], [changed[name]] if name in changed else []) for name in truths}
+        for one, said in zip(met, sayings, strict=True):
+            command = one.scene.plan.command.command.name.lower()
+            written[one.name].frames.append(SaidFrame(one.scene.token, one.name, command, tuple(said)))
+            written[one.name].predictions.append(prediction_of(one.scene, one.name))
+        return written
 
-    def _scene(
-        self,
-        dataset: NuScenesDataset,
-        scene_name: str,
-        waiting: dict[str, FrameTruth],
-        for_interventions: list[NamedScene],
-        on_frame: Callable[[], None],
-    ) -> Iterator[tuple[SaidFrame, SamplePrediction]]:
-        driver = self.predictor.driver
-        driver.reset("new scene")
-        for frame, _ in drive_frames(dataset, scene_name):
-            inference = driver.infer(frame)
-            truth = waiting.pop(frame.token, None)
+    def _meet(self, dataset: NuScenesDataset, truths: Mapping[str, Mapping[str, FrameTruth]]) -> Iterator[_Met]:
+        """Drives to the frames that are asked about; nobody needs the rest of a scene."""
+        until = {name: max(wanted, key=dataset.scene_tokens(name).index) for name, wanted in truths.items() if wanted}
+        for name, inference, is_key_frame in self.predictor.drive(dataset, list(until), until):
+            truth = truths[name].get(inference.frame.token) if is_key_frame else None
             if truth is not None:
-                scene = driver.scene(inference, with_tokens=True)
-                said = tuple(self._speak(scene, truth))
-                if INTERVENTION in self.settings.groups:
-                    for_interventions.append(NamedScene(scene_name, scene))
-                yield (
-                    SaidFrame(frame.token, scene_name, frame.command.command.name.lower(), said),
-                    prediction_of(scene, scene_name),
-                )
-                on_frame()
-            if not waiting:
-                return  # nobody needs the rest of the scene
+                yield _Met(name, self.predictor.driver.scene(inference, with_tokens=True), truth)
 
-    def _speak(self, scene: DrivingScene, truth: FrameTruth) -> list[Saying]:
-        sayings = self._answers(scene, self._asked(scene, truth), "given")
-        straight = RouteCommand()
-        if scene.plan.command.command is not straight.command:
-            withheld = replace(scene, plan=replace(scene.plan, command=straight))
-            again = [asked for asked in self._asked(scene, truth) if asked.task in AGAIN]
-            sayings += self._answers(withheld, again, "none")
+    def _intervene(self, met: Sequence[_Met]) -> dict[str, SceneInterventions]:
+        if INTERVENTION not in self.settings.groups:
+            return {}
+        scenes: dict[str, list[NamedScene]] = {}
+        for one in met:
+            scenes.setdefault(one.name, []).append(NamedScene(one.name, one.scene))
+        return {name: intervene(self.speaker, name, named) for name, named in scenes.items()}
+
+    def _speak(self, met: Sequence[_Met], on_frame: Callable[[], None]) -> list[list[Saying]]:
+        """Sayings of every frame: with its command, then with the command withheld."""
+        contexts: list[SceneContext] = []
+        wanted: list[_Wanted] = []
+        for place, one in enumerate(met):
+            straight = RouteCommand()
+            asked = self._asked(one.scene, one.truth)
+            wanted += [_Wanted(place, len(contexts), "given", item) for item in asked]
+            contexts.append(self._context(one.scene))
+            if one.scene.plan.command.command is not straight.command:
+                withheld = replace(one.scene, plan=replace(one.scene.plan, command=straight))
+                again = [item for item in self._asked(withheld, one.truth) if item.task in AGAIN]
+                wanted += [_Wanted(place, len(contexts), "none", item) for item in again]
+                contexts.append(self._context(withheld))
+        answers = self._answers(contexts, wanted)
+        sayings: list[list[Saying]] = [[] for _ in met]
+        for one_wanted, (prompt, answer) in zip(wanted, answers, strict=True):
+            item = one_wanted.asked
+            sayings[one_wanted.place].append(
+                Saying(
+                    item.task.value, one_wanted.command, prompt, answer.text, answer.truncated, item.right, item.about
+                )
+            )
+        for _ in met:
+            on_frame()
         return sayings
+
+    def _context(self, scene: DrivingScene) -> SceneContext:
+        from aln_p3_core.explainer.scene_context import context_from_scene
+
+        return context_from_scene(scene, self.speaker.config)
+
+    def _answers(self, contexts: Sequence[SceneContext], wanted: Sequence[_Wanted]) -> list[tuple[str, Answer]]:
+        """Prompt and answer of each; texts of a kind and of like length are written together."""
+        from aln_p3_core.explainer.prompts import prompt_for
+        from aln_p3_core.explainer.scene_context import join_contexts
+
+        size = _BATCH_CPU if self.speaker.device.type == "cpu" else _BATCH_GPU
+        prompts = [prompt_for(one.asked.task, one.asked.question) for one in wanted]
+        order = sorted(range(len(wanted)), key=lambda i: (list(_LIMITS).index(wanted[i].asked.task), i))
+        answers: dict[int, tuple[str, Answer]] = {}
+        for limit in sorted(set(_LIMITS.values())):
+            chosen = [i for i in order if _LIMITS[wanted[i].asked.task] == limit]
+            for first in range(0, len(chosen), size):
+                batch = chosen[first : first + size]
+                scenes = sorted({wanted[i].context for i in batch})
+                rows = {scene: row for row, scene in enumerate(scenes)}
+                given = self.speaker.generate(
+                    join_contexts([contexts[scene] for scene in scenes]),
+                    [
+                        Prompt(wanted[i].asked.task, prompts[i], rows[wanted[i].context], wanted[i].asked.focus)
+                        for i in batch
+                    ],
+                    max_new_tokens=limit,
+                )
+                answers |= {i: (prompts[i], answer) for i, answer in zip(batch, given, strict=True)}
+        return [answers[i] for i in range(len(wanted))]
 
     def _asked(self, scene: DrivingScene, truth: FrameTruth) -> list[_Asked]:
         from aln_p3_core.explainer.online_tasks import online_answer
@@ -235,24 +296,6 @@ class TextWriter:
                 add(Task.MOTION, online_answer(Task.MOTION, agents, plan, row), focus=focus, about=about)
         return asked
 
-    def _answers(self, scene: DrivingScene, asked: Sequence[_Asked], command: CommandUse) -> list[Saying]:
-        from aln_p3_core.explainer.prompts import prompt_for
-        from aln_p3_core.explainer.scene_context import context_from_scene
-
-        context = context_from_scene(scene, self.speaker.config)
-        sayings = []
-        for limit, tasks in _BATCHES:
-            batch = [item for item in asked if item.task in tasks]
-            prompts = [Prompt(item.task, prompt_for(item.task, item.question), focus=item.focus) for item in batch]
-            answers = self.speaker.generate(context, prompts, max_new_tokens=limit)
-            for item, prompt, answer in zip(batch, prompts, answers, strict=True):
-                sayings.append(
-                    Saying(
-                        item.task.value, command, prompt.prompt, answer.text, answer.truncated, item.right, item.about
-                    )
-                )
-        return sayings
-
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_loaded": None}
 
@@ -264,6 +307,25 @@ class Written:
     frames: list[SaidFrame]
     predictions: list[SamplePrediction]
     interventions: list[SceneInterventions]
+
+
+@dataclass(frozen=True, slots=True)
+class _Met:
+    """A frame that is asked about."""
+
+    name: str
+    scene: DrivingScene
+    truth: FrameTruth
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A text that is wanted: of which frame, read from which context, under which use of the command."""
+
+    place: int
+    context: int
+    command: CommandUse
+    asked: _Asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,14 +381,15 @@ def write_texts(
     waiting = [name for name in by_scene if name not in found]
     problems: dict[str, str] = {}
 
-    def ended(name: str, problem: str | None) -> None:
+    def ended(names: Sequence[str], problem: str | None) -> None:
         if problem is not None:
-            problems[name] = problem
+            problems.update(dict.fromkeys(names, problem))
 
     total = sum(len(by_scene[name]) for name in waiting)
     with tqdm(total=total, desc=label, unit="frame", file=sys.stderr, disable=not progress or not waiting) as bar:
-        work = _WriteScene(writer, dataset, by_scene, files, keys)
-        run_tasks(waiting, work, jobs, on_progress=lambda: bar.update() and None, on_end=ended)
+        work = _WriteScenes(writer, dataset, by_scene, files, keys)
+        groups = grouped(waiting, min(writer.group, -(-len(waiting) // jobs)) if waiting else 1)
+        run_tasks(groups, work, jobs, on_progress=lambda: bar.update() and None, on_end=ended)
     if problems:
         told = "; ".join(f"{name}: {text.strip().splitlines()[-1]}" for name, text in problems.items())
         raise DataError(f"{len(problems)} of {len(by_scene)} scenes could not be written about: {told}")
@@ -350,8 +413,8 @@ def _load(path: Path, key: str) -> Written | None:
 
 
 @dataclass(frozen=True)
-class _WriteScene:
-    """Writes one scene's texts into its file."""
+class _WriteScenes:
+    """Writes the texts of a group of scenes, each into its file."""
 
     writer: TextWriter
     dataset: NuScenesDataset
@@ -359,11 +422,12 @@ class _WriteScene:
     files: Mapping[str, Path]
     keys: Mapping[str, str]
 
-    def __call__(self, task: str, on_progress: Callable[[], None]) -> None:
-        written = self.writer.scene(self.dataset, task, self.truths[task], on_progress)
-        save_predictions(self.files[task].with_suffix(".npz"), self.keys[task], written.predictions)
-        changed = written.interventions[0] if written.interventions else None
-        save_said(self.files[task], self.keys[task], written.frames, changed)
+    def __call__(self, task: Sequence[str], on_progress: Callable[[], None]) -> None:
+        found = self.writer.scenes(self.dataset, {name: self.truths[name] for name in task}, on_progress)
+        for name, written in found.items():
+            save_predictions(self.files[name].with_suffix(".npz"), self.keys[name], written.predictions)
+            changed = written.interventions[0] if written.interventions else None
+            save_said(self.files[name], self.keys[name], written.frames, changed)
 
 
 def _source_hash(more: tuple[str, ...] = ()) -> str:

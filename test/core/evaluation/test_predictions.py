@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,25 +24,31 @@ class Still:
 
     def __init__(self, setting: str = "a") -> None:
         self.setting = setting
+        self.group = 1
         self.asked: list[str] = []
 
     def identity(self) -> Mapping[str, Any]:
         return {"setting": self.setting}
 
-    def scene(
-        self, dataset: NuScenesDataset, scene_name: str, on_sample: Callable[[], None] = lambda: None
-    ) -> list[SamplePrediction]:
-        self.asked.append(scene_name)
-        return [SamplePrediction(token, scene_name, np.zeros((6, 2))) for token in dataset.scene_tokens(scene_name)]
+    def scenes(
+        self, dataset: NuScenesDataset, scene_names: Sequence[str], on_sample: Callable[[], None] = lambda: None
+    ) -> dict[str, list[SamplePrediction]]:
+        self.asked += scene_names
+        return {
+            name: [SamplePrediction(token, name, np.zeros((6, 2))) for token in dataset.scene_tokens(name)]
+            for name in scene_names
+        }
 
 
 class Failing(Still):
     """Fails in the second scene."""
 
-    def scene(self, dataset: NuScenesDataset, scene_name: str, on_sample: Any = None) -> list[SamplePrediction]:
-        if scene_name == "scene-0002":
+    def scenes(
+        self, dataset: NuScenesDataset, scene_names: Sequence[str], on_sample: Any = None
+    ) -> dict[str, list[SamplePrediction]]:
+        if "scene-0002" in scene_names:
             raise DataError("the picture is torn; copy it again")
-        return super().scene(dataset, scene_name)
+        return super().scenes(dataset, scene_names)
 
 
 def arrays(predictions: list[SamplePrediction]) -> list[np.ndarray]:
@@ -77,6 +83,26 @@ def test_predictions_are_those_of_the_driver_itself(two_scenes: Path, small_chec
         assert prediction.command == scene.plan.command
         assert np.array_equal(prediction.plan_model, prediction.plans_model[prediction.command.command.value])
     assert expected[1].history_age_s is not None, "the memory is used"
+
+
+def test_scenes_in_step_are_those_of_one_at_a_time(two_scenes: Path, small_checkpoint: Path) -> None:
+    dataset = NuScenesDataset(two_scenes)
+    alone = DriverPredictor(small_checkpoint, precision="fp32")
+    together = DriverPredictor(small_checkpoint, precision="fp32", batch=2)
+    one = predict(alone, dataset, dataset.scenes, progress=False)
+    both = predict(together, dataset, dataset.scenes, progress=False)
+    assert [p.token for p in one] == [p.token for p in both]
+    for a, b in zip(arrays(one), arrays(both), strict=True):
+        assert a == pytest.approx(b, abs=1e-3)
+    assert together.identity() != alone.identity()
+    # A scene that is over earlier leaves the other alone.
+    tokens = dataset.scene_tokens("scene-0001")
+    found = [
+        (name, inference.frame.token)
+        for name, inference, _ in together.drive(dataset, dataset.scenes, {"scene-0001": tokens[0]})
+    ]
+    assert [token for name, token in found if name == "scene-0001"] == [tokens[0]]
+    assert [token for name, token in found if name == "scene-0002"] == list(dataset.scene_tokens("scene-0002"))
 
 
 def test_a_driver_without_its_ego_status_plans_otherwise(two_scenes: Path, small_checkpoint: Path) -> None:

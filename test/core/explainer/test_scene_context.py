@@ -12,7 +12,12 @@ from network_helpers import small_config, small_inputs, small_network
 from aln_p3_core.driver.io import DriverOutputs
 from aln_p3_core.driver.scene_builder import build_scene
 from aln_p3_core.errors import DataError
-from aln_p3_core.explainer.scene_context import agent_rows, context_from_outputs, context_from_scene
+from aln_p3_core.explainer.scene_context import (
+    agent_rows,
+    context_from_outputs,
+    context_from_scene,
+    join_contexts,
+)
 from aln_p3_core.explainer.settings import EXPLAINERS
 from aln_p3_core.frame import Command, RouteCommand
 from aln_p3_core.scene import DrivingScene
@@ -84,3 +89,17 @@ def test_select_repeats_scenes() -> None:
     chosen.ego_B2D.sum().backward()
     assert context.ego_B2D.grad is not None and context.ego_B2D.grad[:, 0].tolist() == [1.0, 2.0]
     assert not context.detach().ego_B2D.requires_grad
+
+
+def test_joined_contexts_are_padded() -> None:
+    one, two = made_up_context(scenes=1, agents=3), made_up_context(scenes=2, agents=5)
+    joined = join_contexts([one, two])
+    assert len(joined) == 3 and joined.agents_BAD.shape[1] == 5
+    assert not joined.agent_valid_BA[0, 3:].any() and not joined.agent_boxes_BA10[0, 3:].any()
+    for field in fields(joined):
+        first, rest, all_of_it = (getattr(context, field.name) for context in (one, two, joined))
+        if first is None:
+            assert all_of_it is None
+            continue
+        assert torch.equal(all_of_it[1:], rest)
+        assert torch.equal(all_of_it[:1, : first.shape[1]] if "_BA" in field.name else all_of_it[:1], first)
