@@ -18,6 +18,9 @@ Examples
   # All of it; the same command goes on after an interruption:
   aln-p3 ablate alignment --data world=out/world --out out/study --jobs 2
 \b
+  # Spread over machines: each does some seeds, one takes the results of the others:
+  aln-p3 ablate alignment --data world=out/world --out out/study --take other/results --table
+\b
   # A part, and the table of what there is:
   aln-p3 ablate alignment --data world=out/world --out out/study --only all --only none --seeds 0
   aln-p3 ablate alignment --data world=out/world --out out/study --table
@@ -38,6 +41,8 @@ docs/ablation.md tells how to read the table.
 @click.option("--dry-run", is_flag=True, help="Print plan, command lines and cost, and stop.")
 @click.option("--table", "table_only", is_flag=True, help="Write table and pictures of what there is, and stop.")
 @click.option("--results", type=click.Path(file_okay=False, path_type=Path), help="Where results go [default: --out].")
+@click.option("--take", "others", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Results of this study from another machine: its trainings count as done; repeatable.")  # fmt: skip
 @click.option("--retry", is_flag=True, help="Try again what failed.")
 @click.option("--keep", is_flag=True, help="Keep checkpoints and predictions of trainings that are measured.")
 @click.option("--new", is_flag=True, help="Begin anew where the study file changed; the old study is put aside.")
@@ -53,6 +58,7 @@ def command(
     dry_run: bool,
     table_only: bool,
     results: Path | None,
+    others: tuple[Path, ...],
     retry: bool,
     keep: bool,
     new: bool,
@@ -63,6 +69,7 @@ def command(
     before the first of them runs (plan.md); a study whose file changes afterwards is refused.
     """
     from aln_p3_core.studies.plan import cost_text, plan_text, run_lines
+    from aln_p3_core.studies.rows import take_rows
     from aln_p3_core.studies.runner import Stop, is_done, run_all
     from aln_p3_core.studies.steps import Options, planned_runs
     from aln_p3_core.studies.study import default_threads, find_roots, open_study, write_results
@@ -79,6 +86,8 @@ def command(
         click.echo(cost_text(chosen, options))
         return
     open_study(study, folder, options.roots, new=new)
+    for other in others:
+        click.echo(f"{len(take_rows(every, other))} trainings taken from {other}")
     stop = Stop()
     if not table_only:
         click.echo(cost_text(chosen, options))

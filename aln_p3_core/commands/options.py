@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aln_p3_core.weights import resolve_checkpoint, shipped_checkpoint
+from aln_p3_core.weights import resolve_checkpoint, resolve_explainer, shipped_checkpoint
 
 if TYPE_CHECKING:
     from aln_p3_core.driver.frame_driver import FrameDriver
@@ -21,6 +21,16 @@ def checkpoint_file(_context: click.Context, parameter: click.Parameter, text: s
     path = resolve_checkpoint(text)
     if not path.is_file():
         raise click.BadParameter(f"there is no file {text!r} and no shipped driver of that name", param=parameter)
+    return path
+
+
+def explainer_file(_context: click.Context, parameter: click.Parameter, text: str | None) -> Path | None:
+    """As `checkpoint_file`, of an option that names an explainer."""
+    if text is None:
+        return None
+    path = resolve_explainer(text)
+    if not path.is_file():
+        raise click.BadParameter(f"there is no file {text!r} and no shipped explainer of that name", param=parameter)
     return path
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aln_p3_core.commands.options import checkpoint_file, parse_overrides
+from aln_p3_core.commands.options import checkpoint_file, explainer_file, parse_overrides
 
 if TYPE_CHECKING:
     from aln_p3_core.config import DriverConfig
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 @click.option("--resume", is_flag=True, help="Go on from the run's newest checkpoint.")
 @click.option("--init", callback=checkpoint_file, metavar="NAME|FILE",
               help="Checkpoint to take weights from, or the shipped driver nano.")  # fmt: skip
-@click.option("--init-explainer", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
-              help="Explainer's checkpoint to take weights from, in trainings with an explainer.")  # fmt: skip
+@click.option("--init-explainer", callback=explainer_file, metavar="NAME|FILE",
+              help="Explainer to take weights from, in trainings with one, or the shipped one, nano.")  # fmt: skip
 @click.option("--fresh", multiple=True, metavar="PART",
               help="Part that starts anew in spite of --init: planner, motion, ...; may be repeated.")  # fmt: skip
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path),

@@ -18,11 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from aln_p3_core.driver.checkpoint import written_whole
+from aln_p3_core.errors import ConfigError
 from aln_p3_core.studies.measures import COMMANDS, read_drives, read_measures, read_report
 from aln_p3_core.studies.steps import TRAIN, Run
 
 ROWS = "rows.json"
 FAILED = "failed.json"
+#: Of all runs, in a study's folder of results.
+RESULT_ROWS, RESULT_SCENES = "ablation.json", "ablation_scenes.json"
 Row = dict[str, Any]
 #: By "variant seed split command", measure and scene: [sum, count].
 SceneValues = dict[str, dict[str, dict[str, list[float]]]]
@@ -93,6 +96,36 @@ def collect(runs: Iterable[Run]) -> tuple[list[Row], SceneValues]:
         elif (failed := read_json(run.folder / FAILED)) is not None:
             rows.append(failed_row(run, failed["step"], failed["reason"]))
     return rows, scenes
+
+
+def take_rows(runs: Iterable[Run], folder: Path) -> list[Run]:
+    """Takes the rows of runs that were measured elsewhere: the runs that have rows now and had none.
+
+    Args:
+        runs: of the study.
+        folder: results of the same study (`ablation.json` and `ablation_scenes.json`), of another machine, say.
+
+    Raises:
+        ConfigError: for a folder without results, or with those of another study.
+    """
+    rows, scenes = read_json(folder / RESULT_ROWS), read_json(folder / RESULT_SCENES)
+    if not isinstance(rows, list) or not isinstance(scenes, dict):
+        raise ConfigError(f"{folder} holds no results of a study ({RESULT_ROWS} and {RESULT_SCENES})")
+    taken = []
+    for run in runs:
+        own = [
+            r for r in rows if (r["variant"], r["seed"]) == (run.variant.name, run.seed) and r["state"] == "finished"
+        ]
+        if other := sorted({row["study_hash"] for row in own} - {run.study.hash}):
+            raise ConfigError(f"the results in {folder} are of the study {other[0]}, not of {run.study.hash}")
+        if not own or (run.folder / ROWS).exists():
+            continue
+        keys = {scene_key(row) for row in own}
+        content = {"hash": run.study.hash, "rows": own, "scenes": {k: v for k, v in scenes.items() if k in keys}}
+        run.folder.mkdir(parents=True, exist_ok=True)
+        write_json(run.folder / ROWS, content, indent=None)
+        taken.append(run)
+    return taken
 
 
 def _named(run: Run) -> Row:

@@ -21,7 +21,7 @@ from aln_p3_core.errors import ConfigError
 from aln_p3_core.studies.plan import plan_text
 from aln_p3_core.studies.plots import draw_study
 from aln_p3_core.studies.results import analyse, to_json
-from aln_p3_core.studies.rows import collect, read_json, write_json
+from aln_p3_core.studies.rows import RESULT_ROWS, RESULT_SCENES, collect, read_json, write_json
 from aln_p3_core.studies.steps import Run
 from aln_p3_core.studies.study_file import Study
 from aln_p3_core.studies.table import table_text
@@ -107,8 +107,7 @@ def write_results(study: Study, runs: Sequence[Run], folder: Path, command: str)
     rows, scenes = collect(runs)
     results = analyse(study, rows, scenes)
     folder.mkdir(parents=True, exist_ok=True)
-    files = {kind: folder / f"ablation{ending}.json" for kind, ending in
-             (("rows", ""), ("scenes", "_scenes"), ("tests", "_tests"))}  # fmt: skip
+    files = {"rows": folder / RESULT_ROWS, "scenes": folder / RESULT_SCENES, "tests": folder / "ablation_tests.json"}
     write_json(files["rows"], rows)
     write_json(files["scenes"], scenes, indent=None)
     write_json(files["tests"], to_json(results))

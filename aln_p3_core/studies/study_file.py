@@ -36,6 +36,7 @@ class Training:
         recipe: of `aln-p3 train`.
         data: names of roots.
         init: checkpoint or shipped driver that weights are taken from, "" for none.
+        init_explainer: file of an explainer, or the name of one that ships, that weights are taken from; "" for none.
         fresh: parts that start anew all the same.
         settings: dotted settings.
         checkpoint: which weights are measured: "last" (all variants after the same steps) or "driver" (best on the
@@ -45,6 +46,7 @@ class Training:
     recipe: str
     data: tuple[str, ...]
     init: str = ""
+    init_explainer: str = ""
     fresh: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     checkpoint: str = "last"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -92,6 +93,23 @@ def test_a_study_runs_to_its_table_and_is_not_run_twice(ablate: Ablate, place: P
     again = ablate()
     assert again.exit_code == 0 and "8 of them measured; 0 steps left" in again.output
     assert _counted(place, "all", 0) == [1, 2, 3, 4, 5]
+
+
+def test_machines_share_a_study_by_their_results(ablate: Ablate, place: Path) -> None:
+    assert ablate("--seeds", "0", "--results", "far").exit_code == 0
+    shutil.rmtree(place / "study")
+    taken = ablate("--seeds", "0,1", "--take", "far")
+    assert taken.exit_code == 0 and "3 trainings taken from far" in taken.output, taken.output
+    assert not (place / "study/runs/all/seed_0/train").exists() and (place / "study/runs/all/seed_1/train").exists()
+    assert {(row["variant"], row["seed"]) for row in _rows(place)} == {
+        (variant, seed) for variant in ("none", "all", "alone") for seed in (0, 1)
+    }
+    assert "0 trainings taken" in ablate("--table", "--take", "far").output
+    _write(place, title="Another question?")
+    other = ablate("--new", "--table", "--take", "far")
+    assert other.exit_code == 1 and "are of the study" in other.output
+    empty = ablate("--table", "--new", "--take", "out")
+    assert empty.exit_code == 1 and "holds no results of a study" in empty.output
 
 
 def test_a_failed_training_is_told_and_the_study_goes_on(ablate: Ablate, place: Path) -> None:
@@ -215,6 +233,13 @@ def test_pairs_share_everything_but_their_settings(place: Path) -> None:
     differing = [b for a, b in zip(none, all_, strict=False) if a != b]
     assert set(all_) - set(none) == {str(runs[1].folder / "train"), "losses.plan=2.0"}
     assert differing and "--init" in none and "run.seed=0" in none and "run.threads=2" in none
+
+
+def test_a_trained_explainer_may_be_what_all_start_from(place: Path) -> None:
+    training = {"recipe": "nano_joint", "init": "nano", "init_explainer": "nano", "data": ["world"]}
+    run = planned_runs(small_study(training=training), place)[0]
+    command = _train_command(run, Options({"world": place}))
+    assert command[command.index("--init-explainer") + 1] == "nano"
 
 
 def test_an_explainer_is_measured_where_there_is_one(place: Path) -> None:
