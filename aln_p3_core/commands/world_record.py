@@ -36,6 +36,12 @@ _SPLITS = ("train", "val", "heldout", "mini")
 @click.option("--condition", type=click.Choice(_CONDITIONS), help="Of every scene [default: drawn by lot].")
 @click.option("--sweeps", is_flag=True, help="Pictures and LiDAR at 10 Hz: five times the rendering.")
 @click.option("--no-language", is_flag=True, help="Without narration, captions and questions.")
+@click.option(
+    "--wording",
+    type=click.Choice(["train", "val", "heldout", "mini"]),
+    help="Split whose words are used, so that scores of texts measure content and not vocabulary [default: each "
+    "split has words of its own].",
+)
 @click.option("--no-perturb", is_flag=True, help="Never push the expert off its way.")
 @click.option("--halts", is_flag=True, help="Also bring it to a stand now and then, so that it shows how to start.")
 @click.option("--antialias", is_flag=True, help="Four samples a pixel.")
@@ -57,6 +63,7 @@ def command(
     condition: str | None,
     sweeps: bool,
     no_language: bool,
+    wording: str | None,
     no_perturb: bool,
     halts: bool,
     antialias: bool,
@@ -102,6 +109,7 @@ def command(
         halts=halts,
         sweeps=sweeps,
         language=not no_language,
+        wording=wording or "",
         quality=quality,
         antialias=antialias,
     )

@@ -55,7 +55,14 @@ class FrameAnnotation:
 
 
 def annotate_scene(
-    frames: Sequence[KeyFrame], city: CityMap, route: Route, *, scene_name: str, split: str, seed: int
+    frames: Sequence[KeyFrame],
+    city: CityMap,
+    route: Route,
+    *,
+    scene_name: str,
+    split: str,
+    seed: int,
+    wording: str = "",
 ) -> SceneAnnotations:
     """Everything that is said about a scene.
 
@@ -63,9 +70,10 @@ def annotate_scene(
         frames: key frames in time order, with labels; what the ego does next and why comes from their plans.
         city, route: where it happens, and the ego's way.
         scene_name, seed: with the split they settle every choice of words.
-        split: whose wording is used; one with a name of its own speaks like "train".
+        split: of the scene. wording: split whose words are used, "" for the scene's own; one with a name of its own
+            speaks like "train".
     """
-    chooser = Chooser(split, seed, split, scene_name)
+    chooser = Chooser(wording or split, seed, split, scene_name)
     result = SceneAnnotations({}, {}, [])
     for frame, said in zip(frames, annotate_frames(frames, city, route, chooser), strict=True):
         result.nu_x[frame.sample_token] = {"narration": said.narration, "reasoning": said.reasoning}

@@ -106,6 +106,7 @@ class SceneWriter:
         rig: Mapping[str, CameraCalibration],
         *,
         language: bool = True,
+        wording: str = "",
         quality: int = JPEG_QUALITY,
     ) -> None:
         """Prepares the scene; nothing is written yet.
@@ -115,7 +116,7 @@ class SceneWriter:
             info: what the scene is.
             city, route: where it happens, and the planned way.
             rig: calibrations by channel.
-            language: also narrate and ask about it (world.language).
+            language: also narrate and ask about it (world.language). wording: as in `RecordSettings`.
             quality: of the JPEG files.
         """
         if not 0 <= info.number <= 9999:
@@ -126,6 +127,7 @@ class SceneWriter:
         self._route = route
         self._rig = dict(rig)
         self._language = language
+        self._wording = wording
         self._jpeg = [cv2.IMWRITE_JPEG_QUALITY, quality]
         self._states: list[EgoState] = []
         self._signals: list[int] = []
@@ -368,6 +370,7 @@ class SceneWriter:
             scene_name=self.info.name,
             split=self.info.split,
             seed=self.info.seed,
+            wording=self._wording,
         )
         return {item.name: getattr(annotations, item.name) for item in fields(annotations)}
 

@@ -58,6 +58,7 @@ class RecordSettings:
         halts: with `perturb`, also bring it to a stand now and then.
         sweeps: pictures and LiDAR at 10 Hz, not only at key frames.
         language: narrate, caption and ask.
+        wording: split whose words are used in all splits; "": every split has words of its own (docs/language.md).
         quality: of the JPEG files, 1..100.
         antialias: four samples a pixel.
         format: of the recorder.
@@ -74,6 +75,7 @@ class RecordSettings:
     halts: bool = False
     sweeps: bool = False
     language: bool = True
+    wording: str = ""
     quality: int = JPEG_QUALITY
     antialias: bool = False
     format: int = FORMAT

@@ -94,7 +94,16 @@ def open_take(root: Path, settings: RecordSettings, take: Take) -> Iterator[tupl
         simulation = Simulation(stage, rig, renderer, start_ns=info.start_us * 1000, drive_id=info.name)
         yield (
             simulation,
-            SceneWriter(root, info, stage.city, stage.route, rig, language=settings.language, quality=settings.quality),
+            SceneWriter(
+                root,
+                info,
+                stage.city,
+                stage.route,
+                rig,
+                language=settings.language,
+                wording=settings.wording,
+                quality=settings.quality,
+            ),
         )
 
 

@@ -93,10 +93,17 @@ def facts_of(frame: KeyFrame) -> FrameFacts:
     return frame_facts(frame, RoadIndex(helpers.straight_city()), helpers.straight_route())
 
 
-def annotated(seed: int = 0, *, split: str = "train", word_seed: int = 0, name: str = "scene-0001") -> SceneAnnotations:
-    scene = crowded_scene(seed)
+def annotated(
+    seed: int = 0, *, split: str = "train", word_seed: int = 0, name: str = "scene-0001", wording: str = ""
+) -> SceneAnnotations:
     return annotate_scene(
-        scene, helpers.straight_city(), helpers.straight_route(), scene_name=name, split=split, seed=word_seed
+        crowded_scene(seed),
+        helpers.straight_city(),
+        helpers.straight_route(),
+        scene_name=name,
+        split=split,
+        seed=word_seed,
+        wording=wording,
     )
 
 
@@ -347,6 +354,17 @@ def test_words_depend_on_seed_scene_and_split_only() -> None:
     assert annotated(5, word_seed=1) != base
     assert annotated(5, name="scene-0002") != base
     assert annotated(5, split="val").nu_x != base.nu_x
+
+
+def test_a_split_may_speak_with_the_words_of_another() -> None:
+    own, lent = annotated(5, split="val"), annotated(5, split="val", wording="train")
+    assert {row["split"] for row in lent.questions} == {"val"}
+    assert [row["answer"] for row in lent.questions] == [row["answer"] for row in own.questions]
+    assert [row["question"] for row in lent.questions] != [row["question"] for row in own.questions]
+    words = {text for row in lent.nu_x.values() for text in row.values()}
+    assert words != {text for row in own.nu_x.values() for text in row.values()}
+    train = {text for seed in range(30) for row in annotated(5, word_seed=seed).nu_x.values() for text in row.values()}
+    assert words <= train
 
 
 def test_same_bytes_in_another_process() -> None:
