@@ -124,6 +124,8 @@ class Explainer(nn.Module):
         else:
             _add_lora(self.language.model, config.adapter)
         self._trained = [name for name, parameter in self.named_parameters() if parameter.requires_grad]
+        kept = self.state_dict().keys()
+        self._trained += [name for name, _ in self.named_buffers() if name.startswith("mixer.") and name in kept]
         self.to(device)
 
     @property
@@ -221,7 +223,7 @@ class Explainer(nn.Module):
         return [self._answer(row) for row in ids_XL.tolist()]
 
     def trained_state_dict(self) -> dict[str, Tensor]:
-        """Parameters of mixer and adapter by name; nothing of the language model."""
+        """Parameters of mixer and adapter and the mixer's statistics by name; nothing of the language model."""
         state = self.state_dict()
         return {name: state[name] for name in self._trained}
 

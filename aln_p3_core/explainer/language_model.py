@@ -84,8 +84,9 @@ def load_language_model(settings: LanguageModelSettings, *, device: torch.device
     except (OSError, ValueError) as error:
         raise ConfigError(f"{folder} holds no causal language model that transformers can read: {error}") from error
     _require_plain_head(model.config, source)
-    if tokenizer.eos_token_id is None:
-        raise ConfigError(f"the tokenizer in {folder} has no end token, which ends every answer")
+    end = _end_token(model.config, tokenizer)
+    if end is None:
+        raise ConfigError(f"the language model in {folder} has no end token, which ends every answer")
     _keep_layers(model, settings.layers)
     model.requires_grad_(False)
     model.to(device)
@@ -95,7 +96,7 @@ def load_language_model(settings: LanguageModelSettings, *, device: torch.device
         source,
         model_identity(source, folder),
         tokenizer.bos_token_id,
-        tokenizer.eos_token_id,
+        end,
     )
 
 
@@ -146,6 +147,18 @@ def _keep_layers(model: Any, count: int) -> None:
         raise ConfigError(f"language_model.layers is {count}, but the model has {len(layers)}")
     del layers[count:]
     model.config.num_hidden_layers = count
+
+
+def _end_token(config: Any, tokenizer: Any) -> int | None:
+    """The model's own end token. What a converted tokenizer calls its end differs between releases of transformers
+    (SmolLM2's was `<|im_start|>` in 5.17), and an explainer would go on where it once learnt to stop.
+    """
+    of_model = getattr(config, "eos_token_id", None)
+    end = of_model[0] if isinstance(of_model, list) and of_model else of_model
+    if isinstance(end, int) and 0 <= end < len(tokenizer):
+        return end
+    of_tokenizer: int | None = tokenizer.eos_token_id
+    return of_tokenizer
 
 
 def _require_plain_head(config: Any, source: str) -> None:

@@ -1,15 +1,14 @@
 """The holistic token mixer: a driver's tokens become a few soft tokens of a language model (ALN-P3's E).
 
-BEV map, objects, ego feature and plan are brought to one width, mixed by attention and scaled to the language
-model's width. Suffixes: B scenes, A agents, D driver width, W mixer width, I instance width, U distinct pairs of scene
-and focus, X texts, K context tokens, E language model width; others as in `scene_context`.
+BEV map, objects, ego feature and plan are brought to one width, mixed by attention, brought to the language model's
+width and spread over the scenes. Suffixes: B scenes, A agents, D driver width, W mixer width, I instance width, U
+distinct pairs of scene and focus, X texts, K context tokens, E language model width; others as in `scene_context`.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +21,8 @@ from aln_p3_core.explainer.settings import BEV_LIMIT, TokenMixerSettings
 # Typical magnitudes of a box's numbers: metres, metres, one, metres a second.
 _BOX_SCALE = (15.0, 30.0, 2.0, 5.0, 2.0, 2.0, 1.0, 1.0, 5.0, 5.0)
 _TEMPERATURE = 1e4
+# Share of a batch in the running statistics of `SceneSpread`.
+_MOMENTUM = 0.05
 
 
 @dataclass(slots=True)
@@ -84,8 +85,8 @@ class HolisticTokenMixer(nn.Module):
         self.instances = QueryReader(settings, settings.instance_tokens)
         self.map_in = _widened(driver_width, width) if settings.map_tokens else None
         self.map = QueryReader(settings, settings.map_tokens) if settings.map_tokens else None
-        self.out = _widened(width, language_width)
-        nn.init.constant_(cast(nn.LayerNorm, self.out[1]).weight, token_scale)
+        self.out = nn.Linear(width, language_width)
+        self.spread = SceneSpread(settings.tokens, language_width, token_scale)
         self.box_scale: Tensor
         self.register_buffer("box_scale", torch.tensor(_BOX_SCALE), persistent=False)
 
@@ -115,7 +116,7 @@ class HolisticTokenMixer(nn.Module):
             lines_BVW = self.map_in(context.map_BVD)
             groups.append(self.map(lines_BVW, lines_BVW.new_ones(lines_BVW.shape[:2], dtype=torch.bool))[scene_U])
         groups += [self.ego_in(ego_BI)[scene_U, None], self.plan_in(plan_BI)[scene_U, None]]
-        context_XKE = self.out(torch.cat(groups, dim=1))[pair_X]
+        context_XKE = self.spread(self.out(torch.cat(groups, dim=1)))[pair_X]
         return MixedTokens(context_XKE, instances_BAI, context.motion_BAM2D.mean(dim=2), ego_BI, plan_BI)
 
     def instance_inputs(self, context: SceneContext) -> Tensor:
@@ -125,6 +126,33 @@ class HolisticTokenMixer(nn.Module):
             boxes = context.agent_boxes_BA10
             parts += [boxes / self.box_scale, sine_embedding(boxes[..., :2], self.settings.instance_width)]
         return torch.cat(parts, dim=-1)
+
+
+class SceneSpread(nn.Module):
+    """Tokens [U, K, E] with the mean 0 and the deviation 1 over scenes, times a learned gain, plus a learned base.
+
+    What is the same for all scenes lies in `base` alone. A mixer that may put it anywhere soon gives every scene the
+    same tokens, since a constant prefix is the first thing that helps a language model: behind a LayerNorm the tokens'
+    spread over scenes fell to a hundredth within 300 steps, and the words no longer depended on the scene (ours;
+    Hint-AD ends in a linear layer). Statistics are those of the batch in training, and running ones otherwise.
+    """
+
+    def __init__(self, tokens: int, width: int, scale: float) -> None:
+        """`scale`: deviation that the tokens start with."""
+        super().__init__()
+        self.gain = nn.Parameter(torch.full((tokens, width), scale))
+        self.base = nn.Parameter(torch.zeros(tokens, width))
+        self.mean: Tensor
+        self.variance: Tensor
+        self.register_buffer("mean", torch.zeros(tokens, width))
+        self.register_buffer("variance", torch.ones(tokens, width))
+
+    def forward(self, tokens_UKE: Tensor) -> Tensor:
+        flat = tokens_UKE.flatten(1).float()
+        of_batch = self.training and len(flat) > 1  # one scene has no spread
+        mean, variance = self.mean.view(-1), self.variance.view(-1)
+        spread = F.batch_norm(flat, mean, variance, training=of_batch, momentum=_MOMENTUM)
+        return spread.view_as(tokens_UKE) * self.gain + self.base
 
 
 class BevTokens(nn.Module):

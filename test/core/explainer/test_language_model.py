@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,13 @@ def test_a_skeleton_needs_no_weights(tiny_language: Path) -> None:
     assert found and all(p.is_meta for p in model.parameters())
     model, found = language_skeleton(LanguageModelSettings(source="nobody/nothing"))
     assert not found and sum(p.numel() for p in model.parameters()) == pytest.approx(6.74e9, rel=1e-3)
+
+
+def test_the_end_is_the_models_own_whatever_its_tokenizer_calls_so(tiny_language: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_language, folder)
+    config = json.loads((folder / "config.json").read_text())
+    for told, end in ((7, 7), ([5, 7], 5)):
+        (folder / "config.json").write_text(json.dumps(config | {"eos_token_id": told}))
+        (folder / "generation_config.json").unlink(missing_ok=True)
+        assert load_language_model(LanguageModelSettings(source=str(folder), precision="fp32")).end_id == end

@@ -18,7 +18,8 @@ def _mixer(**changes: Any) -> HolisticTokenMixer:
     torch.manual_seed(0)
     settings = replace(TINY_MIXER, **changes)
     sizes = {"driver_width": WIDTH, "steps": STEPS, "bev_shape": BEV_SHAPE}
-    return HolisticTokenMixer(settings, **sizes, language_width=24, token_scale=0.1)  # type: ignore[arg-type]
+    mixer = HolisticTokenMixer(settings, **sizes, language_width=24, token_scale=0.1)  # type: ignore[arg-type]
+    return mixer.eval()
 
 
 def _mixed(mixer: HolisticTokenMixer, context: SceneContext, scenes: list[int], focuses: list[int]) -> Tensor:
@@ -100,7 +101,7 @@ def test_gradients_reach_every_token_of_the_driver() -> None:
 
 
 def test_context_starts_in_the_size_of_embeddings() -> None:
-    deviation = _mixed(_mixer(), made_up_context(2), [0, 1], [-1, -1]).detach().std()
+    deviation = _mixed(_mixer().train(), made_up_context(8), list(range(8)), [-1] * 8).detach().std()
     assert 0.08 < float(deviation) < 0.12
 
 
@@ -124,3 +125,32 @@ def test_recipes_build(name: str, bev: tuple[int, int], width: int) -> None:
         mixer = HolisticTokenMixer(settings, driver_width=width, steps=6, bev_shape=bev, language_width=576)
     count = sum(p.numel() for p in mixer.parameters())
     assert count < {"nano": 6.2e6, "base": 130e6}[name]
+
+
+def test_what_all_scenes_share_lies_in_the_base_alone() -> None:
+    mixer, context = _mixer().train(), made_up_context(8)
+    scenes, focuses = list(range(8)), [-1] * 8
+    with torch.no_grad():
+        mixer.spread.base.fill_(3.0)
+        # However large a part the scenes have in common before it, and however small their differences.
+        mixer.out.weight.mul_(0.1)
+        mixer.out.bias.fill_(50.0)
+        context_XKE = _mixed(mixer, context, scenes, focuses)
+    torch.testing.assert_close(context_XKE.mean(dim=0), torch.full_like(context_XKE[0], 3.0), rtol=0, atol=1e-3)
+    deviation = context_XKE.std(dim=0, unbiased=False)
+    assert deviation.median() == pytest.approx(0.1, rel=0.1), "the gain's"
+
+
+def test_statistics_are_running_ones_outside_training() -> None:
+    mixer, context = _mixer().train(), made_up_context(8)
+    scenes, focuses = list(range(8)), [-1] * 8
+    with torch.no_grad():
+        for _ in range(200):
+            learning = _mixed(mixer, context, scenes, focuses)
+        before = mixer.spread.mean.clone()
+        alone = _mixed(mixer, context, [0], [-1])  # one scene has no spread, even in training
+        resting = _mixed(mixer.eval(), context, scenes, focuses)
+    torch.testing.assert_close(mixer.spread.mean, before)
+    torch.testing.assert_close(alone[0], resting[0], rtol=1e-4, atol=1e-5)
+    # Running variances are unbiased ones.
+    torch.testing.assert_close(resting, learning, rtol=0.1, atol=0.02)
