@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,11 +15,8 @@ from typing import Any
 from aln_p3.srv import Reset
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
-from rclpy.impl.implementation_singleton import rclpy_implementation
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.parameter import Parameter
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
-from aln_p3_core.errors import AlnP3Error, ConfigError
 from aln_p3_core.runtime.allocator import keep_freed_memory
 from aln_p3_ros.driving.driver_inputs import DriverInputs
 from aln_p3_ros.driving.driver_outputs import DriverOutputs
@@ -29,20 +25,15 @@ from aln_p3_ros.driving.driver_settings import DriverSettings
 from aln_p3_ros.driving.faults import no_input, quiet_seconds, slow_model
 from aln_p3_ros.driving.model_loading import load_driver
 from aln_p3_ros.driving.planning_loop import PlanningLoop, PlanningModel
-from aln_p3_ros.driving.worker import PeriodicThread
+from aln_p3_ros.managed_node import ManagedNode
 from aln_p3_ros.messages.stamps import seconds_to_ns
-from aln_p3_ros.parameters import SetParametersResult, check_changes, declare_settings, read_settings
 from aln_p3_ros.spin import spin_node
 
 _WATCHDOG_PERIOD_S = 0.02
-# How long a running plan may take to end: in a transition, and when the process ends.
-_STOP_WAIT_S, _END_WAIT_S = 30.0, 8.0
-RCLError = rclpy_implementation.RCLError
 _OK = TransitionCallbackReturn.SUCCESS
-_FAILURE = TransitionCallbackReturn.FAILURE
 
 
-class DriverNode(LifecycleNode):
+class DriverNode(ManagedNode[DriverSettings, DriverReport]):
     """The driver as a managed node; topics as in `topics.TOPICS`, parameters as in `DriverSettings`.
 
     Args:
@@ -51,52 +42,19 @@ class DriverNode(LifecycleNode):
     """
 
     def __init__(self, driver_factory: Callable[[DriverSettings], PlanningModel] = load_driver, **kwargs: Any) -> None:
-        super().__init__("driver_node", **kwargs)
-        declare_settings(self, DriverSettings)
+        super().__init__("driver_node", DriverSettings, DriverReport, "model", **kwargs)
         self._driver_factory = driver_factory
         self._run_id = f"{time.time_ns():x}"
-        self._settings: DriverSettings | None = None
         self._model: PlanningModel | None = None
         self._inputs: DriverInputs | None = None
         self._outputs: DriverOutputs | None = None
         self._loop: PlanningLoop | None = None
         self._activated_ns = 0
         self._last_stop_ns = 0
-        self._report = DriverReport(self)
         # A timer of the steady clock: a simulation that stands still must not silence the watchdog. What it compares
         # is the node's clock, so that time-outs follow simulated time.
         self.create_timer(_WATCHDOG_PERIOD_S, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        rate_hz = float(self.get_parameter("diagnostics_rate_hz").value)
-        self._reporter = PeriodicThread(self._publish_report, 1.0 / rate_hz, "diagnostics")
         self.create_service(Reset, "~/reset", self._on_reset)
-        self.add_on_set_parameters_callback(self._on_parameters)
-
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Loads the model, makes inputs and outputs. FAILURE leaves the node unconfigured and says why."""
-        self._report.failure = ""
-        self._report.doing = "loading the model"
-        try:
-            settings = read_settings(self, DriverSettings)
-            self._model = self._driver_factory(settings)
-            if settings.warm_up_frames:
-                self._report.doing = "warming up"
-                self._model.warm_up(settings.warm_up_frames)
-            self._inputs = DriverInputs(self, settings, tuple(self._model.config.cameras), self._on_camera_set)
-            self._outputs = DriverOutputs(self, settings, self._run_id, self._model.checkpoint_hash)
-        except Exception as error:
-            # Whatever a model file can do wrong must end in words, not in a node that lives on without a model.
-            self._release()
-            text = str(error) if isinstance(error, AlnP3Error) else f"{type(error).__name__}: {error}"
-            self._report.failure = f"configure failed: {text}"
-            self._report.doing = ""
-            self.get_logger().error(self._report.failure)
-            return _FAILURE
-        self._settings = settings
-        self._report.model = self._model
-        self._report.inputs = self._inputs
-        self._report.doing = "configured"
-        self.get_logger().info(f"model ready: {self._model.description} ({self._model.checkpoint_hash})")
-        return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begins to listen to the cameras and to plan."""
@@ -121,37 +79,18 @@ class DriverNode(LifecycleNode):
         self._inputs.start()
         return _OK
 
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stops planning; the model stays loaded."""
-        self._stop_planning()
-        self._report.doing = "configured"
-        return super().on_deactivate(state)
+    def _load(self, settings: DriverSettings) -> str:
+        self._model = self._driver_factory(settings)
+        if settings.warm_up_frames:
+            self._report.doing = "warming up"
+            self._model.warm_up(settings.warm_up_frames)
+        self._inputs = DriverInputs(self, settings, tuple(self._model.config.cameras), self._on_camera_set)
+        self._outputs = DriverOutputs(self, settings, self._run_id, self._model.checkpoint_hash)
+        self._report.model = self._model
+        self._report.inputs = self._inputs
+        return f"{self._model.description} ({self._model.checkpoint_hash})"
 
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Drops the model, inputs and outputs."""
-        self._release()
-        self._report.doing = ""
-        return _OK
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """From any state: stops and drops everything."""
-        self._release()
-        self._report.doing = "shut down"
-        return _OK
-
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """After an error in a transition: back to unconfigured."""
-        self._release()
-        self._report.doing = ""
-        return _OK
-
-    def destroy_node(self) -> None:
-        """Ends the node's threads first."""
-        self._reporter.stop()
-        self._stop_planning(_END_WAIT_S)
-        super().destroy_node()
-
-    def _stop_planning(self, wait_s: float = _STOP_WAIT_S) -> None:
+    def _stop_work(self, wait_s: float) -> None:
         loop, self._loop = self._loop, None
         if self._inputs is not None:
             self._inputs.stop()
@@ -159,17 +98,21 @@ class DriverNode(LifecycleNode):
             self.get_logger().error(f"the model is still busy after {wait_s:g} s; its result will be discarded")
         self._report.loop = None
 
-    def _release(self) -> None:
-        self._stop_planning()
+    def _drop(self) -> None:
         self._report.inputs = self._report.model = None
         if self._inputs is not None:
             self._inputs.destroy()
         if self._outputs is not None:
             self._outputs.destroy()
-        self._inputs = self._outputs = self._model = self._settings = None
+        self._inputs = self._outputs = self._model = None
 
-    def _now_ns(self) -> int:
-        return int(self.get_clock().now().nanoseconds)
+    def _apply(self, settings: DriverSettings) -> None:
+        assert self._inputs and self._outputs
+        self._inputs.update_settings(settings)
+        self._outputs.update_settings(settings)
+        loop = self._loop
+        if loop is not None:
+            loop.settings = settings
 
     def _on_camera_set(self, camera_set: Any) -> None:
         loop = self._loop
@@ -213,35 +156,6 @@ class DriverNode(LifecycleNode):
             loop.request_reset(reason)
             response.message = f"the memory is dropped before the next plan: {reason}"
         return response
-
-    def _on_parameters(self, changes: list[Parameter]) -> SetParametersResult:
-        result = check_changes(self, DriverSettings, changes, configured=self._settings is not None)
-        settings, inputs, outputs, loop = self._settings, self._inputs, self._outputs, self._loop
-        if not result.successful or settings is None or inputs is None or outputs is None:
-            return result
-        changed: dict[str, Any] = {}
-        for parameter in changes:
-            if hasattr(settings, parameter.name):
-                is_array = isinstance(getattr(settings, parameter.name), tuple)
-                changed[parameter.name] = tuple(filter(None, parameter.value)) if is_array else parameter.value
-        settings = dataclasses.replace(settings, **changed)
-        try:
-            inputs.update_settings(settings)
-        except ConfigError as error:
-            return SetParametersResult(successful=False, reason=str(error))
-        self._settings = settings
-        outputs.update_settings(settings)
-        if loop is not None:
-            loop.settings = settings
-        return result
-
-    def _publish_report(self) -> None:
-        try:
-            self._report.publish(self._settings, self._now_ns())
-        except RCLError:
-            # The context may end at any moment; while it lives, an error is an error.
-            if self.context.ok():
-                raise
 
 
 def main(args: list[str] | None = None) -> None:

@@ -10,7 +10,6 @@ Nothing of the driver depends on this node: it may be slow, fail or be killed.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -18,32 +17,24 @@ from typing import Any
 from aln_p3.msg import PredictedObjects, SceneTokens, VectorMap
 from aln_p3.srv import Ask
 from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.impl.implementation_singleton import rclpy_implementation
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.parameter import Parameter
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.task import Future
 
-from aln_p3_core.errors import AlnP3Error
-from aln_p3_ros.driving.worker import PeriodicThread
 from aln_p3_ros.explaining.explainer_outputs import ExplainerOutputs, ExplainerReport
 from aln_p3_ros.explaining.explainer_settings import ExplainerSettings
 from aln_p3_ros.explaining.model_loading import limit_process, load_speaker
 from aln_p3_ros.explaining.scene_inputs import SceneInputs
 from aln_p3_ros.explaining.talker import Question, Reply, Speaker, Talker
+from aln_p3_ros.managed_node import ManagedNode
 from aln_p3_ros.messages.stamps import to_duration, to_time
-from aln_p3_ros.parameters import SetParametersResult, check_changes, declare_settings, read_settings
 from aln_p3_ros.qos import overridable, reliable_qos
 from aln_p3_ros.spin import spin_node
 from aln_p3_ros.topics import TOPICS
 
-# Speech is cut off at the next token; a step of the model may take this long on a busy machine.
-_STOP_WAIT_S, _END_WAIT_S = 30.0, 8.0
-RCLError = rclpy_implementation.RCLError
 _OK = TransitionCallbackReturn.SUCCESS
-_FAILURE = TransitionCallbackReturn.FAILURE
 
 
-class ExplainerNode(LifecycleNode):
+class ExplainerNode(ManagedNode[ExplainerSettings, ExplainerReport]):
     """The explainer as a managed node; topics as in `topics.TOPICS`, parameters as in `ExplainerSettings`.
 
     Args:
@@ -59,47 +50,16 @@ class ExplainerNode(LifecycleNode):
         own_process: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__("explainer_node", **kwargs)
-        declare_settings(self, ExplainerSettings)
+        super().__init__("explainer_node", ExplainerSettings, ExplainerReport, "explainer", **kwargs)
         self._speaker_factory = speaker_factory
         self._own_process = own_process
-        self._settings: ExplainerSettings | None = None
         self._speaker: Speaker | None = None
         self._outputs: ExplainerOutputs | None = None
         self._talker: Talker | None = None
         self._listening: list[Any] = []
-        self._report = ExplainerReport(self)
-        rate_hz = float(self.get_parameter("diagnostics_rate_hz").value)
-        self._reporter = PeriodicThread(self._publish_report, 1.0 / rate_hz, "diagnostics")
         # A question waits for its answer without keeping the executor: its callback is a coroutine, in a group in
         # which other questions may begin meanwhile.
         self.create_service(Ask, "~/ask", self._on_ask, callback_group=ReentrantCallbackGroup())
-        self.add_on_set_parameters_callback(self._on_parameters)
-
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Loads the explainer. FAILURE leaves the node unconfigured and says why."""
-        self._report.failure = ""
-        self._report.doing = "loading the explainer"
-        try:
-            settings = read_settings(self, ExplainerSettings)
-            if self._own_process:
-                limit_process(settings.threads, settings.nice)
-            self._speaker = self._speaker_factory(settings)
-            warnings = getattr(self._speaker, "warnings", ())
-            self._outputs = ExplainerOutputs(self, self._speaker.model_id, warnings)
-        except Exception as error:
-            # Whatever a model file can do wrong must end in words, not in a node that lives on without a model.
-            self._release()
-            text = str(error) if isinstance(error, AlnP3Error) else f"{type(error).__name__}: {error}"
-            self._report.failure = f"configure failed: {text}"
-            self._report.doing = ""
-            self.get_logger().error(self._report.failure)
-            return _FAILURE
-        self._settings = settings
-        self._report.speaker = self._speaker
-        self._report.doing = "configured"
-        self.get_logger().info(f"explainer ready: {self._speaker.description} ({self._speaker.model_id})")
-        return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begins to listen to the driver and to speak."""
@@ -125,35 +85,33 @@ class ExplainerNode(LifecycleNode):
         self._listen(SceneTokens, "scene_tokens", inputs.add_tokens, depth=1)
         return _OK
 
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stops speaking and listening; the explainer stays loaded."""
-        self._stop_talking()
-        self._report.doing = "configured"
-        return super().on_deactivate(state)
+    def _load(self, settings: ExplainerSettings) -> str:
+        if self._own_process:
+            limit_process(settings.threads, settings.nice)
+        self._speaker = self._speaker_factory(settings)
+        self._outputs = ExplainerOutputs(self, self._speaker.model_id, getattr(self._speaker, "warnings", ()))
+        self._report.speaker = self._speaker
+        return f"{self._speaker.description} ({self._speaker.model_id})"
 
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Drops the explainer."""
-        self._release()
-        self._report.doing = ""
-        return _OK
+    def _stop_work(self, wait_s: float) -> None:
+        while self._listening:
+            self.destroy_subscription(self._listening.pop())
+        talker, self._talker = self._talker, None
+        self._report.talker = self._report.inputs = None
+        # Speech is cut off at the next token; a step of the model may take long on a busy machine.
+        if talker is not None and not talker.stop(wait_s):
+            self.get_logger().error(f"the explainer is still busy after {wait_s:g} s; its words will be discarded")
 
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """From any state: stops and drops everything."""
-        self._release()
-        self._report.doing = "shut down"
-        return _OK
+    def _drop(self) -> None:
+        self._report.speaker = None
+        if self._outputs is not None:
+            self._outputs.destroy()
+        self._outputs = self._speaker = None
 
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """After an error in a transition: back to unconfigured."""
-        self._release()
-        self._report.doing = ""
-        return _OK
-
-    def destroy_node(self) -> None:
-        """Ends the node's threads first."""
-        self._reporter.stop()
-        self._stop_talking(_END_WAIT_S)
-        super().destroy_node()
+    def _apply(self, settings: ExplainerSettings) -> None:
+        talker = self._talker
+        if talker is not None:
+            talker.settings = settings
 
     def _listen(self, kind: type, key: str, callback: Callable[[bytes], None], *, depth: int) -> None:
         self._listening.append(
@@ -166,24 +124,6 @@ class ExplainerNode(LifecycleNode):
                 qos_overriding_options=overridable(),
             )
         )
-
-    def _stop_talking(self, wait_s: float = _STOP_WAIT_S) -> None:
-        while self._listening:
-            self.destroy_subscription(self._listening.pop())
-        talker, self._talker = self._talker, None
-        self._report.talker = self._report.inputs = None
-        if talker is not None and not talker.stop(wait_s):
-            self.get_logger().error(f"the explainer is still busy after {wait_s:g} s; its words will be discarded")
-
-    def _release(self) -> None:
-        self._stop_talking()
-        self._report.speaker = None
-        if self._outputs is not None:
-            self._outputs.destroy()
-        self._outputs = self._speaker = self._settings = None
-
-    def _now_ns(self) -> int:
-        return int(self.get_clock().now().nanoseconds)
 
     async def _on_ask(self, request: Ask.Request, response: Ask.Response) -> Ask.Response:
         talker, settings = self._talker, self._settings
@@ -207,26 +147,6 @@ class ExplainerNode(LifecycleNode):
             talker.ask(Question(request.question.strip(), limit_s or settings.ask_time_limit_s, finish))
             _fill(response, await future)
         return response
-
-    def _on_parameters(self, changes: list[Parameter]) -> SetParametersResult:
-        result = check_changes(self, ExplainerSettings, changes, configured=self._settings is not None)
-        settings = self._settings
-        if not result.successful or settings is None:
-            return result
-        changed = {change.name: change.value for change in changes if hasattr(settings, change.name)}
-        self._settings = dataclasses.replace(settings, **changed)
-        talker = self._talker
-        if talker is not None:
-            talker.settings = self._settings
-        return result
-
-    def _publish_report(self) -> None:
-        try:
-            self._report.publish(self._settings, self._now_ns())
-        except RCLError:
-            # The context may end at any moment; while it lives, an error is an error.
-            if self.context.ok():
-                raise
 
 
 def _fill(response: Ask.Response, reply: Reply) -> None:

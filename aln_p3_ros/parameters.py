@@ -1,7 +1,8 @@
 """ROS 2 parameters from a frozen dataclass: type, range, choices and description live in one place.
 
 A node describes its parameters as the fields of a dataclass made with `setting`. `declare_settings` declares
-them, `read_settings` gives the dataclass back, `check_changes` is the on-set callback's judgement.
+them, `read_settings` gives the dataclass back, `check_changes` is the on-set callback's judgement, `changed_settings`
+what comes of it.
 An empty string array cannot be written in a parameter file, so `[""]` stands for it and empty strings are
 dropped when an array is read.
 """
@@ -76,8 +77,7 @@ def read_settings(node: Node, settings_type: type[SettingsT]) -> SettingsT:
     """The node's parameters now, as the dataclass (whose own checks may raise)."""
     values = {}
     for name, (default, _) in setting_infos(settings_type).items():
-        value = node.get_parameter(name).value
-        values[name] = tuple(entry for entry in value if entry) if isinstance(default, tuple) else value
+        values[name] = _field_value(node.get_parameter(name).value, default)
     return settings_type(**values)
 
 
@@ -103,13 +103,20 @@ def check_changes(
         problem = _problem(parameter, default, info)
         if problem:
             return SetParametersResult(successful=False, reason=f"{parameter.name} {problem}")
-        value = parameter.value
-        values[parameter.name] = tuple(entry for entry in value if entry) if isinstance(default, tuple) else value
+        values[parameter.name] = _field_value(parameter.value, default)
     try:
         settings_type(**values)
     except ValueError as error:
         return SetParametersResult(successful=False, reason=str(error))
     return SetParametersResult(successful=True)
+
+
+def changed_settings(settings: SettingsT, changes: Iterable[Parameter]) -> SettingsT:
+    """The settings with those changes that are fields of theirs (whose own checks may raise)."""
+    infos = setting_infos(type(settings))
+    values = {c.name: _field_value(c.value, infos[c.name][0]) for c in changes if c.name in infos}
+    changed: SettingsT = dataclasses.replace(settings, **values)  # type: ignore[type-var]
+    return changed
 
 
 def check_choices(settings: Any, error_type: Callable[[str], Exception]) -> None:
@@ -118,6 +125,10 @@ def check_choices(settings: Any, error_type: Callable[[str], Exception]) -> None
         value = getattr(settings, name)
         if info.choices and value not in info.choices:
             raise error_type(f"{name} must be one of {', '.join(info.choices)}, got {value!r}")
+
+
+def _field_value(value: Any, default: Any) -> Any:
+    return tuple(entry for entry in value if entry) if isinstance(default, tuple) else value
 
 
 def _problem(parameter: Parameter, default: Any, info: SettingInfo) -> str | None:

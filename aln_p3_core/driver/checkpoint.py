@@ -109,23 +109,8 @@ def load_checkpoint(
             tensors are not those of its recipe (listing what differs).
     """
     path = resolve_checkpoint(path)
-    if not path.is_file():
-        raise CheckpointError(f"no checkpoint at {path}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except Exception as error:  # safetensors raises several unrelated types
-        raise CheckpointError(f"{path} is damaged or only half written: {error}. Copy or make it again") from error
-    if metadata.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path} is no driver checkpoint of this project (format {metadata.get('format')!r}); "
-            "for a released VAD checkpoint use: aln-p3 import-vad"
-        )
-    if metadata.get("format_version") != FORMAT_VERSION:
-        raise CheckpointError(
-            f"{path} has format version {metadata.get('format_version')!r}, this release reads {FORMAT_VERSION!r}"
-        )
+    hint = "; for a released VAD checkpoint use: aln-p3 import-vad"
+    state, metadata = read_tensors(path, "driver checkpoint", FORMAT, FORMAT_VERSION, hint)
     try:
         config = from_dict(json.loads(metadata["recipe"]))
     except (KeyError, json.JSONDecodeError, ConfigError, TypeError) as error:
@@ -141,6 +126,37 @@ def load_checkpoint(
     if checkpoint_hash(state) != metadata.get("sha256"):
         raise CheckpointError(f"{path} is damaged: its tensors do not have the sha256 that was stored with them")
     return config, {name: tensor.to(expected[name].dtype) for name, tensor in state.items()}, metadata
+
+
+def read_tensors(
+    path: Path, kind: str, file_format: str, version: str, hint: str = ""
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file, of whatever recipe.
+
+    Args:
+        path: of the file.
+        kind: "driver checkpoint", for the errors.
+        file_format, version: what the metadata must say.
+        hint: ends the error about another format.
+
+    Raises:
+        CheckpointError: when the file is missing, damaged, half written, or of another format.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"no {kind} at {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except Exception as error:  # safetensors raises several unrelated types
+        raise CheckpointError(f"{path} is damaged or only half written: {error}. Copy or make it again") from error
+    if metadata.get("format") != file_format:
+        raise CheckpointError(f"{path} is no {kind} of this project (format {metadata.get('format')!r}){hint}")
+    if metadata.get("format_version") != version:
+        raise CheckpointError(
+            f"{path} has format version {metadata.get('format_version')!r}, this release reads {version!r}"
+        )
+    return state, metadata
 
 
 def load_network(path: str | Path) -> tuple[DriverNetwork, dict[str, str]]:

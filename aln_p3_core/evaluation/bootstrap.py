@@ -66,5 +66,11 @@ def scene_sums(values: ArrayLike, scenes: Sequence[str]) -> dict[str, tuple[floa
     return {str(name): (float(total), int(count)) for name, total, count in zip(names, sums, counts, strict=True)}
 
 
+def band_numbers(band: Band) -> dict[str, float | None]:
+    """Mean, low and high end of a band of one number; None where it is not known."""
+    values = {"mean": float(band.mean), "low": float(band.low), "high": float(band.high)}
+    return {name: value if np.isfinite(value) else None for name, value in values.items()}
+
+
 def _ratio(sums: FloatArray, counts: FloatArray) -> FloatArray:
     return np.divide(sums, counts, out=np.full(np.shape(sums), np.nan), where=counts > 0)

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from aln_p3_core.driver.checkpoint import checkpoint_hash, written_whole
+from aln_p3_core.driver.checkpoint import checkpoint_hash, read_tensors, written_whole
 from aln_p3_core.errors import CheckpointError, ConfigError
 from aln_p3_core.explainer.explainer import Explainer
 from aln_p3_core.explainer.settings import ExplainerConfig, explainer_from_dict, explainer_to_dict
@@ -93,20 +92,7 @@ def read_file(path: str | Path) -> ExplainerFile:
         CheckpointError: when it is missing, damaged, half written, or of another kind.
     """
     path = resolve_explainer(path)
-    if not path.is_file():
-        raise CheckpointError(f"no explainer at {path}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except Exception as error:  # safetensors raises several unrelated types
-        raise CheckpointError(f"{path} is damaged or only half written: {error}. Copy or make it again") from error
-    if metadata.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is no explainer of this project (format {metadata.get('format')!r})")
-    if metadata.get("format_version") != FORMAT_VERSION:
-        raise CheckpointError(
-            f"{path} has format version {metadata.get('format_version')!r}, this release reads {FORMAT_VERSION!r}"
-        )
+    state, metadata = read_tensors(path, "explainer", FORMAT, FORMAT_VERSION)
     if checkpoint_hash(state) != metadata.get("sha256"):
         raise CheckpointError(f"{path} is damaged: its tensors do not have the sha256 that was stored with them")
     try:

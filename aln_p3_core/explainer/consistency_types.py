@@ -94,8 +94,3 @@ class Consistency:
     def omissions(self) -> tuple[str, ...]:
         """Short sentences about what the plan does and the text leaves out."""
         return tuple(str(finding) for finding in self.statements if finding.verdict is Verdict.OMITTED)
-
-    @property
-    def named_rows(self) -> tuple[int, ...]:
-        """The best fitting agent of every cause or place that the text names by an object, without repeats."""
-        return tuple(dict.fromkeys(finding.rows[0] for finding in self.statements if finding.rows))

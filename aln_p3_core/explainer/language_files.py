@@ -15,6 +15,7 @@ from pathlib import Path
 
 from aln_p3_core.cache import cache_folder
 from aln_p3_core.errors import ConfigError
+from aln_p3_core.pretrained_folder import pretrained_folder
 
 #: The language model that installs from PyPI, Apache-2.0.
 SMOLLM2 = "smollm2-135m"
@@ -36,22 +37,10 @@ def language_folder(source: str) -> Path:
     """
     if source == SMOLLM2:
         return _converted(_package_gguf())
-    folder = Path(source).expanduser()
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise ConfigError(f"language_model.source {source!r} holds no config.json: name a folder of transformers")
-        return folder
-    from transformers.utils import cached_file
-
-    try:
-        config = cached_file(source, "config.json", local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"no language model {source!r}: it is neither {SMOLLM2!r}, nor a folder, nor in the cache of transformers "
-            "(nothing is fetched from a network here; download it first, and name its folder)"
-        ) from error
-    assert config is not None  # cached_file raises for what is missing
-    return Path(config).parent
+    folder = pretrained_folder(source, "language model", SMOLLM2)
+    if not (folder / "config.json").is_file():
+        raise ConfigError(f"language_model.source {source!r} holds no config.json: name a folder of transformers")
+    return folder
 
 
 def fingerprint(folder: Path) -> str:

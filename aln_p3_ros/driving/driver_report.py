@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 
 from aln_p3_core.frame import CommandProvenance
@@ -10,34 +10,23 @@ from aln_p3_ros.driving import diagnostics
 from aln_p3_ros.driving.driver_inputs import DriverInputs
 from aln_p3_ros.driving.driver_settings import DriverSettings
 from aln_p3_ros.driving.planning_loop import PlanningLoop, PlanningModel
-from aln_p3_ros.messages.stamps import to_time
-from aln_p3_ros.qos import overridable, reliable_qos
-from aln_p3_ros.topics import TOPICS
+from aln_p3_ros.managed_node import HealthReport
 
 
-class DriverReport:
-    """Publishes the node's health, in every lifecycle state.
+class DriverReport(HealthReport[DriverSettings]):
+    """The driver node's health.
 
     Attributes:
-        failure: why configuring failed, or "".
-        doing: what the node does now, or "" when it is unconfigured.
         model, inputs, loop: parts that exist at the moment, else None.
     """
 
     def __init__(self, node: Node) -> None:
-        self.failure = ""
-        self.doing = ""
+        super().__init__(node)
         self.model: PlanningModel | None = None
         self.inputs: DriverInputs | None = None
         self.loop: PlanningLoop | None = None
-        self._name = node.get_name()
-        self._hardware_id = str(node.get_parameter("hardware_id").value)
-        self._publisher = node.create_publisher(
-            DiagnosticArray, TOPICS["diagnostics"].name, reliable_qos(), qos_overriding_options=overridable()
-        )
 
-    def publish(self, settings: DriverSettings | None, now_ns: int) -> None:
-        """Publishes one array."""
+    def _statuses(self, settings: DriverSettings | None, now_ns: int) -> list[DiagnosticStatus]:
         statuses = [self._model_status()]
         inputs, loop = self.inputs, self.loop
         if inputs is not None and settings is not None and loop is not None:
@@ -50,10 +39,7 @@ class DriverReport:
                 self._guard_status(loop),
                 self._latency_status(loop, inputs),
             ]
-        self._publisher.publish(diagnostics.diagnostics_message(statuses, to_time(now_ns)))
-
-    def _status(self, part: str, level: bytes, message: str, values: dict[str, object]) -> DiagnosticStatus:
-        return diagnostics.status(f"{self._name}: {part}", level, message, values, self._hardware_id)
+        return statuses
 
     def _model_status(self) -> DiagnosticStatus:
         model = self.model

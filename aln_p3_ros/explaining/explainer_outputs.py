@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aln_p3.msg import Explanation
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode
 
@@ -14,8 +14,9 @@ from aln_p3_ros.driving import diagnostics
 from aln_p3_ros.explaining.explainer_settings import ExplainerSettings
 from aln_p3_ros.explaining.scene_inputs import HeardScene, SceneInputs
 from aln_p3_ros.explaining.talker import Speaker, Talker
+from aln_p3_ros.managed_node import HealthReport
 from aln_p3_ros.messages.explanation import explanation_message
-from aln_p3_ros.messages.stamps import to_duration, to_ns, to_time
+from aln_p3_ros.messages.stamps import to_duration, to_ns
 from aln_p3_ros.qos import overridable, reliable_qos
 from aln_p3_ros.topics import TOPICS
 
@@ -60,29 +61,20 @@ class ExplainerOutputs:
         self._publisher.publish(message)
 
 
-class ExplainerReport:
-    """/diagnostics of the explainer node, in every lifecycle state.
+class ExplainerReport(HealthReport[ExplainerSettings]):
+    """The explainer node's health.
 
     Attributes:
-        failure: why configuring failed, or "".
-        doing: what the node does now, or "" when it is unconfigured.
         speaker, inputs, talker: parts that exist at the moment, else None.
     """
 
     def __init__(self, node: LifecycleNode) -> None:
-        self.failure = ""
-        self.doing = ""
+        super().__init__(node)
         self.speaker: Speaker | None = None
         self.inputs: SceneInputs | None = None
         self.talker: Talker | None = None
-        self._name = node.get_name()
-        self._hardware_id = str(node.get_parameter("hardware_id").value)
-        self._publisher = node.create_publisher(
-            DiagnosticArray, TOPICS["diagnostics"].name, reliable_qos(), qos_overriding_options=overridable()
-        )
 
-    def publish(self, settings: ExplainerSettings | None, now_ns: int) -> None:
-        """Publishes one array."""
+    def _statuses(self, settings: ExplainerSettings | None, now_ns: int) -> list[DiagnosticStatus]:
         statuses = [self._model_status(settings)]
         talker, inputs = self.talker, self.inputs
         if talker is not None and inputs is not None:
@@ -91,10 +83,7 @@ class ExplainerReport:
                 self._speaking_status(talker, inputs),
                 diagnostics.latency_status(name, talker.latency, {}, self._hardware_id, unit="text"),
             ]
-        self._publisher.publish(diagnostics.diagnostics_message(statuses, to_time(now_ns)))
-
-    def _status(self, part: str, level: bytes, message: str, values: dict[str, object]) -> DiagnosticStatus:
-        return diagnostics.status(f"{self._name}: {part}", level, message, values, self._hardware_id)
+        return statuses
 
     def _model_status(self, settings: ExplainerSettings | None) -> DiagnosticStatus:
         speaker = self.speaker

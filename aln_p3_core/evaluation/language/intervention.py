@@ -19,8 +19,7 @@ from zlib import crc32
 
 import numpy as np
 
-from aln_p3_core.evaluation.bootstrap import Band, scene_bootstrap
-from aln_p3_core.evaluation.language.consistency_measure import band_numbers
+from aln_p3_core.evaluation.bootstrap import Band, band_numbers, scene_bootstrap
 from aln_p3_core.explainer.consistency import DEFAULT_SETTINGS, ConsistencySettings, check_consistency
 from aln_p3_core.explainer.consistency_types import Kind
 from aln_p3_core.explainer.plan_motion import plan_motion

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aln_p3_core.evaluation.bootstrap import scene_bootstrap, scene_sums
+from aln_p3_core.evaluation.bootstrap import band_numbers, scene_bootstrap, scene_sums
 
 
 def test_mean_counts_samples_and_leaves_out_what_is_not_known() -> None:
@@ -28,6 +28,7 @@ def test_samples_of_one_scene_are_one_draw() -> None:
 def test_one_scene_says_nothing_about_others() -> None:
     band = scene_bootstrap(np.array([1.0, 2.0]), ["a", "a"])
     assert band.mean == 1.5 and np.isnan(band.low) and np.isnan(band.high)
+    assert band_numbers(band) == {"mean": 1.5, "low": None, "high": None}
     assert np.isnan(scene_bootstrap(np.full((2, 3), np.nan), ["a", "b"]).mean).all()
 
 

@@ -1,0 +1,186 @@
+"""What the managed (lifecycle) nodes with a model have in common: transitions, live parameters, /diagnostics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from aln_p3_core.errors import AlnP3Error, ConfigError
+from aln_p3_ros.driving import diagnostics
+from aln_p3_ros.driving.worker import PeriodicThread
+from aln_p3_ros.messages.stamps import to_time
+from aln_p3_ros.parameters import SetParametersResult, changed_settings, check_changes, declare_settings, read_settings
+from aln_p3_ros.qos import overridable, reliable_qos
+from aln_p3_ros.topics import TOPICS
+
+# How long what runs may take to end: in a transition, and when the process ends.
+_STOP_WAIT_S, _END_WAIT_S = 30.0, 8.0
+RCLError = rclpy_implementation.RCLError
+_OK = TransitionCallbackReturn.SUCCESS
+_FAILURE = TransitionCallbackReturn.FAILURE
+
+SettingsT = TypeVar("SettingsT")
+
+
+class HealthReport(Generic[SettingsT]):
+    """/diagnostics of a managed node, in every lifecycle state, from whatever parts exist at the moment.
+
+    Attributes:
+        failure: why configuring failed, or "".
+        doing: what the node does now, or "" when it is unconfigured.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.failure = ""
+        self.doing = ""
+        self._name = node.get_name()
+        self._hardware_id = str(node.get_parameter("hardware_id").value)
+        self._publisher = node.create_publisher(
+            DiagnosticArray, TOPICS["diagnostics"].name, reliable_qos(), qos_overriding_options=overridable()
+        )
+
+    def publish(self, settings: SettingsT | None, now_ns: int) -> None:
+        """Publishes one array."""
+        statuses = self._statuses(settings, now_ns)
+        self._publisher.publish(diagnostics.diagnostics_message(statuses, to_time(now_ns)))
+
+    def _statuses(self, settings: SettingsT | None, now_ns: int) -> list[DiagnosticStatus]:
+        raise NotImplementedError
+
+    def _status(self, part: str, level: bytes, message: str, values: dict[str, object]) -> DiagnosticStatus:
+        return diagnostics.status(f"{self._name}: {part}", level, message, values, self._hardware_id)
+
+
+ReportT = TypeVar("ReportT", bound=HealthReport[Any])
+
+
+class ManagedNode(LifecycleNode, Generic[SettingsT, ReportT]):
+    """A managed node that loads a model when it is configured and works in threads of its own while it is active.
+
+    A subclass says how: `on_activate`, `_load`, `_stop_work`, `_drop`, `_apply`.
+
+    Args:
+        name: of the node.
+        settings_type: dataclass of its parameters, with `diagnostics_rate_hz`.
+        make_report: its diagnostics, once the parameters are declared.
+        what: is loaded, in words.
+        **kwargs: as for `rclpy.node.Node`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings_type: type[SettingsT],
+        make_report: Callable[[Node], ReportT],
+        what: str,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(name, **kwargs)
+        declare_settings(self, settings_type)
+        self._settings_type = settings_type
+        self._what = what
+        self._settings: SettingsT | None = None
+        self._report = make_report(self)
+        rate_hz = float(self.get_parameter("diagnostics_rate_hz").value)
+        self._reporter = PeriodicThread(self._publish_report, 1.0 / rate_hz, "diagnostics")
+        self.add_on_set_parameters_callback(self._on_parameters)
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Loads what the node works with. FAILURE leaves the node unconfigured and says why."""
+        self._report.failure = ""
+        self._report.doing = f"loading the {self._what}"
+        try:
+            settings = read_settings(self, self._settings_type)
+            loaded = self._load(settings)
+        except Exception as error:
+            # Whatever a model file can do wrong must end in words, not in a node that lives on without a model.
+            self._release()
+            text = str(error) if isinstance(error, AlnP3Error) else f"{type(error).__name__}: {error}"
+            self._report.failure = f"configure failed: {text}"
+            self._report.doing = ""
+            self.get_logger().error(self._report.failure)
+            return _FAILURE
+        self._settings = settings
+        self._report.doing = "configured"
+        self.get_logger().info(f"{self._what} ready: {loaded}")
+        return super().on_configure(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stops working; the model stays loaded."""
+        self._stop_work(_STOP_WAIT_S)
+        self._report.doing = "configured"
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Drops all that was loaded."""
+        self._release()
+        self._report.doing = ""
+        return _OK
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """From any state: stops and drops everything."""
+        self._release()
+        self._report.doing = "shut down"
+        return _OK
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """After an error in a transition: back to unconfigured."""
+        self._release()
+        self._report.doing = ""
+        return _OK
+
+    def destroy_node(self) -> None:
+        """Ends the node's threads first."""
+        self._reporter.stop()
+        self._stop_work(_END_WAIT_S)
+        super().destroy_node()
+
+    def _load(self, settings: SettingsT) -> str:
+        """Makes all parts, and names the model in a few words. What it raises fails the transition."""
+        raise NotImplementedError
+
+    def _stop_work(self, wait_s: float) -> None:
+        """Ends what runs while the node is active; from any state."""
+        raise NotImplementedError
+
+    def _drop(self) -> None:
+        """Takes away what `_load` made, where it has come to that."""
+        raise NotImplementedError
+
+    def _apply(self, settings: SettingsT) -> None:
+        """Hands changed settings to the parts. A ConfigError refuses the change."""
+        raise NotImplementedError
+
+    def _release(self) -> None:
+        self._stop_work(_STOP_WAIT_S)
+        self._drop()
+        self._settings = None
+
+    def _now_ns(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
+    def _on_parameters(self, changes: list[Parameter]) -> SetParametersResult:
+        result = check_changes(self, self._settings_type, changes, configured=self._settings is not None)
+        if not result.successful or self._settings is None:
+            return result
+        settings = changed_settings(self._settings, changes)
+        try:
+            self._apply(settings)
+        except ConfigError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self._settings = settings
+        return result
+
+    def _publish_report(self) -> None:
+        try:
+            self._report.publish(self._settings, self._now_ns())
+        except RCLError:
+            # The context may end at any moment; while it lives, an error is an error.
+            if self.context.ok():
+                raise
