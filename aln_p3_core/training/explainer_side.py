@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from aln_p3_core.explainer.tasks import Task
 from aln_p3_core.training.batch import TrainingBatch
 from aln_p3_core.training.criterion import Criterion
 from aln_p3_core.training.ema import AveragedTensors
-from aln_p3_core.training.joint import JointModule
+from aln_p3_core.training.forward import autocast
+from aln_p3_core.training.joint import JointModule, Words
 from aln_p3_core.training.settings import StageSettings, TrainingConfig
 
 
@@ -125,8 +127,8 @@ class ExplainerSide:
             module.train()
 
     def losses(self, outputs: DriverOutputs, batch: TrainingBatch, stage: StageSettings) -> dict[str, float]:
-        """Mean cross-entropy of a batch's texts, all ("language") and by task (NaN where a task has none), and the
-        alignments. Within `averaged`."""
+        """Mean cross-entropy of a batch's texts, all ("language") and by task (NaN where a task has none), what reading
+        the right scene is worth ("language.reading"), and the alignments. Within `averaged`."""
         words = self.module.read(outputs, batch.targets, batch.texts)
         losses_X = torch.zeros(0) if words.said is None else words.said.loss_by_text_X.float().cpu()
         tasks = [sample.task for sample in words.scenes.samples]
@@ -134,10 +136,24 @@ class ExplainerSide:
         for task in Task:
             own = losses_X[torch.tensor([t is task for t in tasks], dtype=torch.bool)]
             found[f"language.{task.value}"] = float(own.mean()) if len(own) else math.nan
+        found["language.reading"] = self._reading(words, losses_X)
         if self.module.alignment is not None and stage.alignment > 0:
             result = self.module.aligned(words, outputs)
             found |= {f"align.{name}": float(value) for name, value in {**result.terms, **result.measures}.items()}
         return found
+
+    def _reading(self, words: Words, losses_X: Tensor) -> float:
+        """By how much texts about whole scenes become less likely with another scene's tokens, nats a token; about 0
+        where the explainer does not look, NaN without such texts or other scenes."""
+        scenes, samples = len(words.context), words.scenes.samples
+        whole = [x for x, sample in enumerate(samples) if sample.focus < 0]
+        if scenes < 2 or not whole:
+            return math.nan
+        explainer = self.module.explainer
+        moved = [replace(samples[x], scene=(samples[x].scene + 1) % scenes) for x in whole]
+        with autocast(self.module.precision, words.context.device):
+            other_X = explainer(words.context, explainer.encode(moved)).loss_by_text_X.float().cpu()
+        return float((other_X - losses_X[whole]).mean())
 
     def export(
         self, path: Path, network: DriverNetwork, digest: str, given: Path | None, extra: Mapping[str, str]

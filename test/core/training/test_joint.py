@@ -182,6 +182,18 @@ def test_averaged_weights_speak_within_and_the_own_ones_come_back(models: Path) 
     assert module.training
 
 
+def test_a_blind_explainer_is_seen(models: Path) -> None:
+    module = made(models)
+    side = ExplainerSide(module, decay=0.0)
+    module.begin_stage(StageSettings())
+    outputs, batch = _outputs(module), spoken_batch(module)
+    with side.averaged():
+        reading = side.losses(outputs, batch, StageSettings())["language.reading"]
+        module.explainer.mixer.spread.gain.zero_()  # all scenes have the base alone
+        blind = side.losses(outputs, batch, StageSettings())["language.reading"]
+    assert abs(reading) > 1e-6 and abs(blind) < 1e-6
+
+
 def _outputs(module: JointModule) -> Any:
     from aln_p3_core.training.forward import clip_outputs
 
