@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
 from aln_p3_core.errors import ConfigError
@@ -23,6 +24,7 @@ _BOX_SCALE = (15.0, 30.0, 2.0, 5.0, 2.0, 2.0, 1.0, 1.0, 5.0, 5.0)
 _TEMPERATURE = 1e4
 # Share of a batch in the running statistics of `SceneSpread`.
 _MOMENTUM = 0.05
+_EPSILON = 1e-5
 
 
 @dataclass(slots=True)
@@ -135,11 +137,15 @@ class SceneSpread(nn.Module):
     same tokens, since a constant prefix is the first thing that helps a language model: behind a LayerNorm the tokens'
     spread over scenes fell to a hundredth within 300 steps, and the words no longer depended on the scene (ours;
     Hint-AD ends in a linear layer). Statistics are those of the batch in training, and running ones otherwise.
+
+    Attributes:
+        together: whether the batch is that of all processes (they must then all come here in every step).
     """
 
     def __init__(self, tokens: int, width: int, scale: float) -> None:
         """`scale`: deviation that the tokens start with."""
         super().__init__()
+        self.together = False
         self.gain = nn.Parameter(torch.full((tokens, width), scale))
         self.base = nn.Parameter(torch.zeros(tokens, width))
         self.mean: Tensor
@@ -149,10 +155,42 @@ class SceneSpread(nn.Module):
 
     def forward(self, tokens_UKE: Tensor) -> Tensor:
         flat = tokens_UKE.flatten(1).float()
-        of_batch = self.training and len(flat) > 1  # one scene has no spread
         mean, variance = self.mean.view(-1), self.variance.view(-1)
-        spread = F.batch_norm(flat, mean, variance, training=of_batch, momentum=_MOMENTUM)
+        if self.training and self.together:
+            spread = _spread_of_all(flat, mean, variance)
+        else:
+            of_batch = self.training and len(flat) > 1  # one scene has no spread
+            spread = F.batch_norm(flat, mean, variance, training=of_batch, momentum=_MOMENTUM, eps=_EPSILON)
         return spread.view_as(tokens_UKE) * self.gain + self.base
+
+
+def _spread_of_all(flat_UF: Tensor, running_mean_F: Tensor, running_variance_F: Tensor) -> Tensor:
+    """`F.batch_norm` in training, with the statistics of all processes' rows; gradients cross processes too."""
+    rows = flat_UF.new_full((1,), float(len(flat_UF)))
+    sums = cast(Tensor, _SumOverProcesses.apply(torch.cat([flat_UF.sum(dim=0), rows])))
+    count = sums[-1].detach()
+    mean_F = sums[:-1] / count
+    variance_F = cast(Tensor, _SumOverProcesses.apply((flat_UF - mean_F).square().sum(dim=0))) / count
+    with torch.no_grad():
+        running_mean_F.lerp_(mean_F, _MOMENTUM)
+        running_variance_F.lerp_(variance_F * count / (count - 1).clamp_min(1), _MOMENTUM)
+    return (flat_UF - mean_F) * (variance_F + _EPSILON).rsqrt()
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """Sum of a tensor over all processes, whose gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(context: Any, tensor: Tensor) -> Tensor:
+        total = tensor.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        total = gradient.clone()
+        distributed.all_reduce(total)
+        return total
 
 
 class BevTokens(nn.Module):

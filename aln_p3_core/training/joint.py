@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from aln_p3_core.alignment.alignment import Alignment
 from aln_p3_core.alignment.gradient_routes import routed
@@ -149,6 +149,8 @@ class JointModule(TrainedModule):
         """
         scenes, context = self.scenes(outputs, targets, texts, assignment)
         said: ExplainerOutputs | None = None
+        if self.training:
+            self.explainer.mixer.spread.together = _all_processes(bool(scenes.samples), context.device)
         if scenes.samples:
             with autocast(self.precision, context.device):
                 read = context if to_driver else context.detach()
@@ -290,6 +292,15 @@ class JointModule(TrainedModule):
             )
         of_explainer = {k.removeprefix(_EXPLAINER): v for k, v in state.items() if k.startswith(_EXPLAINER)}
         self.explainer.load_trained(of_explainer)
+
+
+def _all_processes(flag: bool, device: torch.device) -> bool:
+    """Whether there are several processes and all of them say so. All must ask together."""
+    if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
+        return False
+    least = torch.tensor([float(flag)], device=device)
+    distributed.all_reduce(least, distributed.ReduceOp.MIN)
+    return bool(least.item() > 0)
 
 
 def _flags(values: Sequence[bool]) -> Tensor:

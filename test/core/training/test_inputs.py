@@ -51,17 +51,17 @@ def test_stored_frames_give_the_inputs_of_the_road_bit_for_bit(
 def _inputs_of(driver: Driver, frame: object) -> DriverInputs:
     """The inputs that the driver computes for its next frame."""
     caught: list[DriverInputs] = []
-    own = driver._inputs
+    own = driver.inputs
 
     def catching(*arguments: object) -> DriverInputs:
         caught.append(own(*arguments))  # type: ignore[arg-type]
         return caught[-1]
 
-    driver._inputs = catching  # type: ignore[method-assign, assignment]
+    driver.inputs = catching  # type: ignore[method-assign, assignment]
     try:
         driver.infer(frame)  # type: ignore[arg-type]
     finally:
-        driver._inputs = own  # type: ignore[method-assign]
+        driver.inputs = own  # type: ignore[method-assign]
     return caught[0]
 
 
