@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,16 @@ def is_full_disk(error: BaseException) -> bool:
             return True
         cause = cause.__cause__ or cause.__context__
     return False
+
+
+def is_dead_reader(error: BaseException) -> bool:
+    """Whether a process that reads data died: torch says so, or a batch breaks off while it is being fetched."""
+    if isinstance(error, RuntimeError):
+        return "DataLoader worker" in str(error)
+    if not isinstance(error, ConnectionError | EOFError):
+        return False
+    files = [Path(frame.f_code.co_filename) for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return any((file.parent.name, file.name) == ("multiprocessing", "connection.py") for file in files)
 
 
 @contextmanager
@@ -53,9 +64,10 @@ def explained(folder: Path) -> Iterator[None]:
             raise TrainingError(
                 f"no space left in {folder}: free some and go on with --resume; the last checkpoint is whole"
             ) from error
-        if isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
+        if is_dead_reader(error):
+            told = str(error) or type(error).__name__
             raise TrainingError(
-                f"a process that reads data died ({error}). Go on with --resume, with fewer data.workers or a smaller "
+                f"a process that reads data died ({told}). Go on with --resume, with fewer data.workers or a smaller "
                 "data.prefetch if memory ran out"
             ) from error
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+from multiprocessing import Pipe
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,15 @@ def test_a_librarys_own_error_upon_the_systems() -> None:
 def test_a_reader_that_died(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"died.*--resume, with fewer data.workers"), explained(tmp_path):
         next(iter(DataLoader(_Bad(killed=True), num_workers=1)))
+
+
+def test_a_reader_that_died_in_the_middle_of_a_batch(tmp_path: Path) -> None:
+    ours, theirs = Pipe()
+    theirs.close()
+    with pytest.raises(TrainingError, match=r"a process that reads data died.*--resume"), explained(tmp_path):
+        ours.recv()  # as the main process waits for a batch
+    with pytest.raises(EOFError), explained(tmp_path):
+        raise EOFError("of something else")
 
 
 def test_bad_data_is_told_without_the_readers_stack(tmp_path: Path) -> None:
