@@ -16,21 +16,20 @@ if TYPE_CHECKING:
 
 def checkpoint_file(_context: click.Context, parameter: click.Parameter, text: str | None) -> Path | None:
     """Callback of an option that names a checkpoint: the file, of a shipped driver's name too."""
-    if text is None:
-        return None
-    path = resolve_checkpoint(text)
-    if not path.is_file():
-        raise click.BadParameter(f"there is no file {text!r} and no shipped driver of that name", param=parameter)
-    return path
+    return _named_file(parameter, text, resolve_checkpoint, "driver")
 
 
 def explainer_file(_context: click.Context, parameter: click.Parameter, text: str | None) -> Path | None:
     """As `checkpoint_file`, of an option that names an explainer."""
+    return _named_file(parameter, text, resolve_explainer, "explainer")
+
+
+def _named_file(parameter: click.Parameter, text: str | None, resolve: Callable[[str], Path], what: str) -> Path | None:
     if text is None:
         return None
-    path = resolve_explainer(text)
+    path = resolve(text)
     if not path.is_file():
-        raise click.BadParameter(f"there is no file {text!r} and no shipped explainer of that name", param=parameter)
+        raise click.BadParameter(f"there is no file {text!r} and no shipped {what} of that name", param=parameter)
     return path
 
 

@@ -38,7 +38,7 @@ _SPLITS = ("train", "val", "heldout", "mini")
 @click.option("--no-language", is_flag=True, help="Without narration, captions and questions.")
 @click.option(
     "--wording",
-    type=click.Choice(["train", "val", "heldout", "mini"]),
+    type=click.Choice(_SPLITS),
     help="Split whose words are used, so that scores of texts measure content and not vocabulary [default: each "
     "split has words of its own].",
 )
