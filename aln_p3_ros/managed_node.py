@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -28,7 +29,7 @@ _FAILURE = TransitionCallbackReturn.FAILURE
 SettingsT = TypeVar("SettingsT")
 
 
-class HealthReport(Generic[SettingsT]):
+class HealthReport(ABC, Generic[SettingsT]):
     """/diagnostics of a managed node, in every lifecycle state, from whatever parts exist at the moment.
 
     Attributes:
@@ -50,8 +51,9 @@ class HealthReport(Generic[SettingsT]):
         statuses = self._statuses(settings, now_ns)
         self._publisher.publish(diagnostics.diagnostics_message(statuses, to_time(now_ns)))
 
+    @abstractmethod
     def _statuses(self, settings: SettingsT | None, now_ns: int) -> list[DiagnosticStatus]:
-        raise NotImplementedError
+        """What is to be told, of the parts that exist at the moment."""
 
     def _status(self, part: str, level: bytes, message: str, values: dict[str, object]) -> DiagnosticStatus:
         return diagnostics.status(f"{self._name}: {part}", level, message, values, self._hardware_id)
@@ -60,7 +62,7 @@ class HealthReport(Generic[SettingsT]):
 ReportT = TypeVar("ReportT", bound=HealthReport[Any])
 
 
-class ManagedNode(LifecycleNode, Generic[SettingsT, ReportT]):
+class ManagedNode(LifecycleNode, ABC, Generic[SettingsT, ReportT]):
     """A managed node that loads a model when it is configured and works in threads of its own while it is active.
 
     A subclass says how: `on_activate`, `_load`, `_stop_work`, `_drop`, `_apply`.
@@ -141,21 +143,21 @@ class ManagedNode(LifecycleNode, Generic[SettingsT, ReportT]):
         self._stop_work(_END_WAIT_S)
         super().destroy_node()
 
+    @abstractmethod
     def _load(self, settings: SettingsT) -> str:
         """Makes all parts, and names the model in a few words. What it raises fails the transition."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _stop_work(self, wait_s: float) -> None:
         """Ends what runs while the node is active; from any state."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _drop(self) -> None:
         """Takes away what `_load` made, where it has come to that."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _apply(self, settings: SettingsT) -> None:
         """Hands changed settings to the parts. A ConfigError refuses the change."""
-        raise NotImplementedError
 
     def _release(self) -> None:
         self._stop_work(_STOP_WAIT_S)
