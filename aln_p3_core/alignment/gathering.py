@@ -11,6 +11,11 @@ import torch.distributed as dist
 from torch import Tensor
 
 
+def several_processes() -> bool:
+    """Whether this is one of several processes of a training."""
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
 @dataclass(frozen=True, slots=True)
 class Gathering:
     """How many rows each process has, of each of several lists of rows.
@@ -32,7 +37,7 @@ class Gathering:
             device: of the rows.
             together: False looks at this process alone, such as for a validation that only one process does.
         """
-        if not (together and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+        if not (together and several_processes()):
             return Gathering((tuple(counts),))
         local = torch.tensor(list(counts), dtype=torch.int64, device=device)
         gathered = [torch.empty_like(local) for _ in range(dist.get_world_size())]

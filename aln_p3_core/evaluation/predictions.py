@@ -25,6 +25,7 @@ from aln_p3_core.errors import DataError
 from aln_p3_core.evaluation.drive_frames import drive_frames
 from aln_p3_core.evaluation.prediction_files import load_predictions, save_predictions
 from aln_p3_core.evaluation.sample_prediction import SamplePrediction
+from aln_p3_core.runtime.threads import cpu_threads
 from aln_p3_core.world.recorder.jobs import run_tasks
 
 if TYPE_CHECKING:
@@ -154,12 +155,8 @@ class DriverPredictor:
 
         Several scenes go in step, else each by itself. `until`: the last key frame of a scene that anybody needs.
         """
-        import torch
-
         drives = [self._frames(dataset, name, (until or {}).get(name)) for name in scene_names]
-        threads = torch.get_num_threads()
-        torch.set_num_threads(self.threads)
-        try:
+        with cpu_threads(self.threads):
             if self.group > 1:
                 yield from self._in_step(scene_names, drives)
             else:
@@ -167,8 +164,6 @@ class DriverPredictor:
                     self.driver.reset("new scene")
                     for frame, is_key_frame in frames:
                         yield name, self.driver.infer(frame), is_key_frame
-        finally:
-            torch.set_num_threads(threads)
 
     def _frames(
         self, dataset: NuScenesDataset, scene_name: str, last: str | None

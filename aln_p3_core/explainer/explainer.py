@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from aln_p3_core.errors import CheckpointError, ConfigError
 from aln_p3_core.explainer.barbell import Barbell
 from aln_p3_core.explainer.language_model import LanguageModel, describe_language_model, load_language_model
+from aln_p3_core.explainer.length_groups import length_groups
 from aln_p3_core.explainer.prompts import wrapped
 from aln_p3_core.explainer.scene_context import SceneContext
 from aln_p3_core.explainer.settings import AdapterSettings, ExplainerConfig
@@ -167,8 +168,7 @@ class Explainer(nn.Module):
         """Loss and states of texts about scenes; gradients reach mixer, adapter and the context."""
         mixed = self.mixer(context, batch.scene_X, batch.focus_X)
         embedded_XLE = self._before(mixed.context_XKE, self.language.embedding(batch.ids_XL))
-        with self._reading(mixed.context_XKE):
-            states_XLE = self.language.last_states(embedded_XLE)
+        states_XLE = self._last_states(embedded_XLE, mixed.context_XKE, batch)
         before = embedded_XLE.shape[1] - batch.ids_XL.shape[1]
         text_N, place_N = batch.answer_XL.nonzero(as_tuple=True)
         # A token is told by the state before it; the vocabulary is large, so only answers get their logits.
@@ -263,6 +263,21 @@ class Explainer(nn.Module):
             start = torch.full((len(text_XLE), 1), self.language.start_id, device=text_XLE.device)
             parts.insert(0, self.language.embedding(start))
         return torch.cat(parts, dim=1)
+
+    def _last_states(self, embedded_XLE: Tensor, context_XKE: Tensor, batch: TextBatch) -> Tensor:
+        """States of texts; zeros behind the end of the longest text of a group. A GPU reads all texts as one group: it
+        is faster with one large batch."""
+        before = embedded_XLE.shape[1] - batch.ids_XL.shape[1]
+        lengths = (batch.valid_XL.sum(dim=1) + before).tolist()
+        groups = length_groups(lengths) if self.device.type == "cpu" else [list(range(len(lengths)))]
+        parts = []
+        for group in groups:
+            longest = max(lengths[row] for row in group)
+            with self._reading(context_XKE[group]):
+                states = self.language.last_states(embedded_XLE[group, :longest])
+            parts.append(F.pad(states, (0, 0, 0, embedded_XLE.shape[1] - longest)))
+        places = torch.tensor([row for group in groups for row in group], device=self.device).argsort()
+        return torch.cat(parts)[places]
 
     def _reading(self, context_XKE: Tensor) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext() if self.barbell is None else self.barbell.reading(context_XKE)

@@ -78,8 +78,12 @@ def load_language_model(settings: LanguageModelSettings, *, device: torch.device
     source = settings.source
     folder = language_folder(source)
     dtype = resolve_precision(settings.precision, torch.device(device))
+    # On a CPU the fused attention's backward pass costs as much as all else of a step: sequences are short here.
+    attention = "eager" if torch.device(device).type == "cpu" else "sdpa"
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(str(folder), dtype=dtype, local_files_only=True)
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            str(folder), dtype=dtype, attn_implementation=attention, local_files_only=True
+        )
         tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{folder} holds no causal language model that transformers can read: {error}") from error

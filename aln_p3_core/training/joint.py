@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, distributed
 
 from aln_p3_core.alignment.alignment import Alignment
+from aln_p3_core.alignment.gathering import several_processes
 from aln_p3_core.alignment.gradient_routes import routed
 from aln_p3_core.alignment.io import AlignmentInputs, AlignmentResult
 from aln_p3_core.driver.io import DriverOutputs
@@ -296,7 +297,7 @@ class JointModule(TrainedModule):
 
 def _all_processes(flag: bool, device: torch.device) -> bool:
     """Whether there are several processes and all of them say so. All must ask together."""
-    if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
+    if not several_processes():
         return False
     least = torch.tensor([float(flag)], device=device)
     distributed.all_reduce(least, distributed.ReduceOp.MIN)

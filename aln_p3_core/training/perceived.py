@@ -1,6 +1,7 @@
-"""What a driver's frozen perception says about a frame, kept: all that the planner and the losses of the plan read.
+"""What a driver's frozen perception says about a frame, kept: all that the planner and the losses of the plan read and,
+where an explainer shall learn from it, the tokens that only an explainer reads.
 
-With it a planner trains a hundred times faster than through the pictures.
+With it a planner trains a hundred times faster than through the pictures, and an explainer pays for its words alone.
 
 Suffixes as in aln_p3_core/driver/io.py; K tokens.
 """
@@ -22,10 +23,12 @@ from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.driver.planner import PlannerTokens, image_grid
 
 _TOKENS = tuple(field.name for field in fields(PlannerTokens))
+_BEV, _AGENTS = "bev_BRSD", "agent_states_BQD"
 
 
-def perceived_dtype(config: DriverConfig) -> np.dtype[np.void]:
-    """Record of a frame: the fields of `PlannerTokens`. Places and boxes are float32, all else float16."""
+def perceived_dtype(config: DriverConfig, *, explained: bool = False) -> np.dtype[np.void]:
+    """Record of a frame: the fields of `PlannerTokens` and, if it is to be `explained`, the BEV map and the decoder's
+    last states. Places and boxes are float32, all else float16."""
     width, agents, lines, steps = config.embed_dims, config.agents, config.map, config.planner.steps
     exact, short = "<f4", "<f2"
     entries: list[tuple[str, str, tuple[int, ...]]] = [
@@ -44,6 +47,9 @@ def perceived_dtype(config: DriverConfig) -> np.dtype[np.void]:
         entries.append(("bev_BKD", short, (config.planner.bev_grid**2, width)))
     if config.planner.image_camera:
         entries.append(("image_BKD", short, (int(np.prod(image_grid(config))), width)))
+    if explained:
+        entries.append((_AGENTS, short, (agents.queries, width)))
+        entries.append((_BEV, short, (config.bev.rows, config.bev.columns, width)))
     return np.dtype(entries)
 
 
@@ -67,6 +73,9 @@ def perceive(
         value: Tensor | None = getattr(tokens, name)
         if value is not None:
             into[name] = value.float().cpu().numpy()
+    if _BEV in (into.dtype.names or ()):
+        into[_BEV] = bev.float().cpu().numpy()
+        into[_AGENTS] = agents.states_BQD.float().cpu().numpy()
     return bev, into
 
 
@@ -79,21 +88,21 @@ def stacked(records: list[NDArray[np.void]]) -> dict[str, Tensor]:
 def planned(
     network: DriverNetwork, kept: Mapping[str, Tensor], ego_status_B8: Tensor | None, command_B: Tensor | None = None
 ) -> DriverOutputs:
-    """Outputs of the network with its planner run on what was kept; decoder outputs have one layer, and there is no BEV
-    map (an empty tensor). With `command_B` only the plan of that command is complete."""
+    """Outputs of the network with its planner run on what was kept; decoder outputs have one layer, and what was not
+    kept is an empty tensor. With `command_B` only the plan of that command is complete."""
     values: dict[str, Any] = {name: value.float() for name, value in kept.items()}
     tokens = PlannerTokens(**{name: values[name] for name in _TOKENS if name in values})
     plan, ego = network.planner(tokens, ego_status_B8, command_B)
     empty = plan.new_zeros(0)
     return DriverOutputs(
-        bev_BRSD=empty,
+        bev_BRSD=values.get(_BEV, empty),
         agent_logits_LBQC=tokens.agent_logits_BQC[None],
         agent_boxes_LBQ10=tokens.agent_boxes_BQ10[None],
         map_logits_LBVC=tokens.map_logits_BVC[None],
         map_points_LBVP2=tokens.map_points_BVP2[None],
         agent_forecasts_BQMT2=tokens.agent_forecasts_BQMT2,
         agent_mode_logits_BQM=tokens.agent_mode_logits_BQM,
-        agent_states_BQD=empty,
+        agent_states_BQD=values.get(_AGENTS, empty),
         motion_BQM2D=tokens.motion_BQM2D,
         map_tokens_BVD=tokens.lines_BVD,
         ego_features_B2D=ego,

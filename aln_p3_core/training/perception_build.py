@@ -39,6 +39,7 @@ def build_perception(
     device: torch.device | str = "cpu",
     share: tuple[int, int] = (0, 1),
     progress: bool = True,
+    explained: bool = False,
 ) -> PerceptionStore:
     """Computes what is missing or damaged and opens the store.
 
@@ -50,46 +51,46 @@ def build_perception(
         share: (r, n): this process makes every n-th missing shard, beginning with the r-th; all processes
             together make the whole store.
         progress: show a bar with frames per second.
+        explained: keep what an explainer reads too, which takes twice the space.
 
     Raises:
         DataError: when the disk is full.
     """
-    folder = _folder(store, network, location)
-    own = missing_shards(store, network, location)[share[0] :: share[1]]
+    folder = _folder(store, network, location, explained)
+    own = _missing(store, folder)[share[0] :: share[1]]
     if own:
         frozen = deepcopy(network).fuse_for_inference().to(device)
-        _compute(own, folder, frozen, progress)
+        _compute(own, folder, frozen, perceived_dtype(network.config, explained=explained), progress)
     return PerceptionStore(folder)
 
 
-def missing_shards(store: FrameStore, network: DriverNetwork, location: str | Path | None = None) -> list[Path]:
-    """Shards of a store that nothing is kept of yet; what is damaged is removed. Arguments as `build_perception`."""
-    folder = _folder(store, network, location)
+def _missing(store: FrameStore, folder: Path) -> list[Path]:
+    """Shards that nothing is kept of yet; what is damaged is removed."""
     return [shard for shard in store.shards if not is_whole(folder, shard)]
 
 
-def _folder(store: FrameStore, network: DriverNetwork, location: str | Path | None) -> Path:
-    key = digest(f"{STORE_VERSION} {store.key} {_perception_hash(network)}".encode())
+def _folder(store: FrameStore, network: DriverNetwork, location: str | Path | None, explained: bool) -> Path:
+    key = digest(f"{STORE_VERSION} {store.key} {_perception_hash(network, explained)}".encode())
     folder = (Path(location) if location else cache_folder() / "perception") / key
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def _perception_hash(network: DriverNetwork) -> str:
+def _perception_hash(network: DriverNetwork, explained: bool) -> str:
     # Plus zero: averaging weights that stay as they are turns -0.0 into 0.0, which is another hash.
     weights = {name: value + 0 for name, value in network.state_dict().items() if not name.startswith("planner.")}
-    return checkpoint_hash(weights) + repr(perceived_dtype(network.config))
+    return checkpoint_hash(weights) + repr(perceived_dtype(network.config, explained=explained))
 
 
 def _compute(
     shards: list[Path],
     folder: Path,
     network: DriverNetwork,
+    dtype: np.dtype[np.void],
     progress: bool,
 ) -> None:
     from tqdm import tqdm
 
-    dtype = perceived_dtype(network.config)
     identities = {shard: shard_identity(shard) for shard in shards}
     frames = sum(len(scene["tokens"]) for scenes in identities.values() for scene in scenes)
     with tqdm(total=frames, desc="perception", unit=" frames", disable=not progress) as bar:
@@ -98,20 +99,22 @@ def _compute(
             with fresh_folder(folder / shard.name) as partial, disk_errors(folder):
                 file = ArrayFile(partial / PERCEIVED_FILE, dtype)
                 for scene in part.scenes:
-                    for record in _drive(part, scene.indices, network):
+                    for record in _drive(part, scene.indices, network, dtype):
                         file.append(record)
                         bar.update()
                 write_index(partial, {"frames": scenes, "files": {PERCEIVED_FILE: file.close()}})
                 finish(partial, folder / shard.name)
 
 
-def _drive(store: FrameStore, indices: range, network: DriverNetwork) -> Iterator[NDArray[np.void]]:
+def _drive(
+    store: FrameStore, indices: range, network: DriverNetwork, dtype: np.dtype[np.void]
+) -> Iterator[NDArray[np.void]]:
     """Records [1] of the frames of a drive, in order."""
     config = network.config
     device = next(network.parameters()).device
     settings = replace(DataSettings(), clip_frames=2, clip_spares=0, fresh_start_probability=0.0)
     clips = ClipDataset(store, indices, config, settings, None)
-    record = np.zeros(1, perceived_dtype(config))
+    record = np.zeros(1, dtype)
     bev = None
     for place in range(len(clips)):
         frame = collate_clips([clips[place]]).clip[-1].to(device)

@@ -30,7 +30,7 @@ class DataSettings:
     fresh_start_probability: share of clips that start without any memory.
     store: what is read from the memory-mapped store: prepared "pixels", or "features", the output of the backbone's
         frozen part (`DriverNetwork.image_prefix`; no picture augmentation then), or "perception", all that a planner
-        reads, for stages that train nothing else.
+        or an explainer reads, for stages that train nothing else.
     workers: processes that read ahead; 0 reads in the training process.
     prefetch: batches that each worker keeps ready.
     validation_samples: frames of the validation split that are used, evenly spread; 0 takes all.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from aln_p3_core.config import DriverConfig
 from aln_p3_core.errors import ConfigError
-from aln_p3_core.training.settings import PARTS, TrainingConfig
+from aln_p3_core.training.settings import PARTS, StageSettings, TrainingConfig
 from aln_p3_core.training.validation import measures_to_minimise
 
 
@@ -20,13 +20,8 @@ def check_settings(driver: DriverConfig, config: TrainingConfig) -> None:
     _check_texts(config)
     for number, stage in enumerate(config.stages):
         check_parts(stage.frozen, f"stages.{number}.frozen")
-        if config.data.store == "perception" and (set(stage.frozen) != set(PARTS) - {"planner"} or not stage.plan):
-            raise ConfigError(
-                f'data.store="perception" holds what the planner reads, and nothing else learns from it: set '
-                f"stages.{number}.frozen to {', '.join(part for part in PARTS if part != 'planner')}"
-            )
-        if config.data.store == "perception" and stage.perception_weight > 0:
-            raise ConfigError(f'data.store="perception" trains no perception: set stages.{number}.perception_weight=0')
+        if config.data.store == "perception":
+            _check_kept_perception(stage, number, explained=config.explainer is not None)
     counts = {
         "run.batch_size": config.run.batch_size,
         "run.keep_checkpoints": config.run.keep_checkpoints,
@@ -49,8 +44,6 @@ def _check_texts(config: TrainingConfig) -> None:
     texts = config.texts
     if texts is None:
         raise ConfigError("a training with an explainer needs texts")
-    if config.data.store == "perception":
-        raise ConfigError('data.store="perception" holds no BEV map, which the explainer reads: set it to "features"')
     if config.augmentation.flip_probability > 0:
         raise ConfigError("augmentation.flip_probability would make the texts wrong (left and right): set it to 0")
     if texts.per_frame < 1:
@@ -60,6 +53,19 @@ def _check_texts(config: TrainingConfig) -> None:
     for number, stage in enumerate(config.stages):
         if min(stage.language, stage.alignment, stage.driver_rate) < 0:
             raise ConfigError(f"stages.{number}: language, alignment and driver_rate must not be negative")
+
+
+def _check_kept_perception(stage: StageSettings, number: int, *, explained: bool) -> None:
+    """What was kept of a frozen perception teaches the planner alone, or an explainer alone."""
+    frozen = [part for part in PARTS if explained or part != "planner"]
+    if set(stage.frozen) != set(frozen) or stage.plan == explained:
+        reader = "the explainer" if explained else "the planner"
+        raise ConfigError(
+            f'data.store="perception" holds what {reader} reads, and nothing else learns from it: set '
+            f"stages.{number}.frozen to {', '.join(frozen)}, and stages.{number}.plan to {str(not explained).lower()}"
+        )
+    if stage.perception_weight > 0:
+        raise ConfigError(f'data.store="perception" trains no perception: set stages.{number}.perception_weight=0')
 
 
 def check_parts(names: Sequence[str], setting: str) -> None:

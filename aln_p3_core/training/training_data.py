@@ -123,8 +123,11 @@ def open_data(
                 features = FeatureStore.build(store, network, folder, device=device, share=share, progress=progress)
                 wait()
         if data.store == "perception":
+            explained = config.explainer is not None
             for share in shares:
-                perceived = build_perception(store, network, kept, device=device, share=share, progress=progress)
+                perceived = build_perception(
+                    store, network, kept, device=device, share=share, progress=progress, explained=explained
+                )
                 wait()
         texts = _library(dataset, store, config)
         told: dict[str, Any] = {

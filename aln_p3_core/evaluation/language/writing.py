@@ -35,6 +35,7 @@ from aln_p3_core.evaluation.predictions import DriverPredictor, grouped, predict
 from aln_p3_core.evaluation.sample_prediction import SamplePrediction
 from aln_p3_core.explainer.tasks import Prompt, Task
 from aln_p3_core.frame import RouteCommand
+from aln_p3_core.runtime.threads import cpu_threads
 from aln_p3_core.scene import DrivingScene
 from aln_p3_core.world.recorder.jobs import run_tasks
 
@@ -171,16 +172,10 @@ class TextWriter:
             truths: of the frames, by scene and token.
             on_frame: called for each frame when its texts are there.
         """
-        import torch
-
-        threads = torch.get_num_threads()
-        torch.set_num_threads(self.predictor.threads)
-        try:
+        with cpu_threads(self.predictor.threads):
             met = list(self._meet(dataset, truths))
             sayings = self._speak(met, on_frame)
             changed = self._intervene(met)
-        finally:
-            torch.set_num_threads(threads)
         written = {name: Written([], [], [changed[name]] if name in changed else []) for name in truths}
         for one, said in zip(met, sayings, strict=True):
             command = one.scene.plan.command.command.name.lower()

@@ -20,6 +20,7 @@ from words_helpers import small_joint, write_models, write_spoken_scenes
 
 from aln_p3_core.driver.checkpoint import load_checkpoint
 from aln_p3_core.explainer.checkpoint import load_explainer
+from aln_p3_core.training.settings import PARTS
 from aln_p3_core.training.trainer import Trainer
 
 
@@ -90,14 +91,32 @@ def test_going_on_gives_the_same_losses_as_never_stopping(root: Path, models: Pa
         assert whole.keys() == own.keys() and all(torch.equal(whole[key], own[key]) for key in whole)
 
 
+def test_an_explainer_learns_from_a_perception_that_was_kept(root: Path, models: Path, tmp_path: Path) -> None:
+    """The driver then stays as it is, and no picture is read."""
+    stays = {"plan": False, "perception_weight": 0.0, "frozen": list(PARTS)}
+    of_both = {f"stages__{number}__{name}": value for number in (0, 1) for name, value in stays.items()}
+    # Clips of two frames, of drives of three: the first two frames of each are seen as the drive sees them.
+    run(root, models, tmp_path / "features", **of_both)
+    before = load_checkpoint(tmp_path / "features" / "driver.safetensors")[1]
+    trainer = run(root, models, tmp_path / "kept", data__store="perception", **of_both)
+    rows, checks = rows_of(tmp_path / "kept"), rows_of(tmp_path / "kept", "validation")
+    assert len(rows) == 4 and all("plan" not in row and row["align.p1a"] > 0 for row in rows)
+    assert checks[-1]["language"] > 0 and "language.reading" in checks[-1]
+    after = load_checkpoint(tmp_path / "kept" / "driver.safetensors")[1]
+    assert all(torch.equal(before[name], value) for name, value in after.items())
+    assert trainer.speaker is not None
+    own, others = (load_explainer(tmp_path / name / "explainer.safetensors") for name in ("kept", "features"))
+    for name, value in own.trained_state_dict().items():
+        torch.testing.assert_close(value, others.trained_state_dict()[name], rtol=0.1, atol=0.05, msg=name)
+
+
 @pytest.mark.slow
 def test_an_explainer_of_a_driver_that_stayed_belongs_to_that_driver(root: Path, models: Path, tmp_path: Path) -> None:
     """Then `driver.safetensors` is the same driver, and so is the file that it came from."""
     frozen = {"stages__1__plan": False, "stages__1__perception_weight": 0.0}
-    parts = ["backbone", "neck", "bev_encoder", "agent_decoder", "map_decoder", "motion", "planner"]
     run(root, models, tmp_path / "first")
     init = tmp_path / "first" / "driver.safetensors"
-    run(root, models, tmp_path / "second", init=init, stages__1__frozen=parts, **frozen)
+    run(root, models, tmp_path / "second", init=init, stages__1__frozen=list(PARTS), **frozen)
     _, _, metadata = load_checkpoint(init)
     load_explainer(tmp_path / "second" / "explainer.safetensors", driver_hash=metadata["sha256"])
     third = Trainer(

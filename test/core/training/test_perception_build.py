@@ -77,6 +77,31 @@ def test_what_is_kept_moves_to_the_device_and_loses_its_ego_status(
     assert not collate_clips([clips[0]]).clip[-1].ego_status_B8.any()
 
 
+def test_an_explainer_finds_the_tokens_of_the_whole_drive(
+    store: FrameStore, network: DriverNetwork, tmp_path: Path
+) -> None:
+    perceived = build_perception(store, network, tmp_path / "perception", progress=False, explained=True)
+    plain = build_perception(store, network, tmp_path / "perception", progress=False)
+    assert perceived.location != plain.location, "what a planner reads lies elsewhere"
+    network.eval()
+    whole = DataSettings(clip_frames=SAMPLES, clip_spares=0, fresh_start_probability=0.0)
+    last = SAMPLES - 1
+    with torch.inference_mode():
+        expected = clip_outputs(network, collate_clips([ClipDataset(store, range(len(store)), CONFIG, whole)[last]]))
+        kept, without = (
+            clip_outputs(
+                network,
+                collate_clips([ClipDataset(store, range(len(store)), CONFIG, whole, perceived=of)[last]]),
+            )
+            for of in (perceived, plain)
+        )
+    torch.testing.assert_close(kept.bev_BRSD, expected.bev_BRSD, rtol=0.02, atol=0.02)
+    torch.testing.assert_close(kept.agent_states_BQD, expected.agent_states_BQD, rtol=0.02, atol=0.02)
+    torch.testing.assert_close(kept.ego_features_B2D, expected.ego_features_B2D, rtol=0.02, atol=0.02)
+    torch.testing.assert_close(kept.plan_offsets_B3T2, without.plan_offsets_B3T2)
+    assert without.bev_BRSD.numel() == 0 and expected.bev_BRSD.std() > 0.1
+
+
 def test_only_what_is_missing_is_computed(store: FrameStore, network: DriverNetwork, tmp_path: Path) -> None:
     def build(share: tuple[int, int] = (0, 1)) -> dict[str, int]:
         made = build_perception(store, network, tmp_path / "perception", share=share, progress=False)
