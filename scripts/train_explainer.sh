@@ -28,7 +28,8 @@ speak reading 300 1e-3 --set "texts.every_frame=[]" --set texts.shares.explanati
     --set texts.shares.question=0 --set texts.shares.command=0.38 --set texts.shares.motion=0.25 \
     --set texts.shares.position=0.15 --set texts.shares.count=0.1 --set texts.shares.plan=0
 # Then all of them.
-speak words 600 7e-4 --init-explainer "$out/reading/explainer.safetensors" --set texts.shares.caption=0.3 \
+speak words 600 7e-4 --init-explainer "$out/reading/last_explainer.safetensors" --set texts.shares.caption=0.3 \
     --set texts.shares.question=0.25 --set texts.shares.command=0.15 --set texts.shares.motion=0.15 \
     --set texts.shares.position=0.08 --set texts.shares.count=0.04 --set texts.shares.plan=0.03
-echo "$out/words/explainer.safetensors"
+# The last one: validation speaks in other words, and would choose an early one.
+echo "$out/words/last_explainer.safetensors"

@@ -168,8 +168,8 @@ class Explainer(nn.Module):
         """Loss and states of texts about scenes; gradients reach mixer, adapter and the context."""
         mixed = self.mixer(context, batch.scene_X, batch.focus_X)
         embedded_XLE = self._before(mixed.context_XKE, self.language.embedding(batch.ids_XL))
-        states_XLE = self._last_states(embedded_XLE, mixed.context_XKE, batch)
         before = embedded_XLE.shape[1] - batch.ids_XL.shape[1]
+        states_XLE = self._last_states(embedded_XLE, mixed.context_XKE, batch.valid_XL.sum(dim=1) + before)
         text_N, place_N = batch.answer_XL.nonzero(as_tuple=True)
         # A token is told by the state before it; the vocabulary is large, so only answers get their logits.
         logits_NV = self.language.logits(states_XLE[text_N, before + place_N - 1]).float()
@@ -264,19 +264,20 @@ class Explainer(nn.Module):
             parts.insert(0, self.language.embedding(start))
         return torch.cat(parts, dim=1)
 
-    def _last_states(self, embedded_XLE: Tensor, context_XKE: Tensor, batch: TextBatch) -> Tensor:
-        """States of texts; zeros behind the end of the longest text of a group. A GPU reads all texts as one group: it
-        is faster with one large batch."""
-        before = embedded_XLE.shape[1] - batch.ids_XL.shape[1]
-        lengths = (batch.valid_XL.sum(dim=1) + before).tolist()
-        groups = length_groups(lengths) if self.device.type == "cpu" else [list(range(len(lengths)))]
+    def _last_states(self, embedded_XLE: Tensor, context_XKE: Tensor, lengths_X: Tensor) -> Tensor:
+        """States of texts of these lengths; on a CPU zeros behind the end of the longest text of a group."""
+        if self.device.type != "cpu":  # faster with one large batch
+            with self._reading(context_XKE):
+                return self.language.last_states(embedded_XLE)
+        lengths = lengths_X.tolist()
+        groups = length_groups(lengths)
         parts = []
         for group in groups:
             longest = max(lengths[row] for row in group)
             with self._reading(context_XKE[group]):
                 states = self.language.last_states(embedded_XLE[group, :longest])
             parts.append(F.pad(states, (0, 0, 0, embedded_XLE.shape[1] - longest)))
-        places = torch.tensor([row for group in groups for row in group], device=self.device).argsort()
+        places = torch.tensor([row for group in groups for row in group]).argsort()
         return torch.cat(parts)[places]
 
     def _reading(self, context_XKE: Tensor) -> contextlib.AbstractContextManager[None]:

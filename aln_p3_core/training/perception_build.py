@@ -56,11 +56,12 @@ def build_perception(
     Raises:
         DataError: when the disk is full.
     """
-    folder = _folder(store, network, location, explained)
+    dtype = perceived_dtype(network.config, explained=explained)
+    folder = _folder(store, network, location, dtype)
     own = _missing(store, folder)[share[0] :: share[1]]
     if own:
         frozen = deepcopy(network).fuse_for_inference().to(device)
-        _compute(own, folder, frozen, perceived_dtype(network.config, explained=explained), progress)
+        _compute(own, folder, frozen, dtype, progress)
     return PerceptionStore(folder)
 
 
@@ -69,17 +70,17 @@ def _missing(store: FrameStore, folder: Path) -> list[Path]:
     return [shard for shard in store.shards if not is_whole(folder, shard)]
 
 
-def _folder(store: FrameStore, network: DriverNetwork, location: str | Path | None, explained: bool) -> Path:
-    key = digest(f"{STORE_VERSION} {store.key} {_perception_hash(network, explained)}".encode())
+def _folder(store: FrameStore, network: DriverNetwork, location: str | Path | None, dtype: np.dtype[np.void]) -> Path:
+    key = digest(f"{STORE_VERSION} {store.key} {_perception_hash(network)}{dtype!r}".encode())
     folder = (Path(location) if location else cache_folder() / "perception") / key
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def _perception_hash(network: DriverNetwork, explained: bool) -> str:
+def _perception_hash(network: DriverNetwork) -> str:
     # Plus zero: averaging weights that stay as they are turns -0.0 into 0.0, which is another hash.
     weights = {name: value + 0 for name, value in network.state_dict().items() if not name.startswith("planner.")}
-    return checkpoint_hash(weights) + repr(perceived_dtype(network.config, explained=explained))
+    return checkpoint_hash(weights)
 
 
 def _compute(
