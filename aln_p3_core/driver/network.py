@@ -110,9 +110,21 @@ class DriverNetwork(nn.Module):
         self, bev_BRSD: Tensor, perception: Perception, inputs: DriverInputs, features: list[Tensor]
     ) -> DriverOutputs:
         """The plan, and everything that led to it."""
+        return self.plan_from_tokens(bev_BRSD, perception, self.planner.image_tokens(features), inputs.ego_status_B8)
+
+    def plan_from_tokens(
+        self,
+        bev_BRSD: Tensor,
+        perception: Perception,
+        image_BKD: Tensor | None,
+        ego_status_B8: Tensor | None,
+        command_B: Tensor | None = None,
+    ) -> DriverOutputs:
+        """As `plan`, with what the planner reads of a picture (`Planner.image_tokens`) in place of the feature maps.
+        With `command_B` only the plan of that command is complete."""
         agents, lines, motion = perception.agents, perception.lines, perception.motion
-        tokens = self.planner.tokens(motion, agents, lines, bev_BRSD, features)
-        plan, ego = self.planner(tokens, inputs.ego_status_B8)
+        tokens = self.planner.tokens(motion, agents, lines, bev_BRSD, image_BKD)
+        plan, ego = self.planner(tokens, ego_status_B8, command_B)
         return DriverOutputs(
             bev_BRSD=bev_BRSD,
             agent_logits_LBQC=agents.logits_LBQC,

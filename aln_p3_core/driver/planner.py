@@ -144,10 +144,9 @@ class Planner(nn.Module):
         agents: AgentDecoderOutputs,
         lines: MapDecoderOutputs,
         bev_BRSD: Tensor,
-        features: list[Tensor],
+        image_BKD: Tensor | None,
     ) -> PlannerTokens:
-        """What the planner reads of a scene; `features`: maps [B * N, D, h, w] of all cameras, fine to coarse."""
-        planner = self.config.planner
+        """What the planner reads of a scene; `image_BKD` of `image_tokens`."""
         return PlannerTokens(
             motion.motion_BQM2D,
             agents.centers_BQ2,
@@ -160,9 +159,17 @@ class Planner(nn.Module):
             motion.mode_logits_BQM.detach(),
             lines.points_LBVP2[-1].detach(),
             lines.logits_LBVC[-1].detach(),
-            self._bev_tokens(bev_BRSD) if planner.bev_grid else None,
-            self._image_tokens(features) if planner.image_camera else None,
+            self._bev_tokens(bev_BRSD) if self.config.planner.bev_grid else None,
+            image_BKD,
         )
+
+    def image_tokens(self, features: list[Tensor]) -> Tensor | None:
+        """`PlannerTokens.image_BKD` from the maps [B * N, D, h, w] of all cameras, fine to coarse."""
+        cameras, camera = self.config.cameras, self.config.planner.image_camera
+        if not camera:
+            return None
+        of_camera = features[-1].unflatten(0, (-1, len(cameras)))[:, cameras.index(camera)]
+        return of_camera.flatten(2).transpose(1, 2)
 
     def forward(
         self, tokens: PlannerTokens, ego_status_B8: Tensor | None, refined_B: Tensor | None = None
@@ -242,11 +249,6 @@ class Planner(nn.Module):
             tokens.map_points_BVP2,
             tokens.map_logits_BVC,
         )
-
-    def _image_tokens(self, features: list[Tensor]) -> Tensor:
-        cameras = self.config.cameras
-        of_camera = features[-1].unflatten(0, (-1, len(cameras)))[:, cameras.index(self.config.planner.image_camera)]
-        return of_camera.flatten(2).transpose(1, 2)
 
     def _ego_place(self, like: Tensor) -> tuple[Tensor, Tensor | None]:
         if self.config.compatibility == "vad_release":

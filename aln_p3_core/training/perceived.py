@@ -1,7 +1,9 @@
-"""What a driver's frozen perception says about a frame, kept: all that the planner and the losses of the plan read and,
-where an explainer shall learn from it, the tokens that only an explainer reads.
+"""What a driver's frozen part says about a frame, kept for the parts that learn from it.
 
-With it a planner trains a hundred times faster than through the pictures, and an explainer pays for its words alone.
+    planner     all that the planner and the losses of the plan read: it trains a hundred times faster than through
+                the pictures
+    explainer   the tokens that only an explainer reads, too: it pays for its words alone
+    decoders    the BEV map and what the planner reads of a picture: all behind the BEV encoder learns
 
 Suffixes as in aln_p3_core/driver/io.py; K tokens.
 """
@@ -10,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,17 +24,42 @@ from aln_p3_core.driver.io import DriverInputs, DriverOutputs
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.driver.planner import PlannerTokens, image_grid
 
+Reader = Literal["planner", "explainer", "decoders"]
+#: Parts of the network that make what a reader reads.
+MAKERS: dict[Reader, tuple[str, ...]] = {
+    "planner": ("backbone", "neck", "bev_encoder", "agent_decoder", "map_decoder", "motion"),
+    "explainer": ("backbone", "neck", "bev_encoder", "agent_decoder", "map_decoder", "motion"),
+    "decoders": ("backbone", "neck", "bev_encoder"),
+}
+
+_Entries = list[tuple[str, str, tuple[int, ...]]]
 _TOKENS = tuple(field.name for field in fields(PlannerTokens))
-_BEV, _AGENTS = "bev_BRSD", "agent_states_BQD"
+_BEV, _AGENTS, _IMAGE, _MOTION = "bev_BRSD", "agent_states_BQD", "image_BKD", "motion_BQM2D"
+_EXACT, _SHORT = "<f4", "<f2"
 
 
-def perceived_dtype(config: DriverConfig, *, explained: bool = False) -> np.dtype[np.void]:
-    """Record of a frame: the fields of `PlannerTokens` and, if it is to be `explained`, the BEV map and the decoder's
-    last states. Places and boxes are float32, all else float16."""
+def perceived_dtype(config: DriverConfig, reader: Reader = "planner") -> np.dtype[np.void]:
+    """Record of a frame. Places and boxes are float32, all else float16.
+
+    planner: the fields of `PlannerTokens`. explainer: these, the BEV map and the decoder's last states. decoders: the
+    BEV map and `PlannerTokens.image_BKD`.
+    """
+    width = config.embed_dims
+    entries: _Entries = [] if reader == "decoders" else _decoded_entries(config)
+    if config.planner.image_camera:
+        entries.append((_IMAGE, _SHORT, (int(np.prod(image_grid(config))), width)))
+    if reader == "explainer":
+        entries.append((_AGENTS, _SHORT, (config.agents.queries, width)))
+    if reader != "planner":
+        entries.append((_BEV, _SHORT, (config.bev.rows, config.bev.columns, width)))
+    return np.dtype(entries)
+
+
+def _decoded_entries(config: DriverConfig) -> _Entries:
     width, agents, lines, steps = config.embed_dims, config.agents, config.map, config.planner.steps
-    exact, short = "<f4", "<f2"
-    entries: list[tuple[str, str, tuple[int, ...]]] = [
-        ("motion_BQM2D", short, (agents.queries, agents.modes, 2 * width)),
+    exact, short = _EXACT, _SHORT
+    entries: _Entries = [
+        (_MOTION, short, (agents.queries, agents.modes, 2 * width)),
         ("agent_places_BQ2", exact, (agents.queries, 2)),
         ("lines_BVD", short, (lines.instances, width)),
         ("line_places_BV2", exact, (lines.instances, 2)),
@@ -45,12 +72,7 @@ def perceived_dtype(config: DriverConfig, *, explained: bool = False) -> np.dtyp
     ]
     if config.planner.bev_grid:
         entries.append(("bev_BKD", short, (config.planner.bev_grid**2, width)))
-    if config.planner.image_camera:
-        entries.append(("image_BKD", short, (int(np.prod(image_grid(config))), width)))
-    if explained:
-        entries.append((_AGENTS, short, (agents.queries, width)))
-        entries.append((_BEV, short, (config.bev.rows, config.bev.columns, width)))
-    return np.dtype(entries)
+    return entries
 
 
 @torch.inference_mode()
@@ -66,16 +88,17 @@ def perceive(
         into: records of `perceived_dtype`.
     """
     bev = network.encode_bev(features, inputs)
-    perception = network.decode(bev)
-    agents, lines, motion = perception.agents, perception.lines, perception.motion
-    tokens = network.planner.tokens(motion, agents, lines, bev, features)
-    for name in _TOKENS:
-        value: Tensor | None = getattr(tokens, name)
-        if value is not None:
-            into[name] = value.float().cpu().numpy()
-    if _BEV in (into.dtype.names or ()):
-        into[_BEV] = bev.float().cpu().numpy()
-        into[_AGENTS] = agents.states_BQD.float().cpu().numpy()
+    image = network.planner.image_tokens(features)
+    wanted = into.dtype.names or ()
+    values: dict[str, Tensor | None] = {_BEV: bev, _IMAGE: image}
+    if _MOTION in wanted:
+        seen = network.decode(bev)
+        tokens = network.planner.tokens(seen.motion, seen.agents, seen.lines, bev, image)
+        values |= {name: getattr(tokens, name) for name in _TOKENS} | {_AGENTS: seen.agents.states_BQD}
+    for name in wanted:
+        value = values[name]
+        assert value is not None
+        into[name] = value.float().cpu().numpy()
     return bev, into
 
 
@@ -88,9 +111,13 @@ def stacked(records: list[NDArray[np.void]]) -> dict[str, Tensor]:
 def planned(
     network: DriverNetwork, kept: Mapping[str, Tensor], ego_status_B8: Tensor | None, command_B: Tensor | None = None
 ) -> DriverOutputs:
-    """Outputs of the network with its planner run on what was kept; decoder outputs have one layer, and what was not
-    kept is an empty tensor. With `command_B` only the plan of that command is complete."""
+    """Outputs of the network from what was kept: its planner is run, and its decoders where these are the readers.
+    With the records of another reader decoder outputs have one layer, and what was not kept is an empty tensor. With
+    `command_B` only the plan of that command is complete."""
     values: dict[str, Any] = {name: value.float() for name, value in kept.items()}
+    if _MOTION not in values:
+        bev: Tensor = values[_BEV]
+        return network.plan_from_tokens(bev, network.decode(bev), values.get(_IMAGE), ego_status_B8, command_B)
     tokens = PlannerTokens(**{name: values[name] for name in _TOKENS if name in values})
     plan, ego = network.planner(tokens, ego_status_B8, command_B)
     empty = plan.new_zeros(0)

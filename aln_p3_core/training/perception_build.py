@@ -1,9 +1,8 @@
 """Computes what a driver's perception says about all frames of a frame store, for the training of its planner.
 
 Drives go through the network frame after frame as on the road, each with the memory of all frames before it. There is
-one shard for each shard of the frame store. The folder is named after the frames' key and the weights of everything
-but the planner, so other weights get other contents; a build that was broken off goes on with the shards that are
-missing.
+one shard for each shard of the frame store. The folder is named after the frames' key and the weights of the parts that
+made it, so other weights get other contents; a build that was broken off goes on with the shards that are missing.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from aln_p3_core.training.frame_keys import STORE_VERSION, cache_folder, digest
 from aln_p3_core.training.frame_shards import ArrayFile, disk_errors, finish, fresh_folder, write_index
 from aln_p3_core.training.frame_store import FrameStore
 from aln_p3_core.training.inputs import driver_inputs, image_prefix
-from aln_p3_core.training.perceived import perceive, perceived_dtype
+from aln_p3_core.training.perceived import MAKERS, Reader, perceive, perceived_dtype
 from aln_p3_core.training.perception_store import PERCEIVED_FILE, PerceptionStore
 from aln_p3_core.training.settings import DataSettings
 
@@ -39,25 +38,25 @@ def build_perception(
     device: torch.device | str = "cpu",
     share: tuple[int, int] = (0, 1),
     progress: bool = True,
-    explained: bool = False,
+    reader: Reader = "planner",
 ) -> PerceptionStore:
     """Computes what is missing or damaged and opens the store.
 
     Args:
         store: frames, prepared for the network's recipe.
-        network: all but its planner counts. Not fused yet; it is left as it is.
+        network: its parts `MAKERS[reader]` count. Not fused yet; it is left as it is.
         location: folder of stores; `<cache>/perception` when None. The store gets a folder of its key in it.
         device: where to compute.
         share: (r, n): this process makes every n-th missing shard, beginning with the r-th; all processes
             together make the whole store.
         progress: show a bar with frames per second.
-        explained: keep what an explainer reads too, which takes twice the space.
+        reader: who is to learn from it.
 
     Raises:
         DataError: when the disk is full.
     """
-    dtype = perceived_dtype(network.config, explained=explained)
-    folder = _folder(store, network, location, dtype)
+    dtype = perceived_dtype(network.config, reader)
+    folder = _folder(store, network, location, dtype, MAKERS[reader])
     own = _missing(store, folder)[share[0] :: share[1]]
     if own:
         frozen = deepcopy(network).fuse_for_inference().to(device)
@@ -70,16 +69,23 @@ def _missing(store: FrameStore, folder: Path) -> list[Path]:
     return [shard for shard in store.shards if not is_whole(folder, shard)]
 
 
-def _folder(store: FrameStore, network: DriverNetwork, location: str | Path | None, dtype: np.dtype[np.void]) -> Path:
-    key = digest(f"{STORE_VERSION} {store.key} {_perception_hash(network)}{dtype!r}".encode())
+def _folder(
+    store: FrameStore,
+    network: DriverNetwork,
+    location: str | Path | None,
+    dtype: np.dtype[np.void],
+    makers: tuple[str, ...],
+) -> Path:
+    key = digest(f"{STORE_VERSION} {store.key} {_hash_of(network, makers)}{dtype!r}".encode())
     folder = (Path(location) if location else cache_folder() / "perception") / key
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def _perception_hash(network: DriverNetwork) -> str:
+def _hash_of(network: DriverNetwork, parts: tuple[str, ...]) -> str:
+    prefixes = tuple(f"{part}." for part in parts)
     # Plus zero: averaging weights that stay as they are turns -0.0 into 0.0, which is another hash.
-    weights = {name: value + 0 for name, value in network.state_dict().items() if not name.startswith("planner.")}
+    weights = {name: value + 0 for name, value in network.state_dict().items() if name.startswith(prefixes)}
     return checkpoint_hash(weights)
 
 

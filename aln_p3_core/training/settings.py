@@ -12,7 +12,7 @@ from aln_p3_core.alignment.settings import AlignmentSettings
 from aln_p3_core.explainer.settings import ExplainerConfig
 from aln_p3_core.training.text_settings import TextSettings
 
-ImageStore = Literal["pixels", "features", "perception"]
+ImageStore = Literal["pixels", "features", "bev", "perception"]
 PrecisionName = Literal["fp32", "bf16"]
 
 #: Parts of the network that a stage may freeze.
@@ -29,8 +29,9 @@ class DataSettings:
     clip_spares: earlier frames that are dropped by lot, so that intervals vary (VAD drops one).
     fresh_start_probability: share of clips that start without any memory.
     store: what is read from the memory-mapped store: prepared "pixels", or "features", the output of the backbone's
-        frozen part (`DriverNetwork.image_prefix`; no picture augmentation then), or "perception", all that a planner
-        or an explainer reads, for stages that train nothing else.
+        frozen part (`DriverNetwork.image_prefix`; no picture augmentation then), or "bev", the map of a frozen BEV
+        encoder, for stages that train what comes behind it, or "perception", all that a planner or an explainer reads,
+        for stages that train nothing else.
     workers: processes that read ahead; 0 reads in the training process.
     prefetch: batches that each worker keeps ready.
     validation_samples: frames of the validation split that are used, evenly spread; 0 takes all.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from aln_p3_core.config import DriverConfig
 from aln_p3_core.errors import ConfigError
+from aln_p3_core.training.perceived import MAKERS
 from aln_p3_core.training.settings import PARTS, StageSettings, TrainingConfig
 from aln_p3_core.training.validation import measures_to_minimise
 
@@ -22,6 +23,11 @@ def check_settings(driver: DriverConfig, config: TrainingConfig) -> None:
         check_parts(stage.frozen, f"stages.{number}.frozen")
         if config.data.store == "perception":
             _check_kept_perception(stage, number, explained=config.explainer is not None)
+        if config.data.store == "bev" and (missing := [p for p in MAKERS["decoders"] if p not in stage.frozen]):
+            raise ConfigError(
+                f'data.store="bev" holds the maps of a BEV encoder that stays as it is: add {", ".join(missing)} to '
+                f"stages.{number}.frozen"
+            )
     counts = {
         "run.batch_size": config.run.batch_size,
         "run.keep_checkpoints": config.run.keep_checkpoints,

@@ -24,6 +24,7 @@ from aln_p3_core.training.clips import ClipDataset
 from aln_p3_core.training.feature_store import FeatureStore
 from aln_p3_core.training.frame_store import FrameStore
 from aln_p3_core.training.hidden_causes import answers_to
+from aln_p3_core.training.perceived import Reader
 from aln_p3_core.training.perception_build import build_perception
 from aln_p3_core.training.sampler import sampling_weights
 from aln_p3_core.training.settings import DataSettings, TrainingConfig
@@ -122,11 +123,10 @@ def open_data(
             for share in shares:
                 features = FeatureStore.build(store, network, folder, device=device, share=share, progress=progress)
                 wait()
-        if data.store == "perception":
-            explained = config.explainer is not None
+        if (reader := perception_reader(config)) is not None:
             for share in shares:
                 perceived = build_perception(
-                    store, network, kept, device=device, share=share, progress=progress, explained=explained
+                    store, network, kept, device=device, share=share, progress=progress, reader=reader
                 )
                 wait()
         texts = _library(dataset, store, config)
@@ -161,6 +161,15 @@ def open_data(
     return TrainingData(
         JoinedClips(parts), joined / joined.sum(), validation, chosen_places(validation, data), datasets
     )
+
+
+def perception_reader(config: TrainingConfig) -> Reader | None:
+    """Who learns from kept perception; None in trainings that read pictures or features."""
+    if config.data.store == "bev":
+        return "decoders"
+    if config.data.store == "perception":
+        return "planner" if config.explainer is None else "explainer"
+    return None
 
 
 def _library(dataset: NuScenesDataset, store: FrameStore, config: TrainingConfig) -> TextLibrary | None:

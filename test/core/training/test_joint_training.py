@@ -19,7 +19,9 @@ from safetensors.torch import load_file
 from words_helpers import small_joint, write_models, write_spoken_scenes
 
 from aln_p3_core.driver.checkpoint import load_checkpoint
+from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.explainer.checkpoint import load_explainer
+from aln_p3_core.training.perceived import MAKERS
 from aln_p3_core.training.settings import PARTS
 from aln_p3_core.training.trainer import Trainer
 
@@ -39,6 +41,18 @@ def run(root: Path, models: Path, folder: Path, **options: Any) -> Trainer:
     trainer = Trainer(*small_joint(models, **options), folder, **given)
     trainer.run([root], cache=root.parent / "cache", progress=False)
     return trainer
+
+
+def run_to_step_three(root: Path, models: Path, folder: Path, **options: Any) -> None:
+    trainer = Trainer(*small_joint(models, **options), folder)
+    step_of = trainer._now_and_then
+
+    def stop_at_three(*given: Any) -> None:
+        trainer.stopped = trainer.step == 3
+        step_of(*given)
+
+    trainer._now_and_then = stop_at_three  # type: ignore[method-assign, assignment]
+    trainer.run([root], cache=root.parent / "cache", progress=False)
 
 
 def test_a_run_leaves_a_driver_an_explainer_and_samples(root: Path, models: Path, tmp_path: Path) -> None:
@@ -74,15 +88,7 @@ def test_a_run_leaves_a_driver_an_explainer_and_samples(root: Path, models: Path
 def test_going_on_gives_the_same_losses_as_never_stopping(root: Path, models: Path, tmp_path: Path) -> None:
     run(root, models, tmp_path / "whole")
     broken = tmp_path / "broken"
-    trainer = Trainer(*small_joint(models), broken)
-    step_of = trainer._now_and_then
-
-    def stop_at_three(*given: Any) -> None:
-        trainer.stopped = trainer.step == 3
-        step_of(*given)
-
-    trainer._now_and_then = stop_at_three  # type: ignore[method-assign, assignment]
-    trainer.run([root], cache=root.parent / "cache", progress=False)
+    run_to_step_three(root, models, broken)
     run(root, models, broken, resume=True)
     assert rows_of(broken) == rows_of(tmp_path / "whole")
     assert rows_of(broken, "validation") == rows_of(tmp_path / "whole", "validation")
@@ -108,6 +114,23 @@ def test_an_explainer_learns_from_a_perception_that_was_kept(root: Path, models:
     own, others = (load_explainer(tmp_path / name / "explainer.safetensors") for name in ("kept", "features"))
     for name, value in own.trained_state_dict().items():
         torch.testing.assert_close(value, others.trained_state_dict()[name], rtol=0.1, atol=0.05, msg=name)
+
+
+def test_decoders_learn_from_a_bev_map_that_was_kept(root: Path, models: Path, tmp_path: Path) -> None:
+    options = {"data__store": "bev", "stages__1__frozen": list(MAKERS["decoders"])}
+    run(root, models, tmp_path / "whole", **options)
+    rows = rows_of(tmp_path / "whole")
+    assert ["plan" in row for row in rows] == [False, False, True, True] and rows[-1]["align.p2a"] > 0
+    run_to_step_three(root, models, tmp_path / "broken", **options)
+    run(root, models, tmp_path / "broken", resume=True, **options)
+    # Decoders that have learnt meanwhile do not make another map of it.
+    assert len(list((root.parent / "cache" / "perception").iterdir())) == 1
+    assert rows_of(tmp_path / "broken") == rows
+    torch.manual_seed(0)
+    first = DriverNetwork(small_joint(models)[0]).state_dict()
+    last = load_checkpoint(tmp_path / "whole" / "last.safetensors")[1]
+    learnt = {name.split(".")[0] for name, value in last.items() if not torch.allclose(value, first[name])}
+    assert learnt == {"agent_decoder", "map_decoder", "motion", "planner"}
 
 
 @pytest.mark.slow

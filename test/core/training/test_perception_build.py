@@ -80,7 +80,7 @@ def test_what_is_kept_moves_to_the_device_and_loses_its_ego_status(
 def test_an_explainer_finds_the_tokens_of_the_whole_drive(
     store: FrameStore, network: DriverNetwork, tmp_path: Path
 ) -> None:
-    perceived = build_perception(store, network, tmp_path / "perception", progress=False, explained=True)
+    perceived = build_perception(store, network, tmp_path / "perception", progress=False, reader="explainer")
     plain = build_perception(store, network, tmp_path / "perception", progress=False)
     assert perceived.location != plain.location, "what a planner reads lies elsewhere"
     network.eval()
@@ -100,6 +100,31 @@ def test_an_explainer_finds_the_tokens_of_the_whole_drive(
     torch.testing.assert_close(kept.ego_features_B2D, expected.ego_features_B2D, rtol=0.02, atol=0.02)
     torch.testing.assert_close(kept.plan_offsets_B3T2, without.plan_offsets_B3T2)
     assert without.bev_BRSD.numel() == 0 and expected.bev_BRSD.std() > 0.1
+
+
+def test_decoders_learn_from_the_map_of_the_whole_drive(
+    store: FrameStore, network: DriverNetwork, tmp_path: Path
+) -> None:
+    kept = build_perception(store, network, tmp_path / "perception", progress=False, reader="decoders")
+    assert set(kept.record(*store.place(0)).dtype.names or ()) == {"bev_BRSD", "image_BKD"}
+    network.eval()
+    whole = DataSettings(clip_frames=SAMPLES, clip_spares=0, fresh_start_probability=0.0)
+    last = SAMPLES - 1
+    batch = collate_clips([ClipDataset(store, range(len(store)), CONFIG, whole, perceived=kept)[last]])
+    with torch.inference_mode():
+        expected = clip_outputs(network, collate_clips([ClipDataset(store, range(len(store)), CONFIG, whole)[last]]))
+    found = clip_outputs(network, batch)
+    commanded = int(batch.targets[0].command)
+    assert found.agent_boxes_LBQ10.shape == expected.agent_boxes_LBQ10.shape, "all layers, for their losses"
+    torch.testing.assert_close(found.bev_BRSD, expected.bev_BRSD, rtol=0.02, atol=0.02)
+    for name in ("agent_states_BQD", "agent_boxes_LBQ10", "map_points_LBVP2", "agent_forecasts_BQMT2"):
+        # Proposals of nearly the same score may change their places.
+        assert (getattr(found, name) - getattr(expected, name)).abs().quantile(0.9) < 0.03, name
+    plans = found.plan_offsets_B3T2[:, commanded]
+    torch.testing.assert_close(plans, expected.plan_offsets_B3T2[:, commanded], rtol=0.02, atol=0.02)
+    (plans.sum() + found.agent_logits_LBQC.sum() + found.map_logits_LBVC.sum()).backward()
+    learning = {name.split(".")[0] for name, p in network.named_parameters() if p.grad is not None and p.grad.any()}
+    assert learning == {"agent_decoder", "map_decoder", "motion", "planner"}
 
 
 def test_only_what_is_missing_is_computed(store: FrameStore, network: DriverNetwork, tmp_path: Path) -> None:
@@ -129,6 +154,24 @@ def test_weights_of_the_planner_do_not_count(store: FrameStore, network: DriverN
     assert location() == before
     with torch.no_grad():
         network.motion.mode_queries.add_(1)
+    assert location() != before
+
+
+def test_weights_of_the_decoders_do_not_count_for_the_bev_map(
+    store: FrameStore, network: DriverNetwork, tmp_path: Path
+) -> None:
+    """A training of them that goes on finds the map that it began with."""
+
+    def location() -> Path:
+        return build_perception(store, network, tmp_path / "perception", progress=False, reader="decoders").location
+
+    before = location()
+    with torch.no_grad():
+        network.motion.mode_queries.add_(1)
+        next(network.agent_decoder.parameters()).add_(1)
+    assert location() == before
+    with torch.no_grad():
+        next(network.bev_encoder.parameters()).add_(1)
     assert location() != before
 
 

@@ -31,6 +31,7 @@ def test_the_recipes_are_fine(name: str) -> None:
             {"data.store": "perception"},
             r"what the explainer reads.*stages\.1\.frozen to .*planner",
         ),
+        ("nano_joint", {"data.store": "bev"}, r"add backbone, neck, bev_encoder to stages\.1\.frozen"),
         ("nano_planner", {"stages.0.frozen": ["neck"]}, r"what the planner reads.*stages\.0\.frozen to backbone"),
         ("nano_planner", {"stages.0.perception_weight": 1.0}, "trains no perception"),
         ("nano_speak", {"augmentation.flip_probability": 0.5}, "left and right"),
@@ -48,5 +49,7 @@ def test_what_is_right_for_one_recipe() -> None:
     check_settings(*training_recipe("nano", {"run.best_by": "plan_l2_3s_withheld"}))
     check_settings(*training_recipe("nano", {"augmentation.flip_probability": 0.5, "stages.0.plan": False}))
     check_settings(*training_recipe("nano_joint", {"run.best_by": "language.explanation"}))
+    behind = {"data.store": "bev", "stages.1.frozen": ["backbone", "neck", "bev_encoder"]}
+    check_settings(*training_recipe("nano_joint", behind))
     # The driver alone, on the same data and steps.
     check_settings(*training_recipe("nano_joint", {"explainer": None, "texts": None, "alignment": None}))
