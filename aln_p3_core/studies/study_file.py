@@ -1,6 +1,7 @@
 """The file of a study: what is varied, on what it is trained and measured, and how it is judged.
 
     study = read_study("alignment")        # of the package; or a path
+    training: alignment                    # in a file: the training of that study of the package
     study.hash                             # of everything that decides a number; goes into every row
 
 Paths in a file are names of `roots`, whose places the command line may give (`--data world=out/world`): where data lie
@@ -200,10 +201,7 @@ def read_study(name: str | Path) -> Study:
             paired, and measures or variants that do not exist.
     """
     try:
-        if str(name) in shipped_studies():
-            text = (files("aln_p3_core.studies") / "files" / f"{name}.yaml").read_text(encoding="utf-8")
-        else:
-            text = Path(name).read_text(encoding="utf-8")
+        text = _shipped_text(str(name)) if str(name) in shipped_studies() else Path(name).read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(
             f"no study {str(name)!r}: it is none of {', '.join(shipped_studies())}, nor a file"
@@ -224,6 +222,8 @@ def parse_study(text: str, name: str) -> Study:
     for key in ("title", "training", "evaluation", "variants", "tests"):
         if not tree.get(key):
             raise ConfigError(f"study {name} lacks {key!r}")
+    if isinstance(tree["training"], str):
+        tree["training"] = _training_of(tree["training"], name)
     variants = tuple(
         _build(Variant, {"name": key, **(entry or {})}, f"variants.{key}") for key, entry in tree["variants"].items()
     )
@@ -247,6 +247,20 @@ def parse_study(text: str, name: str) -> Study:
     )
     _check(study)
     return study
+
+
+def _training_of(name: str, study: str) -> Any:
+    """The entry `training` of a study of the package."""
+    if name not in shipped_studies():
+        raise ConfigError(f"study {study} takes the training of {name!r}; there are {', '.join(shipped_studies())}")
+    tree = yaml.safe_load(_shipped_text(name))["training"]
+    if isinstance(tree, str):
+        raise ConfigError(f"study {study} takes the training of {name!r}, which takes that of {tree!r}: name that one")
+    return tree
+
+
+def _shipped_text(name: str) -> str:
+    return (files("aln_p3_core.studies") / "files" / f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def _check(study: Study) -> None:

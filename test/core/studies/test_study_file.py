@@ -45,6 +45,19 @@ def test_the_alignment_study_names_settings_that_exist() -> None:
         check_settings(*training_recipe(recipe, {**study.training.settings, **variant.settings}))
 
 
+def test_a_pilot_has_the_training_of_its_study() -> None:
+    pilot, study = read_study("alignment_pilot"), read_study("alignment")
+    assert pilot.training == study.training
+    for variant in pilot.variants:
+        assert variant.settings == study.variant(variant.name).settings
+    of_another = {**small_tree(), "training": "alignment"}
+    assert parse_study(yaml.safe_dump(of_another), "small").training == study.training
+    assert parse_study(yaml.safe_dump(of_another), "small").hash != small_study().hash
+    for name, message in (("nothing", "there are alignment"), ("alignment_pilot", "takes that of 'alignment'")):
+        with pytest.raises(ConfigError, match=message):
+            parse_study(yaml.safe_dump({**small_tree(), "training": name}), "small")
+
+
 def test_the_hash_is_of_what_decides_and_of_nothing_else() -> None:
     study = small_study()
     assert small_study(roots={"world": "elsewhere"}).hash == study.hash
