@@ -1,5 +1,5 @@
 #!/bin/sh
-# Trains the explainer of the driver that ships: about two hours on two CPU cores with AMX, ten minutes on a GPU.
+# Trains the explainer of the driver that ships: about three hours on two CPU cores with AMX.
 #
 # usage: scripts/train_explainer.sh FOLDER     FOLDER/world and FOLDER/cache as scripts/train_nano.sh leaves them, or
 # recorded here. Run it again to go on where it was broken off.
@@ -31,5 +31,10 @@ speak reading 300 1e-3 --set "texts.every_frame=[]" --set texts.shares.explanati
 speak words 600 7e-4 --init-explainer "$out/reading/last_explainer.safetensors" --set texts.shares.caption=0.3 \
     --set texts.shares.question=0.25 --set texts.shares.command=0.15 --set texts.shares.motion=0.15 \
     --set texts.shares.position=0.08 --set texts.shares.count=0.04 --set texts.shares.plan=0.03
+# And more questions: of short answers it takes many.
+speak questions 600 8e-4 --init-explainer "$out/words/last_explainer.safetensors" --set run.batch_size=12 \
+    --set texts.per_frame=5 --set texts.shares.caption=0.13 --set texts.shares.question=0.55 \
+    --set texts.shares.command=0.06 --set texts.shares.motion=0.1 --set texts.shares.position=0.08 \
+    --set texts.shares.count=0.05 --set texts.shares.plan=0.03
 # The last one: validation speaks in other words, and would choose an early one.
-echo "$out/words/last_explainer.safetensors"
+echo "$out/questions/last_explainer.safetensors"
