@@ -139,6 +139,8 @@ def _train(run: Run, options: Options) -> Step:
 
 
 def _evaluate(run: Run, evaluation: Evaluation, options: Options) -> Step | None:
+    if not evaluation.is_for(run.variant.name, run.seed):
+        return None
     out = run.folder / evaluation.name
     if evaluation.routes:
         command = [

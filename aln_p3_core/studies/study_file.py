@@ -64,6 +64,7 @@ class Evaluation:
         scenes: so many scenes only, 0 for all.
         routes: set of closed-loop routes, "" for an open-loop evaluation. route_seeds: repetitions of it.
         arguments: further ones of the command.
+        variants: for these only, () for all. seeds: for the first so many only, 0 for all.
     """
 
     split: str
@@ -74,11 +75,17 @@ class Evaluation:
     routes: str = ""
     route_seeds: int = 1
     arguments: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
+    seeds: int = 0
 
     @property
     def name(self) -> str:
         """Of its folder; unique in a study."""
         return f"drive_{self.split}" if self.routes else f"evaluate_{self.split}"
+
+    def is_for(self, variant: str, seed: int) -> bool:
+        """Whether a training is measured so."""
+        return (not self.variants or variant in self.variants) and (not self.seeds or seed < self.seeds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +300,8 @@ def _check(study: Study) -> None:
             raise ConfigError(f"no measure {measure!r}; there are {', '.join(MEASURES)}")
     if tests.split not in {part.split for part in study.evaluation}:
         raise ConfigError(f"tests.split {tests.split!r} is not evaluated")
-    for pair in ((tests.reference,), *tests.confirmatory, *tests.exploratory):
+    named = [part.variants for part in study.evaluation]
+    for pair in ((tests.reference,), *tests.confirmatory, *tests.exploratory, *named):
         for name in pair:
             study.variant(name)
 

@@ -93,6 +93,7 @@ def test_the_hash_is_of_what_decides_and_of_nothing_else() -> None:
         (lambda t: t["variants"]["all"].update(seeds=0), "needs one seed"),
         (lambda t: t["evaluation"].append(t["evaluation"][0]), "two evaluations evaluate_val"),
         (lambda t: t["evaluation"][0].update(data="moon"), "names data moon"),
+        (lambda t: t["evaluation"][0].update(variants=["al"]), "no variant 'al'"),
         (lambda t: t["evaluation"][0].update(suites=[]), "needs either suites or routes"),
         (lambda t: t["evaluation"][0].pop("data"), "evaluation evaluate_val needs data"),
         (lambda t: t["training"].update(checkpoint="best"), "last or driver"),

@@ -289,6 +289,17 @@ def test_closed_loop_and_other_splits(place: Path) -> None:
     assert recorded.command[recorded.command.index("--split") + 1] == "all" and "--rate" in recorded.command
 
 
+def test_some_trainings_only_are_driven(place: Path) -> None:
+    drives = {"split": "val", "routes": "quick", "variants": ["none", "all"], "seeds": 2}
+    study = small_study(evaluation=[{"split": "val", "data": "world", "suites": ["planning"]}, drives])
+    driven = {
+        (run.variant.name, run.seed)
+        for run in planned_runs(study, place)
+        if "drive_val" in [step.name for step in steps_of(run, Options({"world": place}))]
+    }
+    assert driven == {("none", 0), ("none", 1), ("all", 0), ("all", 1)}
+
+
 def test_evaluations_share_the_truth(ablate: Ablate, place: Path) -> None:
     """It costs a minute a training, and is the same for all."""
     assert ablate("--seeds", "0", "--keep").exit_code == 0
