@@ -46,13 +46,13 @@ format-check: setup
 typecheck: setup ## mypy over the public surface (the list is in pyproject.toml)
 	@$(BIN)/mypy
 
-# Without ARGS several processes share the files. Tests of nodes come one after the other: they wait for each other's
-# messages, and a busy machine would make them wait longer.
+# Without ARGS several processes share the files of the core's tests. The others come one after the other: nodes wait
+# for each other's messages, and a busy machine would make them wait longer.
 pytest: setup ## the tests alone; ARGS="-k name" chooses
 ifeq ($(ARGS),)
 	@status=0; \
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile test/core test/packaging || status=1; \
-	$(ROS_LOCAL) $(BIN)/pytest test/ros || status=1; \
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile test/core || status=1; \
+	$(ROS_LOCAL) $(BIN)/pytest test/packaging test/ros || status=1; \
 	exit $$status
 else
 	@$(ROS_LOCAL) $(BIN)/pytest $(ARGS)
