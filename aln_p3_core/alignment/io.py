@@ -6,7 +6,7 @@ steps, D driver width, W width of the text encoder, E width of the language mode
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import torch
 from torch import Tensor
@@ -77,6 +77,11 @@ class AlignmentInputs:
     explanation_states_BE: Tensor | None = None
     explanation_embeddings_BW: Tensor | None = None
     explanation_valid_B: Tensor | None = None
+
+    def detached(self) -> AlignmentInputs:
+        """The same without a way back to driver and explainer."""
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return AlignmentInputs(**{name: None if value is None else value.detach() for name, value in values.items()})
 
 
 @dataclass(slots=True)

@@ -185,7 +185,7 @@ class JointModule(TrainedModule):
         terms = {name: stage.language * value.detach() for name, value in named.items()}
         self.lap("language")
         if self._aligns(stage):
-            result = self.aligned(words, outputs)
+            result = self.aligned(words, outputs, heads_only=stage.heads_only)
             total = total + stage.alignment * result.total
             terms |= {f"align.{name}": stage.alignment * value for name, value in result.terms.items()}
             self.measures = {f"align.{name}": float(value) for name, value in result.measures.items()}
@@ -207,8 +207,8 @@ class JointModule(TrainedModule):
         # Every process tells of every task, so that their terms can be averaged.
         return {f"language.{task.value}": shares_X[_flags([s.task is task for s in samples])].sum() for task in Task}
 
-    def aligned(self, words: Words, outputs: DriverOutputs) -> AlignmentResult:
-        """The alignments of a batch that was read."""
+    def aligned(self, words: Words, outputs: DriverOutputs, *, heads_only: bool = False) -> AlignmentResult:
+        """The alignments of a batch that was read; `heads_only` as in `StageSettings`."""
         assert self.alignment is not None
         settings, scenes, context = self.alignment.settings, words.scenes, words.context
         device, pairs = context.device, scenes.pairs
@@ -239,7 +239,7 @@ class JointModule(TrainedModule):
             explained = zip(scenes.explanations, scenes.explained_by, strict=True)
             spoken = [bool(text) and (sample >= 0 or not by_output) for text, sample in explained]
             inputs.explanation_valid_B = _flags(spoken).to(device)
-        result: AlignmentResult = self.alignment(inputs)
+        result: AlignmentResult = self.alignment(inputs.detached() if heads_only else inputs)
         return result
 
     def _instances(self, words: Words) -> Tensor:

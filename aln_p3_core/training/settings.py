@@ -172,6 +172,8 @@ class StageSettings:
     language: weight of the language loss, in trainings with an explainer.
     language_to_driver: whether the language loss teaches the driver too, or the explainer only.
     alignment: times the weights of the alignments, in trainings that have them; 0 leaves them out of the stage.
+    heads_only: of the alignments only their own heads and prompts learn, from what driver and explainer say: while
+        these are new, what they ask for is noise.
     """
 
     name: str = "together"
@@ -184,6 +186,7 @@ class StageSettings:
     language: float = 1.0
     language_to_driver: bool = True
     alignment: float = 1.0
+    heads_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

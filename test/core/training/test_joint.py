@@ -143,6 +143,17 @@ def test_without_alignment_weights_the_same_is_learnt_as_without_alignment(model
     assert one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
 
 
+def test_new_heads_may_learn_before_anybody_listens_to_them(models: Path) -> None:
+    none: dict[str, Any] = {f"alignment__{term}__weight": 0.0 for term in ("p1a", "p2a", "p3a")}
+    stage = StageSettings(name="joint", heads_only=True)
+    found, without = gradients(made(models), stage), gradients(made(models, **none), stage)
+    heads = {name for name in found if name.startswith("alignment.")}
+    assert {name.split(".")[1] for name in heads if bool(found[name].any())} >= {"p1a", "p2a", "p3a"}
+    assert found.keys() - heads == without.keys()
+    for name, value in without.items():
+        torch.testing.assert_close(found[name], value, msg=name)
+
+
 def test_without_words_the_driver_learns_as_alone(models: Path) -> None:
     module = made(models)
     stage = StageSettings(language=0.0, alignment=0.0)
