@@ -25,12 +25,10 @@ from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.driver.planner import PlannerTokens, image_grid
 
 Reader = Literal["planner", "explainer", "decoders"]
+_ENCODERS = ("backbone", "neck", "bev_encoder")
+_PERCEPTION = (*_ENCODERS, "agent_decoder", "map_decoder", "motion")
 #: Parts of the network that make what a reader reads.
-MAKERS: dict[Reader, tuple[str, ...]] = {
-    "planner": ("backbone", "neck", "bev_encoder", "agent_decoder", "map_decoder", "motion"),
-    "explainer": ("backbone", "neck", "bev_encoder", "agent_decoder", "map_decoder", "motion"),
-    "decoders": ("backbone", "neck", "bev_encoder"),
-}
+MAKERS: dict[Reader, tuple[str, ...]] = {"planner": _PERCEPTION, "explainer": _PERCEPTION, "decoders": _ENCODERS}
 
 _Entries = list[tuple[str, str, tuple[int, ...]]]
 _TOKENS = tuple(field.name for field in fields(PlannerTokens))
@@ -57,21 +55,20 @@ def perceived_dtype(config: DriverConfig, reader: Reader = "planner") -> np.dtyp
 
 def _decoded_entries(config: DriverConfig) -> _Entries:
     width, agents, lines, steps = config.embed_dims, config.agents, config.map, config.planner.steps
-    exact, short = _EXACT, _SHORT
     entries: _Entries = [
-        (_MOTION, short, (agents.queries, agents.modes, 2 * width)),
-        ("agent_places_BQ2", exact, (agents.queries, 2)),
-        ("lines_BVD", short, (lines.instances, width)),
-        ("line_places_BV2", exact, (lines.instances, 2)),
-        ("agent_boxes_BQ10", exact, (agents.queries, 10)),
-        ("agent_logits_BQC", short, (agents.queries, len(agents.classes))),
-        ("map_points_BVP2", exact, (lines.instances, lines.points_per_line, 2)),
-        ("map_logits_BVC", short, (lines.instances, len(lines.classes))),
-        ("agent_forecasts_BQMT2", short, (agents.queries, agents.modes, steps, 2)),
-        ("agent_mode_logits_BQM", short, (agents.queries, agents.modes)),
+        (_MOTION, _SHORT, (agents.queries, agents.modes, 2 * width)),
+        ("agent_places_BQ2", _EXACT, (agents.queries, 2)),
+        ("lines_BVD", _SHORT, (lines.instances, width)),
+        ("line_places_BV2", _EXACT, (lines.instances, 2)),
+        ("agent_boxes_BQ10", _EXACT, (agents.queries, 10)),
+        ("agent_logits_BQC", _SHORT, (agents.queries, len(agents.classes))),
+        ("map_points_BVP2", _EXACT, (lines.instances, lines.points_per_line, 2)),
+        ("map_logits_BVC", _SHORT, (lines.instances, len(lines.classes))),
+        ("agent_forecasts_BQMT2", _SHORT, (agents.queries, agents.modes, steps, 2)),
+        ("agent_mode_logits_BQM", _SHORT, (agents.queries, agents.modes)),
     ]
     if config.planner.bev_grid:
-        entries.append(("bev_BKD", short, (config.planner.bev_grid**2, width)))
+        entries.append(("bev_BKD", _SHORT, (config.planner.bev_grid**2, width)))
     return entries
 
 
