@@ -60,6 +60,13 @@ on where it stopped. docs/evaluation.md defines every measure.
     help="Scenes that go through a network in step; changes the last digits [default: 1 on a CPU, 16 on a GPU].",
 )
 @click.option(
+    "--maps",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Keep the BEV maps there (0.3 to 1.3 MB a frame) and take those that are there: the passes of an evaluation, "
+    "and drivers whose frozen encoder is the same, compute each map once. Changes no number; with --batch 1 only.",
+)
+@click.option(
     "--rate",
     "rates_hz",
     type=click.Choice(["2", "10"]),
@@ -113,6 +120,7 @@ def command(
     jobs: int,
     threads: int,
     batch: int,
+    maps: Path | None,
     rates_hz: tuple[str, ...],
     per_scene: bool,
     logs: tuple[Path, ...],
@@ -146,6 +154,7 @@ def command(
             jobs=jobs,
             threads=threads,
             batch=batch,
+            maps=maps,
             rates_hz=tuple(int(rate) for rate in rates_hz) or (2,),
             per_scene=per_scene,
             logs=logs,

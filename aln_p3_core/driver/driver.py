@@ -18,6 +18,7 @@ from aln_p3_core.config import DriverConfig, get_recipe, with_overrides
 from aln_p3_core.driver.checkpoint import checkpoint_hash, load_checkpoint
 from aln_p3_core.driver.frame_driver import FrameArrays, FrameDriver, Inference, StageClock, ego_status_vector
 from aln_p3_core.driver.io import DriverInputs, DriverOutputs
+from aln_p3_core.driver.kept_maps import KeptMaps
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.geometry import FloatArray
 from aln_p3_core.runtime.device import precision_name, resolve_device, resolve_precision
@@ -28,9 +29,13 @@ CompileMode = Literal["off", "default", "reduce-overhead", "max-autotune"]
 
 
 class Driver(FrameDriver):
-    """The fast system in torch, ready to run one frame after another; attributes as in `FrameDriver`.
+    """The fast system in torch, ready to run one frame after another.
 
     Not thread-safe: one drive, one driver, one thread.
+
+    Attributes:
+        network: in inference form. kept_maps: where its encoder's maps are kept, for recorded drives; None on the road.
+            All others as in `FrameDriver`.
     """
 
     def __init__(
@@ -54,6 +59,7 @@ class Driver(FrameDriver):
             description or f"{config.name} with untrained heads",
             weights_hash or checkpoint_hash(network.state_dict()),
         )
+        self.kept_maps: KeptMaps | None = None
         self.network = network.fuse_for_inference().to(self.device).set_precision(self._dtype)
         stages = (network.extract_features, network.encode_bev, network.decode, network.plan)
         compiled: Any = stages if compile_mode == "off" else [torch.compile(s, mode=compile_mode) for s in stages]
@@ -116,7 +122,7 @@ class Driver(FrameDriver):
     def _run(self, arrays: FrameArrays, clock: StageClock) -> DriverOutputs:
         inputs = self.inputs(arrays, self._pixels)
         clock.lap("upload")
-        return self.run(inputs, clock)
+        return self.run(inputs, clock) if self.kept_maps is None else self._run_kept(inputs, self.kept_maps, clock)
 
     def run(self, inputs: DriverInputs, clock: StageClock) -> DriverOutputs:
         """The network, stage by stage, at any batch size."""
@@ -133,6 +139,23 @@ class Driver(FrameDriver):
         if self._copies_bev:
             # CUDA graphs write every result to the same place.
             outputs.bev_BRSD = outputs.bev_BRSD.clone()
+        return outputs
+
+    def _run_kept(self, inputs: DriverInputs, kept: KeptMaps, clock: StageClock) -> DriverOutputs:
+        """As `run`, with the encoder's maps of a frame that it has seen before."""
+
+        def encode() -> tuple[torch.Tensor, torch.Tensor | None]:
+            features = self._features(inputs.images_BNCHW)
+            return self._bev(features, inputs, self.network.geometry(inputs)), self.network.planner.image_tokens(
+                features
+            )
+
+        bev, image = kept.of(inputs, encode)
+        clock.lap("kept_maps")
+        perception = self._decode(bev)
+        clock.lap("decoders")
+        outputs = self.network.plan_from_tokens(bev, perception, image, inputs.ego_status_B8)
+        clock.lap("planner")
         return outputs
 
     def inputs(self, arrays: FrameArrays, pixels: torch.Tensor) -> DriverInputs:

@@ -40,6 +40,7 @@ class Request:
         suites: of SUITES, or ALL_SUITES.
         jobs: processes. threads: CPU threads of a network in each.
         batch: scenes that go through a network in step; 0: as `DriverPredictor` has it.
+        maps: folder of BEV maps that are kept (`DriverPredictor.maps`); None keeps none.
         rates_hz: frames a second that drivers meet (`drive_frames`); the first is the main one.
         per_scene: a row for each scene beside.
         logs: files of recorded drives (.npz), evaluated too, with a row for each.
@@ -63,6 +64,7 @@ class Request:
     jobs: int = 1
     threads: int = 1
     batch: int = 0
+    maps: Path | None = None
     rates_hz: tuple[int, ...] = (2,)
     per_scene: bool = False
     logs: tuple[Path, ...] = ()
@@ -106,6 +108,7 @@ def evaluate(request: Request) -> dict[str, Path]:
         precision=request.precision,
         threads=request.threads,
         batch=request.batch,
+        maps=request.maps,
     )
     explainers: dict[str, str | Path] = {}
     if "language" in suites:

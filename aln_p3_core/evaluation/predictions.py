@@ -75,6 +75,8 @@ class DriverPredictor:
         device, precision: as `Driver` takes them.
         threads: CPU threads of the network. Not a matter of speed alone: the last digits depend on it.
         batch: scenes that go through the network in step (`driver.lockstep`); 0: one on a CPU, BATCH_GPU on a GPU.
+        maps: folder of the encoder's maps (`driver.kept_maps`), for scenes one by one; never changes a number. None
+            keeps none.
     """
 
     source: str | Path
@@ -85,13 +87,17 @@ class DriverPredictor:
     precision: str = "auto"
     threads: int = 1
     batch: int = 0
+    maps: Path | None = None
     _driver: Driver | None = field(default=None, repr=False, compare=False)
 
     @property
     def driver(self) -> Driver:
         """Loaded when first asked for. Raises CheckpointError or ConfigError as `Driver` does."""
         if self._driver is None:
+            import torch
+
             from aln_p3_core.driver.driver import Driver
+            from aln_p3_core.driver.kept_maps import KeptMaps
             from aln_p3_core.world.planners.registry import UNTRAINED
 
             options: dict[str, Any] = {"device": self.device, "precision": self.precision}
@@ -100,6 +106,18 @@ class DriverPredictor:
                 self._driver = Driver.from_recipe(name.removeprefix(UNTRAINED), **options)
             else:
                 self._driver = Driver.from_checkpoint(name, **options)
+            if self.maps is not None:
+                self._driver.kept_maps = KeptMaps(
+                    self.maps,
+                    self._driver.network,
+                    {
+                        "device": self._driver.device.type,
+                        "precision": self._driver.precision,
+                        "threads": self.threads,
+                        "torch": torch.__version__,
+                        "sources": _source_hash(),
+                    },
+                )
         return self._driver
 
     @property

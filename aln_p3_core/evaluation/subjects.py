@@ -52,7 +52,7 @@ def find_subjects(names: Sequence[str], **options: Any) -> list[Subject]:
 
     Args:
         names: at least one.
-        options: of `DriverPredictor`: device, precision, threads, batch.
+        options: of `DriverPredictor`: device, precision, threads, batch, maps.
 
     Raises:
         ConfigError: for an unknown name, and for two subjects that would have one label.

@@ -25,13 +25,12 @@ from typing import IO
 from aln_p3_core.driver.checkpoint import written_whole
 from aln_p3_core.errors import AlnP3Error
 from aln_p3_core.studies.rows import FAILED, ROWS, read_json, rows_of_run, write_json
-from aln_p3_core.studies.steps import TRAIN, Options, Run, Step, steps_of
+from aln_p3_core.studies.steps import MAPS, TRAIN, Options, Run, Step, steps_of
 
 #: Folder of a run's marks of steps that are done.
 STEPS = "steps"
-#: Folder of a study, of what all its evaluations compute alike: the truth, and the ego-status MLP of the tables. Both
-#: carry a key of what they were made of, so that `aln-p3 evaluate` makes them again where they do not fit.
-SHARED = "shared"
+# What all evaluations compute alike: the truth, and the ego-status MLP of the tables. Both carry a key of what they
+# were made of, so that `aln-p3 evaluate` makes them again where they do not fit.
 _SHARED_FILES = ("ego_status_mlp.safetensors", "predictions/planning_truth_*.npz")
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
@@ -78,6 +77,9 @@ def run_all(runs: Sequence[Run], options: Options, *, retry: bool, tell: Tell, s
     with ThreadPoolExecutor(options.jobs) as pool:
         for _ in pool.map(one, runs):
             pass
+    if not options.keep and all(is_done(run) for run in runs):
+        for maps in {run.shared / MAPS for run in runs}:
+            shutil.rmtree(maps, ignore_errors=True)
 
 
 def is_done(run: Run) -> bool:
@@ -133,7 +135,7 @@ def _do(run: Run, step: Step, options: Options, lock: IO[str], tell: Tell, stop:
     if mark.exists() and step.made.exists():
         return
     tell(f"{run.label}: {step.name}")
-    shared = run.folder.parents[2] / SHARED / step.name
+    shared = run.shared / step.name
     _copy_shared(shared, run.folder / step.name)
     began = time.monotonic()
     log = run.folder / f"{step.name}.log"

@@ -17,6 +17,10 @@ from aln_p3_core.studies.study_file import Evaluation, Study, Variant
 #: Suites that need an explainer.
 LANGUAGE_SUITES = ("language",)
 TRAIN = "train"
+#: Folder of a study, of what all its runs compute alike.
+SHARED = "shared"
+#: Folder in it of BEV maps, where the encoder that makes them is the same in all runs.
+MAPS = "maps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,11 @@ class Run:
         ):
             return self.study.training.init
         return str(self.checkpoint)
+
+    @property
+    def shared(self) -> Path:
+        """Of the study."""
+        return self.folder.parents[2] / SHARED
 
     def settings(self) -> dict[str, Any]:
         """All dotted settings of this training; the seed is the only one that its variant does not decide."""
@@ -159,6 +168,8 @@ def _evaluate(run: Run, evaluation: Evaluation, options: Options) -> Step | None
     ]  # fmt: skip
     if any(suite in LANGUAGE_SUITES for suite in suites):
         command += ["--explainer", str(run.explainer)]
+    if run.settings().get("data.store") == "bev":  # which only an encoder that stays as it is may have
+        command += ["--maps", str(run.shared / MAPS)]
     if evaluation.scenes:
         command += ["--scenes", str(evaluation.scenes)]
     return Step(evaluation.name, tuple(command), out / "report.json")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from prediction_helpers import arrays
 
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
 from aln_p3_core.driver import Driver
@@ -49,14 +50,6 @@ class Failing(Still):
         if "scene-0002" in scene_names:
             raise DataError("the picture is torn; copy it again")
         return super().scenes(dataset, scene_names)
-
-
-def arrays(predictions: list[SamplePrediction]) -> list[np.ndarray]:
-    found = []
-    for p in predictions:
-        assert p.plans_model is not None and p.agents is not None and p.map_elements is not None
-        found += [p.plan_model, p.plans_model, p.agents.scores, p.agents.forecasts_model, p.map_elements.points_model]
-    return found
 
 
 @pytest.mark.slow

@@ -289,6 +289,17 @@ def test_closed_loop_and_other_splits(place: Path) -> None:
     assert recorded.command[recorded.command.index("--split") + 1] == "all" and "--rate" in recorded.command
 
 
+def test_trainings_with_one_frozen_encoder_share_its_maps(place: Path) -> None:
+    evaluation = [{"split": "val", "data": "world", "suites": ["planning"]}]
+    training = {"recipe": "nano_joint", "data": ["world"]}
+    for settings, shared in (({"data.store": "bev"}, True), ({}, False)):
+        study = small_study(evaluation=evaluation, training={**training, "settings": settings})
+        runs = planned_runs(study, place)
+        commands = [steps_of(run, Options({"world": place}))[1].command for run in runs]
+        found = {command[command.index("--maps") + 1] for command in commands if "--maps" in command}
+        assert found == ({str(place / "shared" / "maps")} if shared else set())
+
+
 def test_some_trainings_only_are_driven(place: Path) -> None:
     drives = {"split": "val", "routes": "quick", "variants": ["none", "all"], "seeds": 2}
     study = small_study(evaluation=[{"split": "val", "data": "world", "suites": ["planning"]}, drives])
