@@ -135,7 +135,7 @@ def _train(run: Run, options: Options) -> Step:
         command += ["--data", str(options.roots[name])]
     if training.init:
         command += ["--init", training.init]
-    if training.init_explainer:
+    if training.init_explainer and not run.variant.fresh_explainer:
         command += ["--init-explainer", training.init_explainer]
     for part in training.fresh:
         command += ["--fresh", part]

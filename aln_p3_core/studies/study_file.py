@@ -97,6 +97,7 @@ class Variant:
         settings: dotted settings that differ from the study's.
         recipe: another training recipe, "" for the study's.
         language: whether it has an explainer to measure.
+        fresh_explainer: the explainer's own weights begin anew, whatever the study's begin with.
         seeds: how many trainings, of the seeds 0, 1, ...
     """
 
@@ -105,6 +106,7 @@ class Variant:
     settings: Mapping[str, Any] = field(default_factory=dict)
     recipe: str = ""
     language: bool = True
+    fresh_explainer: bool = False
     seeds: int = 3
 
 

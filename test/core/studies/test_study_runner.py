@@ -237,9 +237,12 @@ def test_pairs_share_everything_but_their_settings(place: Path) -> None:
 
 def test_a_trained_explainer_may_be_what_all_start_from(place: Path) -> None:
     training = {"recipe": "nano_joint", "init": "nano", "init_explainer": "nano", "data": ["world"]}
-    run = planned_runs(small_study(training=training), place)[0]
-    command = _train_command(run, Options({"world": place}))
+    variants = small_tree()["variants"]
+    variants["all"]["fresh_explainer"] = True
+    runs = planned_runs(small_study(training=training, variants=variants), place)[:2]
+    command, fresh = (_train_command(run, Options({"world": place})) for run in runs)
     assert command[command.index("--init-explainer") + 1] == "nano"
+    assert "--init-explainer" not in fresh, "a variant may begin with a new one"
 
 
 def test_an_explainer_is_measured_where_there_is_one(place: Path) -> None:
