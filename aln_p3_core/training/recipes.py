@@ -100,7 +100,10 @@ TRAINING_RECIPES: dict[str, TrainingConfig] = {
     ),
     # The explainer on a driver that stays as it is: follows the driver's training, with --init.
     "nano_speak": replace(
-        _NANO_WORDS, data=replace(_NANO_WORDS.data, store="perception"), stages=(replace(_ALIGN, steps=600),)
+        _NANO_WORDS,
+        run=replace(_NANO_WORDS.run, best_by="language"),  # the driver's score stays as it is
+        data=replace(_NANO_WORDS.data, store="perception"),
+        stages=(replace(_ALIGN, steps=600),),
     ),
     # The same, and then both together.
     "nano_joint": replace(_NANO_WORDS, stages=(replace(_ALIGN, steps=200), replace(_JOINT, steps=400))),

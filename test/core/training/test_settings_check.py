@@ -6,12 +6,21 @@ import pytest
 
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.training.recipes import TRAINING_RECIPES, training_recipe
+from aln_p3_core.training.settings import PARTS
 from aln_p3_core.training.settings_check import check_settings
 
 
 @pytest.mark.parametrize("name", TRAINING_RECIPES)
 def test_the_recipes_are_fine(name: str) -> None:
     check_settings(*training_recipe(name))
+
+
+def test_a_driver_that_stays_as_it_is_chooses_no_checkpoint() -> None:
+    """Its score is the same at every validation, so that the first one would be the best."""
+    for name in TRAINING_RECIPES:
+        _, training = training_recipe(name)
+        if all(set(stage.frozen) >= set(PARTS) for stage in training.stages):
+            assert training.run.best_by.startswith("language"), name
 
 
 @pytest.mark.parametrize(
