@@ -61,7 +61,7 @@ class Driver(FrameDriver):
         )
         self.kept_maps: KeptMaps | None = None
         self.network = network.fuse_for_inference().to(self.device).set_precision(self._dtype)
-        stages = (network.extract_features, network.encode_bev, network.decode, network.plan)
+        stages = (network.extract_features, network.encode_bev, network.decode, network.plan_from_tokens)
         compiled: Any = stages if compile_mode == "off" else [torch.compile(s, mode=compile_mode) for s in stages]
         self._features, self._bev, self._decode, self._plan = compiled
         self._copies_bev = compile_mode in ("reduce-overhead", "max-autotune")
@@ -122,40 +122,37 @@ class Driver(FrameDriver):
     def _run(self, arrays: FrameArrays, clock: StageClock) -> DriverOutputs:
         inputs = self.inputs(arrays, self._pixels)
         clock.lap("upload")
-        return self.run(inputs, clock) if self.kept_maps is None else self._run_kept(inputs, self.kept_maps, clock)
+        if self.kept_maps is None:
+            return self.run(inputs, clock)
+        bev, image = self.kept_maps.of(inputs, lambda: self._encode(inputs, clock))
+        clock.lap("kept_maps")
+        return self._behind_encoder(bev, image, inputs, clock)
 
     def run(self, inputs: DriverInputs, clock: StageClock) -> DriverOutputs:
         """The network, stage by stage, at any batch size."""
+        bev, image = self._encode(inputs, clock)
+        return self._behind_encoder(bev, image, inputs, clock)
+
+    def _encode(self, inputs: DriverInputs, clock: StageClock) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """BEV map, and what the planner reads of a picture."""
         geometry = self.network.geometry(inputs)
         clock.lap("geometry")
         features = self._features(inputs.images_BNCHW)
         clock.lap("backbone")
         bev = self._bev(features, inputs, geometry)
         clock.lap("bev_encoder")
+        return bev, self.network.planner.image_tokens(features)
+
+    def _behind_encoder(
+        self, bev: torch.Tensor, image: torch.Tensor | None, inputs: DriverInputs, clock: StageClock
+    ) -> DriverOutputs:
         perception = self._decode(bev)
         clock.lap("decoders")
-        outputs = self._plan(bev, perception, inputs, features)
+        outputs: DriverOutputs = self._plan(bev, perception, image, inputs.ego_status_B8)
         clock.lap("planner")
         if self._copies_bev:
             # CUDA graphs write every result to the same place.
             outputs.bev_BRSD = outputs.bev_BRSD.clone()
-        return outputs
-
-    def _run_kept(self, inputs: DriverInputs, kept: KeptMaps, clock: StageClock) -> DriverOutputs:
-        """As `run`, with the encoder's maps of a frame that it has seen before."""
-
-        def encode() -> tuple[torch.Tensor, torch.Tensor | None]:
-            features = self._features(inputs.images_BNCHW)
-            return self._bev(features, inputs, self.network.geometry(inputs)), self.network.planner.image_tokens(
-                features
-            )
-
-        bev, image = kept.of(inputs, encode)
-        clock.lap("kept_maps")
-        perception = self._decode(bev)
-        clock.lap("decoders")
-        outputs = self.network.plan_from_tokens(bev, perception, image, inputs.ego_status_B8)
-        clock.lap("planner")
         return outputs
 
     def inputs(self, arrays: FrameArrays, pixels: torch.Tensor) -> DriverInputs:

@@ -23,10 +23,9 @@ from torch import Tensor
 from aln_p3_core.config import to_dict
 from aln_p3_core.driver.checkpoint import checkpoint_hash, written_whole
 from aln_p3_core.driver.io import DriverInputs
-from aln_p3_core.driver.network import DriverNetwork
+from aln_p3_core.driver.network import ENCODER, DriverNetwork
 
 _BEV, _IMAGE = "bev", "image"
-_ENCODER = ("backbone", "neck", "bev_encoder")
 
 
 class KeptMaps:
@@ -43,7 +42,7 @@ class KeptMaps:
             network: whose encoder it is, as it runs (fused, in its precision).
             settings: JSON-ready, all else that decides the encoder's numbers.
         """
-        state = {name: value for name, value in network.state_dict().items() if name.split(".")[0] in _ENCODER}
+        state = {name: value for name, value in network.state_dict().items() if name.split(".")[0] in ENCODER}
         encoder = json.dumps([checkpoint_hash(state), to_dict(network.config), settings], sort_keys=True)
         self.folder = folder / hashlib.sha256(encoder.encode()).hexdigest()[:16]
 

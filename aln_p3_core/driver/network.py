@@ -25,6 +25,8 @@ from aln_p3_core.driver.planner import Planner
 from aln_p3_core.driver.tap import tap
 
 Precision = Literal["fp32", "bf16", "fp16"]
+#: Parts that make the BEV map.
+ENCODER = ("backbone", "neck", "bev_encoder")
 PRECISIONS: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 

@@ -25,7 +25,7 @@ from typing import IO
 from aln_p3_core.driver.checkpoint import written_whole
 from aln_p3_core.errors import AlnP3Error
 from aln_p3_core.studies.rows import FAILED, ROWS, read_json, rows_of_run, write_json
-from aln_p3_core.studies.steps import MAPS, TRAIN, Options, Run, Step, steps_of
+from aln_p3_core.studies.steps import TRAIN, Options, Run, Step, steps_of
 
 #: Folder of a run's marks of steps that are done.
 STEPS = "steps"
@@ -78,7 +78,7 @@ def run_all(runs: Sequence[Run], options: Options, *, retry: bool, tell: Tell, s
         for _ in pool.map(one, runs):
             pass
     if not options.keep and all(is_done(run) for run in runs):
-        for maps in {run.shared / MAPS for run in runs}:
+        for maps in {run.maps for run in runs}:
             shutil.rmtree(maps, ignore_errors=True)
 
 

@@ -17,10 +17,7 @@ from aln_p3_core.studies.study_file import Evaluation, Study, Variant
 #: Suites that need an explainer.
 LANGUAGE_SUITES = ("language",)
 TRAIN = "train"
-#: Folder of a study, of what all its runs compute alike.
-SHARED = "shared"
-#: Folder in it of BEV maps, where the encoder that makes them is the same in all runs.
-MAPS = "maps"
+_SHARED = "shared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +79,13 @@ class Run:
 
     @property
     def shared(self) -> Path:
-        """Of the study."""
-        return self.folder.parents[2] / SHARED
+        """Folder of the study, of what all its runs compute alike."""
+        return self.folder.parents[2] / _SHARED
+
+    @property
+    def maps(self) -> Path:
+        """Folder of BEV maps, where the encoder that makes them is the same in all runs."""
+        return self.shared / "maps"
 
     def settings(self) -> dict[str, Any]:
         """All dotted settings of this training; the seed is the only one that its variant does not decide."""
@@ -169,7 +171,7 @@ def _evaluate(run: Run, evaluation: Evaluation, options: Options) -> Step | None
     if any(suite in LANGUAGE_SUITES for suite in suites):
         command += ["--explainer", str(run.explainer)]
     if run.settings().get("data.store") == "bev":  # which only an encoder that stays as it is may have
-        command += ["--maps", str(run.shared / MAPS)]
+        command += ["--maps", str(run.maps)]
     if evaluation.scenes:
         command += ["--scenes", str(evaluation.scenes)]
     return Step(evaluation.name, tuple(command), out / "report.json")

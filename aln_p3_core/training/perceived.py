@@ -21,14 +21,13 @@ from torch import Tensor
 
 from aln_p3_core.config import DriverConfig
 from aln_p3_core.driver.io import DriverInputs, DriverOutputs
-from aln_p3_core.driver.network import DriverNetwork
+from aln_p3_core.driver.network import ENCODER, DriverNetwork
 from aln_p3_core.driver.planner import PlannerTokens, image_grid
 
 Reader = Literal["planner", "explainer", "decoders"]
-_ENCODERS = ("backbone", "neck", "bev_encoder")
-_PERCEPTION = (*_ENCODERS, "agent_decoder", "map_decoder", "motion")
+_PERCEPTION = (*ENCODER, "agent_decoder", "map_decoder", "motion")
 #: Parts of the network that make what a reader reads.
-MAKERS: dict[Reader, tuple[str, ...]] = {"planner": _PERCEPTION, "explainer": _PERCEPTION, "decoders": _ENCODERS}
+MAKERS: dict[Reader, tuple[str, ...]] = {"planner": _PERCEPTION, "explainer": _PERCEPTION, "decoders": ENCODER}
 
 _Entries = list[tuple[str, str, tuple[int, ...]]]
 _TOKENS = tuple(field.name for field in fields(PlannerTokens))
