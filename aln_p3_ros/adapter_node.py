@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from aln_p3.msg import PlannedTrajectory
 from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry
@@ -24,7 +23,6 @@ from aln_p3_ros.driving.odometry import OdometrySample
 from aln_p3_ros.messages.conversions import trajectory_points
 from aln_p3_ros.messages.interfaces import message_class
 from aln_p3_ros.messages.stamps import to_ns, to_time
-from aln_p3_ros.messages.transforms import transform_from_message
 from aln_p3_ros.parameters import check_changes, declare_settings, read_settings
 from aln_p3_ros.qos import overridable, reliable_qos
 from aln_p3_ros.spin import spin_node
@@ -103,18 +101,12 @@ class AdapterNode(Node):
         return int(self.get_clock().now().nanoseconds)
 
     def _on_odometry(self, message: Odometry) -> None:
-        twist = message.twist.twist
         try:
-            sample = OdometrySample(
-                to_ns(message.header.stamp),
-                transform_from_message(message.pose.pose),
-                np.array([twist.linear.x, twist.linear.y, twist.linear.z]),
-                np.array([twist.angular.x, twist.angular.y, twist.angular.z]),
-            )
+            sample = OdometrySample.from_message(message)
         except ValueError as error:
             self._refusal = f"odometry refused: {error}"
             return
-        self._speed = float(twist.linear.x)
+        self._speed = float(sample.linear[0])
         problem = self._tracker.add_odometry(sample, message.header.frame_id.lstrip("/"))
         wanted = self._settings.map_frame
         if wanted and wanted != self._tracker.frame:

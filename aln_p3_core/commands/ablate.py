@@ -70,7 +70,7 @@ def command(
     """
     from aln_p3_core.studies.plan import cost_text, plan_text, run_lines
     from aln_p3_core.studies.rows import take_rows
-    from aln_p3_core.studies.runner import Stop, is_done, run_all
+    from aln_p3_core.studies.runner import Stop, is_done, remove_maps, run_all
     from aln_p3_core.studies.steps import Options, planned_runs
     from aln_p3_core.studies.study import default_threads, find_roots, open_study, write_results
     from aln_p3_core.studies.study_file import read_study
@@ -97,6 +97,8 @@ def command(
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+        if not keep:
+            remove_maps(every)
     files = write_results(study, every, results or folder, shlex.join(["aln-p3", *sys.argv[1:]]))
     if stop.asked.is_set():
         raise click.ClickException("stopped; the same command goes on")

@@ -76,7 +76,7 @@ def command(
         _list(driver, config)
         return
     if dry_run:
-        _describe(recipe, driver, config, roots)
+        _describe(recipe, driver, config, roots, init, fresh)
         return
     if not roots:
         raise click.UsageError("--data ROOT is missing: a recorded world, or nuScenes")
@@ -110,11 +110,18 @@ def _list(driver: DriverConfig, config: TrainingConfig) -> None:
                 click.echo(click.wrap_text(meaning, 100, "    ", "    "))
 
 
-def _describe(recipe: str, driver: DriverConfig, config: TrainingConfig, roots: tuple[Path, ...]) -> None:
+def _describe(
+    recipe: str,
+    driver: DriverConfig,
+    config: TrainingConfig,
+    roots: tuple[Path, ...],
+    init: Path | None,
+    fresh: tuple[str, ...],
+) -> None:
     """What the training would be, and what is missing for it."""
     from aln_p3_core.training.dry_run import dry_run
 
-    told = dry_run(recipe, driver, config, roots)
+    told = dry_run(recipe, driver, config, roots, init, fresh)
     width = max(len(name) for name, _ in told.rows)
     for name, value in told.rows:
         click.echo(f"{name:<{width}}  {value}")

@@ -76,6 +76,18 @@ def save_state(
     return digest
 
 
+def in_types_of(path: str | Path, state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A network's entries in the types that the checkpoint `path` stores them in, if they still have its values: saved
+    like that they have its hash, and what was made for it fits. As they are where any value differs."""
+    stored, _ = read_tensors(resolve_checkpoint(path), "driver checkpoint", FORMAT, FORMAT_VERSION)
+    own = {name: tensor.detach().cpu() for name, tensor in state_dict.items()}
+    same = stored.keys() == own.keys() and all(
+        value.shape == own[name].shape and torch.equal(value.to(own[name].dtype), own[name])
+        for name, value in stored.items()
+    )
+    return stored if same else dict(state_dict)
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """A temporary file to write, which becomes `path` when the block ends and is deleted when it fails."""

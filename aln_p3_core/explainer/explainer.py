@@ -39,12 +39,14 @@ class TextBatch:
         ids_XL: long.
         valid_XL: bool, False for padding.
         answer_XL: bool, the tokens to be learned: answer and end token.
+        told_XL: bool, those of them that the alignments read (`TextSample.part`).
         scene_X, focus_X: long, as in `TextSample`.
     """
 
     ids_XL: Tensor
     valid_XL: Tensor
     answer_XL: Tensor
+    told_XL: Tensor
     scene_X: Tensor
     focus_X: Tensor
 
@@ -61,7 +63,8 @@ class ExplainerOutputs:
         loss: mean cross-entropy of the answer tokens.
         loss_by_text_X: mean over each text's own answer tokens.
         mixed: what the token mixer made (P1A aligns its instances).
-        answer_states_XE: mean of the last hidden states over the answer's tokens, with gradient (P2A, P3A).
+        answer_states_XE: mean of the last hidden states from which the answer's tokens are told, or those of its
+            `part`; with gradient (P2A, P3A). As in all training, what was told before is the true text.
     """
 
     loss: Tensor
@@ -151,18 +154,21 @@ class Explainer(nn.Module):
         for sample in samples:
             prompt = self._prompt_tokens(sample.prompt)
             answer = [*self._tokens(sample.answer), self.language.end_id]
-            rows.append(((prompt + answer)[:limit], min(len(prompt), limit)))
-        length = max(len(ids) for ids, _ in rows)
+            first, last = (len(prompt) + place for place in self._part(sample, len(answer)))
+            told = (first, last) if last <= limit else (len(prompt), limit)
+            rows.append(((prompt + answer)[:limit], min(len(prompt), limit), told))
+        length = max(len(ids) for ids, _, _ in rows)
         ids_XL = torch.full((len(rows), length), self.language.end_id)
         valid_XL = torch.zeros(len(rows), length, dtype=torch.bool)
-        answer_XL = torch.zeros_like(valid_XL)
-        for row, (ids, begin) in enumerate(rows):
+        answer_XL, told_XL = torch.zeros_like(valid_XL), torch.zeros_like(valid_XL)
+        for row, (ids, begin, (first, last)) in enumerate(rows):
             ids_XL[row, : len(ids)] = torch.tensor(ids)
             valid_XL[row, : len(ids)] = True
             answer_XL[row, begin : len(ids)] = True
+            told_XL[row, first:last] = True
         scene_X = torch.tensor([sample.scene for sample in samples])
         focus_X = torch.tensor([sample.focus for sample in samples])
-        return TextBatch(ids_XL, valid_XL, answer_XL, scene_X, focus_X).to(self.device)
+        return TextBatch(ids_XL, valid_XL, answer_XL, told_XL, scene_X, focus_X).to(self.device)
 
     def forward(self, context: SceneContext, batch: TextBatch) -> ExplainerOutputs:
         """Loss and states of texts about scenes; gradients reach mixer, adapter and the context."""
@@ -172,12 +178,15 @@ class Explainer(nn.Module):
         states_XLE = self._last_states(embedded_XLE, mixed.context_XKE, batch.valid_XL.sum(dim=1) + before)
         text_N, place_N = batch.answer_XL.nonzero(as_tuple=True)
         # A token is told by the state before it; the vocabulary is large, so only answers get their logits.
-        logits_NV = self.language.logits(states_XLE[text_N, before + place_N - 1]).float()
+        states_NE = states_XLE[text_N, before + place_N - 1]
+        logits_NV = self.language.logits(states_NE).float()
         losses_N = F.cross_entropy(logits_NV, batch.ids_XL[text_N, place_N], reduction="none")
         count_X = batch.answer_XL.sum(dim=1).clamp_min(1)
         loss_by_text_X = losses_N.new_zeros(len(count_X)).index_add(0, text_N, losses_N) / count_X
-        answers_XLE = states_XLE[:, before:].float() * batch.answer_XL[..., None]
-        return ExplainerOutputs(losses_N.mean(), loss_by_text_X, mixed, answers_XLE.sum(dim=1) / count_X[:, None])
+        told_N1 = batch.told_XL[text_N, place_N, None]
+        told_XE = losses_N.new_zeros(len(count_X), states_NE.shape[1]).index_add(0, text_N, states_NE.float() * told_N1)
+        told_X1 = batch.told_XL.sum(dim=1, keepdim=True).clamp_min(1)
+        return ExplainerOutputs(losses_N.mean(), loss_by_text_X, mixed, told_XE / told_X1)
 
     @torch.no_grad()
     def generate(
@@ -253,6 +262,15 @@ class Explainer(nn.Module):
     def _tokens(self, text: str) -> list[int]:
         ids: list[int] = self.language.tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
+
+    def _part(self, sample: TextSample, length: int) -> tuple[int, int]:
+        """First token of the sample's part, and the one behind its last, in an answer of `length` tokens."""
+        start = sample.answer.find(sample.part) if sample.part else -1
+        if start < 0:
+            return 0, length
+        # A blank belongs to the word behind it.
+        first = len(self._tokens(sample.answer[:start].rstrip()))
+        return first, max(first + 1, len(self._tokens(sample.answer[: start + len(sample.part)])))
 
     def _before(self, context_XKE: Tensor, text_XLE: Tensor) -> Tensor:
         """Embedded texts with what stands before them: the start token and, with LoRA, the context."""

@@ -53,6 +53,7 @@ class TextSample:
         answer: what is to be said.
         scene: row of the batch of scenes.
         focus: row of the scene's agents that the text is about; -1: the whole scene.
+        part: words of the answer that the alignments read; "" all of them.
     """
 
     task: Task
@@ -60,6 +61,7 @@ class TextSample:
     answer: str
     scene: int
     focus: int = -1
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ def _forest(results: StudyResults) -> Any:
     for row, one in enumerate(found):
         assert one.estimate is not None
         low, high = one.percent(one.estimate.low), one.percent(one.estimate.high)
-        strong = one.verdict in ("better", "worse")
+        strong = one.verdict.startswith(("better", "worse"))
         _bar(axis, one.percent(one.estimate.value), low, high, row, color=_OURS if strong else _PALE)
         anchor = results.study.anchors.get(one.measure.name)
         if anchor is not None and one.reference == results.study.tests.reference and one.family == "confirmatory":

@@ -36,7 +36,7 @@ class Comparison:
         tests: how many the family has. p_corrected: Holm's; NaN without a test.
         detectable: true difference that this comparison alone would have found, and detectable_corrected: that it
             would have found whatever the family's other tests come to.
-        alpha: of the study.
+        alpha: of the study. planned_seeds: that both variants are to have.
     """
 
     variant: str
@@ -50,6 +50,7 @@ class Comparison:
     detectable: float
     detectable_corrected: float
     alpha: float
+    planned_seeds: int
 
     @property
     def verdict(self) -> str:
@@ -58,11 +59,13 @@ class Comparison:
             return "not measured"
         if self.family == "secondary":
             return ""
-        if math.isnan(self.p_corrected):
+        if math.isnan(self.p_corrected) or self.estimate.seeds < 2:
             return "too little to say"
         if self.p_corrected >= self.alpha:
-            return "no difference shown"
-        return "better" if (self.estimate.value < 0) == (self.measure.better == "less") else "worse"
+            said = "no difference shown"
+        else:
+            said = "better" if (self.estimate.value < 0) == (self.measure.better == "less") else "worse"
+        return f"{said} so far" if self.estimate.seeds < self.planned_seeds else said
 
     def percent(self, value: float) -> float:
         """A difference in percent of the reference's mean; NaN where that is 0."""
@@ -176,9 +179,11 @@ def _compare(
         else detectable_difference(estimate.standard_error, estimate.degrees, alpha=alpha, power=tests.power)
         for alpha in (tests.alpha, tests.alpha / count)
     )
+    seeds = min(study.variant(name).seeds for name in (variant, reference))
     return Comparison(
-        variant, reference, MEASURES[measure], family, estimate, mean, count, math.nan, alone, corrected, tests.alpha
-    )
+        variant, reference, MEASURES[measure], family, estimate, mean, count, math.nan, alone, corrected, tests.alpha,
+        seeds,
+    )  # fmt: skip
 
 
 def to_json(results: StudyResults) -> dict[str, Any]:

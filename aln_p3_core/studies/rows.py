@@ -3,7 +3,8 @@
 A row is of one training, split and command (given, or withheld: none):
 
     {"study", "study_hash", "variant", "seed", "split", "command", "state": "finished" | "failed", "reason",
-     "measures": {name: value}, "commit", "evaluation_commit", "hardware", "dtype", "steps", "seconds": {step: s}}
+     "measures": {name: value}, "commit", "evaluation_commit", "evaluation_dtype", "drive_commit", "data": {root: mark},
+     "hardware", "dtype", "steps", "seconds": {step: s}}
 
 Sums and counts by scene lie beside the rows, not in them:
 
@@ -13,7 +14,7 @@ Sums and counts by scene lie beside the rows, not in them:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from aln_p3_core.errors import ConfigError
 from aln_p3_core.studies.measures import COMMANDS, read_drives, read_measures, read_report
 from aln_p3_core.studies.steps import TRAIN, Run
 
+#: What a study was when it began: its hash and marks of its data.
+STUDY_CARD = "study.json"
 ROWS = "rows.json"
 FAILED = "failed.json"
 #: Of all runs, in a study's folder of results.
@@ -36,17 +39,23 @@ def scene_key(row: Mapping[str, Any]) -> str:
     return f"{row['variant']} {row['seed']} {row['split']} {row['command']}"
 
 
-def rows_of_run(run: Run, seconds: Mapping[str, float]) -> tuple[list[Row], SceneValues]:
-    """Rows of a run that is measured, and its values by scene. Reads its reports."""
+def rows_of_run(run: Run, seconds: Mapping[str, float], without: Collection[str] = ()) -> tuple[list[Row], SceneValues]:
+    """Rows of a run that is measured, and its values by scene. Reads its reports.
+
+    Args:
+        run: of the study.
+        seconds: of its steps.
+        without: names of evaluations that failed.
+    """
     common = _card(run) | {"state": "finished", "seconds": dict(seconds)}
     rows: dict[tuple[str, str], Row] = {}
     scenes: SceneValues = {}
     for evaluation in run.study.evaluation:
         folder = run.folder / evaluation.name
-        if not folder.is_dir():
+        if not folder.is_dir() or evaluation.name in without:
             continue
         results = read_drives(folder) if evaluation.routes else read_report(folder)
-        facts = {} if evaluation.routes else _evaluation_facts(folder)
+        facts = _drive_facts(folder) if evaluation.routes else _evaluation_facts(folder)
         for command in COMMANDS:
             for name, value, by_scene in read_measures(results, command):
                 row = rows.setdefault(
@@ -93,7 +102,7 @@ def collect(runs: Iterable[Run]) -> tuple[list[Row], SceneValues]:
         if found is not None and found["hash"] == run.study.hash:
             rows += found["rows"]
             scenes |= found["scenes"]
-        elif (failed := read_json(run.folder / FAILED)) is not None:
+        if (failed := read_json(run.folder / FAILED)) is not None:
             rows.append(failed_row(run, failed["step"], failed["reason"]))
     return rows, scenes
 
@@ -118,6 +127,8 @@ def take_rows(runs: Iterable[Run], folder: Path) -> list[Run]:
         ]
         if other := sorted({row["study_hash"] for row in own} - {run.study.hash}):
             raise ConfigError(f"the results in {folder} are of the study {other[0]}, not of {run.study.hash}")
+        if any(row["data"] != _data(run) for row in own):
+            raise ConfigError(f"the results in {folder} were made with other data than this study's")
         if not own or (run.folder / ROWS).exists():
             continue
         keys = {scene_key(row) for row in own}
@@ -140,11 +151,23 @@ def _card(run: Run) -> Row:
     hardware = card.get("hardware") or {}
     precision = card.get("training", {}).get("run", {}).get("precision", "")
     return {
-        "commit": hardware.get("commit", ""),
+        "commit": ", ".join(card.get("commits") or [hardware.get("commit", "")]),
+        "data": _data(run),
         "hardware": {key: value for key, value in hardware.items() if key != "commit"},
         "dtype": {"train": precision},
         "steps": card.get("step"),
     }
+
+
+def _data(run: Run) -> Mapping[str, str]:
+    """Marks of the study's data."""
+    marks: Mapping[str, str] = (read_json(run.folder.parents[2] / STUDY_CARD) or {}).get("data", {})
+    return marks
+
+
+def _drive_facts(folder: Path) -> Row:
+    hardware = (read_json(folder / "summary.json") or {}).get("hardware", {})
+    return {"drive_commit": hardware.get("commit", "")}
 
 
 def _evaluation_facts(folder: Path) -> Row:

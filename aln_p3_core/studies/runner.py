@@ -77,7 +77,15 @@ def run_all(runs: Sequence[Run], options: Options, *, retry: bool, tell: Tell, s
     with ThreadPoolExecutor(options.jobs) as pool:
         for _ in pool.map(one, runs):
             pass
-    if not options.keep and all(is_done(run) for run in runs):
+
+
+def remove_maps(runs: Sequence[Run]) -> None:
+    """Removes the BEV maps that the runs shared, when all of the study's have their rows.
+
+    Args:
+        runs: all of the study.
+    """
+    if all(is_done(run) for run in runs):
         for maps in {run.maps for run in runs}:
             shutil.rmtree(maps, ignore_errors=True)
 
@@ -95,44 +103,60 @@ def seconds_of(run: Run) -> dict[str, float]:
 
 
 def _bring_to_rows(run: Run, options: Options, retry: bool, tell: Tell, stop: Stop) -> None:
-    if is_done(run):
+    if _ended(run, retry):
         return
     run.folder.mkdir(parents=True, exist_ok=True)
     with _locked(run, stop) as lock:
         if lock is None:
             tell(f"{run.label}: another process works on it")
             return
-        if is_done(run) or ((run.folder / FAILED).exists() and not retry):
+        if _ended(run, retry):
             return
         (run.folder / FAILED).unlink(missing_ok=True)
-        step = TRAIN
+        step, failures = TRAIN, list[tuple[str, str]]()
         try:
             _do(run, steps_of(run, options)[0], options, lock, tell, stop)
             for each in steps_of(run, options)[1:]:
                 step = each.name
-                _do(run, each, options, lock, tell, stop)
+                try:
+                    _do(run, each, options, lock, tell, stop)
+                except _StepError as error:
+                    # What is measured otherwise is not lost by it.
+                    failures.append((step, str(error)))
+                    tell(f"{run.label}: {step} failed: {error}")
             step = "rows"
-            rows, scenes = rows_of_run(run, seconds_of(run))
-            if not rows:
+            failed = [name for name, _ in failures]
+            rows, scenes = rows_of_run(run, seconds_of(run), without=failed)
+            if rows:
+                write_json(run.folder / ROWS, {"hash": run.study.hash, "rows": rows, "scenes": scenes}, indent=None)
+            elif not failures:
                 raise _StepError("the reports hold no measure")
-            write_json(run.folder / ROWS, {"hash": run.study.hash, "rows": rows, "scenes": scenes}, indent=None)
         except _InterruptedError:
             tell(f"{run.label}: stopped in {step}; the same command goes on")
             return
         except (_StepError, AlnP3Error, OSError, ValueError, KeyError, StopIteration) as error:
-            reason = str(error) or type(error).__name__
-            write_json(run.folder / FAILED, {"step": step, "reason": reason})
-            tell(f"{run.label}: {step} failed: {reason}")
+            failures.append((step, str(error) or type(error).__name__))
+            tell(f"{run.label}: {step} failed: {failures[-1][1]}")
+        if failures:
+            write_json(
+                run.folder / FAILED, {"step": failures[0][0], "reason": "; ".join(reason for _, reason in failures)}
+            )
             return
         if not options.keep:
             _tidy(run)
         tell(f"{run.label}: measured")
 
 
+def _ended(run: Run, retry: bool) -> bool:
+    """Whether nothing is to be done for a run: it is measured, or failed and is not to be tried again."""
+    failed = (run.folder / FAILED).exists()
+    return not retry if failed else is_done(run)
+
+
 def _do(run: Run, step: Step, options: Options, lock: IO[str], tell: Tell, stop: Stop) -> None:
-    """Does a step, unless its mark says that it is done."""
+    """Does a step, unless its mark says that it is done, and for the same weights."""
     mark = run.folder / STEPS / f"{step.name}.json"
-    if mark.exists() and step.made.exists():
+    if (read_json(mark) or {}).get("of") == step.of and step.made.exists():
         return
     tell(f"{run.label}: {step.name}")
     shared = run.shared / step.name
@@ -160,7 +184,7 @@ def _do(run: Run, step: Step, options: Options, lock: IO[str], tell: Tell, stop:
     spent = _training_seconds(run) if step.name == TRAIN else None
     _copy_shared(run.folder / step.name, shared)
     seconds = time.monotonic() - began if spent is None else spent
-    write_json(mark, {"command": list(step.command), "seconds": round(seconds, 1)})
+    write_json(mark, {"of": step.of, "command": list(step.command), "seconds": round(seconds, 1)})
 
 
 def _copy_shared(source: Path, target: Path) -> None:

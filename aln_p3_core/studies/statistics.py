@@ -4,12 +4,13 @@ A measure of a variant is a `Trials`: one value for each seed, and, where the me
 and counts of each scene. Two variants are paired twice: seed by seed (same data, initialisation and order), and scene
 by scene (all trainings are measured on the same ones).
 
-**Paired bootstrap over seeds and scenes.** A resampling draws seeds and scenes with repetition; both variants get the
-same draws, and so do all seeds: a scene that is hard for one training is hard for all, so scenes drawn anew for each
-seed would look like more of them than there are. Few seeds make a plain bootstrap too sure: its variance is that of
-the population of these few, (S - 1) / S of the right one. So their weights are stretched by sqrt(S / (S - 1)), and
-intervals and tests take a t distribution, whose degrees of freedom combine those of seeds and scenes (Welch,
-Satterthwaite). With five seeds a sign test cannot say less than 0.06, so there is none here.
+**Paired bootstrap over seeds and scenes.** Scenes are drawn with repetition; both variants get the same draws, and so
+do all seeds: a scene that is hard for one training is hard for all, so scenes drawn anew for each seed would look like
+more of them than there are. The variance of a bootstrap of seeds is known without drawing: (S - 1) / S of the right
+one, which is taken. The two are added. What is of a scene in one training alone is in both, once more than it should
+be; drawn together, seeds and scenes would count it three times. Intervals and tests take a t distribution, whose
+degrees of freedom combine those of seeds and scenes (Welch, Satterthwaite). With five seeds a sign test cannot say less
+than 0.06, so there is none here.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from scipy.optimize import brentq
+from scipy.special import ndtr
+from scipy.stats import chi2
 from scipy.stats import t as student
 
 from aln_p3_core.geometry import FloatArray
@@ -27,6 +31,8 @@ from aln_p3_core.geometry import FloatArray
 #: (sum, count) of a scene's samples.
 SceneSum = tuple[float, float]
 RESAMPLINGS = 10_000
+# Quantiles of a chi-squared distribution, over which the power of a t test is a mean.
+_QUANTILES = (np.arange(4000) + 0.5) / 4000
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +60,7 @@ class Estimate:
     Attributes:
         value: the mean (difference).
         low, high: interval of the wanted share; NaN where nothing can be said (one seed and no scenes).
-        standard_error: of the bootstrap.
+        standard_error: of seeds and scenes.
         degrees: of freedom of its t distribution.
         p: two-sided, of the value being 0.
         seed_sd: standard deviation over seeds. scene_error: standard error from the scenes alone.
@@ -106,13 +112,17 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def detectable_difference(
     standard_error: float, degrees: float = math.inf, *, alpha: float = 0.05, power: float = 0.8
 ) -> float:
-    """The true difference that a two-sided test at `alpha` finds with the probability `power`.
+    """The true difference that a two-sided t test at `alpha` finds, with the right sign, with the probability `power`.
 
     With many degrees of freedom it is 2.8 standard errors (alpha 0.05, power 0.8).
     """
     if not (math.isfinite(standard_error) and degrees > 0):
         return math.nan
-    return float((student.ppf(1 - alpha / 2, degrees) + student.ppf(power, degrees)) * standard_error)
+    limit = float(student.ppf(1 - alpha / 2, degrees))
+    # The estimate is divided by an error that is itself an estimate: sqrt(chi2 / degrees) of the true one.
+    ratios = np.sqrt(chi2.ppf(_QUANTILES, degrees) / degrees) if math.isfinite(degrees) else np.ones(1)
+    missing = lambda shift: float(ndtr(shift - limit * ratios).mean()) - power  # noqa: E731
+    return float(brentq(missing, 0.0, 4.0 * limit + 10.0)) * standard_error
 
 
 def expected_error(seed_sd: float, scene_error: float, seeds: int, scenes: int = 0) -> tuple[float, float]:
@@ -144,13 +154,10 @@ def _estimate(trials: Trials, reference: Trials | None, alpha: float, resampling
     )
     of_scenes = 0.0
     if len(names) > 1:
-        ratios_RS, error = _resampled([_cells(table, seeds, names) for table in known], signs, resamplings)
+        ratios_RS = _resampled([_cells(table, seeds, names) for table in known], signs, resamplings)
         of_scenes = float(np.nanvar(ratios_RS.mean(axis=1)))
-    else:
-        error = math.sqrt(of_seeds)
     degrees = _degrees(of_seeds, of_scenes, count, len(names))
-    if degrees <= 0:
-        error = math.nan
+    error = math.sqrt(of_seeds + of_scenes) if degrees > 0 else math.nan
     value = float(values.mean())
     reach = float(student.ppf(1 - alpha / 2, degrees)) * error if math.isfinite(error) else math.nan
     return Estimate(
@@ -176,27 +183,22 @@ def _cells(
     return cells[..., 0], cells[..., 1]
 
 
-def _resampled(
-    tables: Sequence[tuple[FloatArray, FloatArray]], signs: Sequence[float], resamplings: int
-) -> tuple[FloatArray, float]:
-    """Values [R, S] of resampled scenes with all seeds, and the standard error over seeds and scenes."""
+def _resampled(tables: Sequence[tuple[FloatArray, FloatArray]], signs: Sequence[float], resamplings: int) -> FloatArray:
+    """Values [R, S] of resampled scenes, by seed."""
     seeds, scenes = tables[0][0].shape
-    drawn_RC = _draws(scenes, resamplings, 0)
+    drawn_RC = _draws(scenes, resamplings)
     ratios_RS = np.zeros((resamplings, seeds))
     for sign, (sums_SC, counts_SC) in zip(signs, tables, strict=True):
         counts_RS = drawn_RC @ counts_SC.T
         ratio = np.divide(drawn_RC @ sums_SC.T, counts_RS, out=np.full_like(counts_RS, np.nan), where=counts_RS > 0)
         ratios_RS += sign * ratio
-    weights_RS = np.ones_like(ratios_RS)
-    if seeds > 1:
-        weights_RS = 1.0 + (_draws(seeds, resamplings, 1) - 1.0) * math.sqrt(seeds / (seeds - 1))
-    return ratios_RS, float(np.nanstd((weights_RS * ratios_RS).mean(axis=1)))
+    return ratios_RS
 
 
 @lru_cache(maxsize=8)
-def _draws(count: int, resamplings: int, stream: int) -> FloatArray:
-    """[R, count] how often each of `count` things is drawn; the same in every call, and so for all measures."""
-    rng = np.random.default_rng([stream, count])
+def _draws(count: int, resamplings: int) -> FloatArray:
+    """[R, count] how often each of `count` scenes is drawn; the same in every call, and so for all measures."""
+    rng = np.random.default_rng([0, count])
     return rng.multinomial(count, np.full(count, 1 / count), size=resamplings).astype(np.float64)
 
 

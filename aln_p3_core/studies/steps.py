@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
-
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.studies.study_file import Evaluation, Study, Variant
+from aln_p3_core.weights import resolve_checkpoint, resolve_explainer
 
 #: Suites that need an explainer.
 LANGUAGE_SUITES = ("language",)
@@ -22,7 +22,7 @@ _SHARED = "shared"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a study runs on this machine; changes no number.
+    """How a study runs on this machine; changes no number but by rounding (several threads add in another order).
 
     Attributes:
         roots: places of data by the names of the study file.
@@ -64,20 +64,6 @@ class Run:
         return self.folder / TRAIN / f"{name}.safetensors"
 
     @property
-    def driver(self) -> str:
-        """The driver that is measured: the trained one, or that of `init` where the explainer reads that one's tokens.
-
-        A driver that stayed as it was has the same weights, but stored in other types another hash, and an explainer is
-        refused where it meets another hash than its own.
-        """
-        if (
-            self.explainer.is_file()
-            and _metadata(self.explainer)["driver_hash"] != _metadata(self.checkpoint)["sha256"]
-        ):
-            return self.study.training.init
-        return str(self.checkpoint)
-
-    @property
     def shared(self) -> Path:
         """Folder of the study, of what all its runs compute alike."""
         return self.folder.parents[2] / _SHARED
@@ -99,11 +85,13 @@ class Step:
     Attributes:
         name: "train", or of an evaluation. command: its command line; the same one goes on where it broke off.
         made: a file that is there when it has succeeded.
+        of: mark of what is trained or measured; a step is done when it was done for this. "" while that is not there.
     """
 
     name: str
     command: tuple[str, ...]
     made: Path
+    of: str = ""
 
 
 def planned_runs(study: Study, folder: Path, only: tuple[str, ...] = (), seeds: tuple[int, ...] = ()) -> list[Run]:
@@ -125,7 +113,7 @@ def planned_runs(study: Study, folder: Path, only: tuple[str, ...] = (), seeds: 
 
 
 def steps_of(run: Run, options: Options) -> list[Step]:
-    """What is to be done for a run, in order; what is measured is known when it is trained (`Run.driver`)."""
+    """What is to be done for a run, in order; what is measured can be told when it is trained (`Step.of`)."""
     return [_train(run, options), *(s for e in run.study.evaluation if (s := _evaluate(run, e, options)) is not None)]
 
 
@@ -146,7 +134,16 @@ def _train(run: Run, options: Options) -> Step:
     command += ["--jobs", str(options.threads)]
     for key, value in {**run.settings(), "run.threads": options.threads}.items():
         command += ["--set", f"{key}={json.dumps(value)}"]
-    return Step(TRAIN, tuple(command), run.checkpoint)
+    variant = run.variant
+    of = {
+        "training": asdict(training),
+        "settings": run.settings(),
+        "recipe": variant.recipe,
+        "language": variant.language,
+        "fresh_explainer": variant.fresh_explainer,
+        "init": [_file_mark(resolve_checkpoint(training.init)), _file_mark(resolve_explainer(training.init_explainer))],
+    }  # fmt: skip
+    return Step(TRAIN, tuple(command), run.checkpoint, _mark(of))
 
 
 def _evaluate(run: Run, evaluation: Evaluation, options: Options) -> Step | None:
@@ -155,16 +152,16 @@ def _evaluate(run: Run, evaluation: Evaluation, options: Options) -> Step | None
     out = run.folder / evaluation.name
     if evaluation.routes:
         command = [
-            *_aln_p3("world"), "drive", "--planner", run.driver, "--routes", evaluation.routes,
+            *_aln_p3("world"), "drive", "--planner", str(run.checkpoint), "--routes", evaluation.routes,
             "--seeds", str(evaluation.route_seeds), "--split", evaluation.split, "--report", str(out),
             "--threads", str(options.threads), *evaluation.arguments,
         ]  # fmt: skip
-        return Step(evaluation.name, tuple(command), out / "summary.json")
+        return Step(evaluation.name, tuple(command), out / "summary.json", _measured(run, evaluation))
     suites = [s for s in evaluation.suites if run.variant.language or s not in LANGUAGE_SUITES]
     if not suites:
         return None
     command = [
-        *_aln_p3("evaluate"), run.driver, "--data", str(options.roots[evaluation.data]),
+        *_aln_p3("evaluate"), str(run.checkpoint), "--data", str(options.roots[evaluation.data]),
         "--split", evaluation.root_split or evaluation.split, "--suite", ",".join(suites),
         "--report", str(out), "--threads", str(options.threads), "--per-scene", *evaluation.arguments,
     ]  # fmt: skip
@@ -174,12 +171,24 @@ def _evaluate(run: Run, evaluation: Evaluation, options: Options) -> Step | None
         command += ["--maps", str(run.maps)]
     if evaluation.scenes:
         command += ["--scenes", str(evaluation.scenes)]
-    return Step(evaluation.name, tuple(command), out / "report.json")
+    return Step(evaluation.name, tuple(command), out / "report.json", _measured(run, evaluation))
 
 
-def _metadata(path: Path) -> Mapping[str, str]:
-    with safe_open(path, framework="numpy") as file:
-        return file.metadata() or {}
+def _measured(run: Run, evaluation: Evaluation) -> str:
+    files = [_file_mark(run.checkpoint), _file_mark(run.explainer)]
+    return _mark({"evaluation": asdict(evaluation), "files": files}) if files[0] else ""
+
+
+def _mark(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _file_mark(path: Path) -> str:
+    """Of a file's content; "" where there is none."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def _aln_p3(name: str) -> list[str]:

@@ -21,13 +21,19 @@ from aln_p3_core.errors import ConfigError
 from aln_p3_core.studies.plan import plan_text
 from aln_p3_core.studies.plots import draw_study
 from aln_p3_core.studies.results import analyse, to_json
-from aln_p3_core.studies.rows import RESULT_ROWS, RESULT_SCENES, collect, read_json, write_json
+from aln_p3_core.studies.rows import RESULT_ROWS, RESULT_SCENES, STUDY_CARD, collect, read_json, write_json
 from aln_p3_core.studies.steps import Run
 from aln_p3_core.studies.study_file import Study
 from aln_p3_core.studies.table import table_text
 
-_CARD = "study.json"
-_BEGUN = ("study.yaml", "plan.md", _CARD, "runs")
+_BEGUN = ("study.yaml", "plan.md", STUDY_CARD, "runs")
+_MARKED = (
+    "v1.0*/scene.json",
+    "v1.0*/splits.json",
+    "v1.0*/sample_annotation.json",
+    "language/*.json",
+    "expert_plan.json",
+)
 #: Where earlier studies of a folder go.
 EARLIER = "earlier"
 
@@ -59,7 +65,7 @@ def open_study(study: Study, folder: Path, roots: Mapping[str, Path], *, new: bo
         ConfigError: when the file or the data changed since the study began.
     """
     card: dict[str, Any] = {"study": study.name, "hash": study.hash, "data": data_marks(roots)}
-    begun = read_json(folder / _CARD)
+    begun = read_json(folder / STUDY_CARD)
     changed = [] if begun is None else [key for key in ("hash", "data") if begun[key] != card[key]]
     if changed and not new:
         what = {
@@ -80,17 +86,19 @@ def open_study(study: Study, folder: Path, roots: Mapping[str, Path], *, new: bo
         for name, text in (("study.yaml", study.source), ("plan.md", plan_text(study))):
             with written_whole(folder / name) as temporary:
                 temporary.write_text(text, encoding="utf-8")
-        write_json(folder / _CARD, {**card, "began": f"{datetime.now(UTC):%Y-%m-%d %H:%M UTC}"})
+        write_json(folder / STUDY_CARD, {**card, "began": f"{datetime.now(UTC):%Y-%m-%d %H:%M UTC}"})
 
 
 def data_marks(roots: Mapping[str, Path]) -> dict[str, str]:
-    """A mark of each root's content, wherever it lies: of its scenes and splits."""
+    """A mark of each root's content, wherever it lies: of scenes, splits, objects, words and plans, not of pictures."""
     marks = {}
     for name, root in roots.items():
         digest = hashlib.sha256()
-        for table in ("scene.json", "splits.json"):
-            for path in sorted(root.glob(f"v1.0*/{table}")):
-                digest.update(path.read_bytes())
+        for pattern in _MARKED:
+            for path in sorted(root.glob(pattern)):
+                digest.update(f"{path.name} ".encode())
+                with path.open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
         marks[name] = digest.hexdigest()[:12]
     return marks
 

@@ -13,18 +13,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
 from aln_p3_core.errors import ConfigError
-from aln_p3_core.studies.measures import MEASURES
+from aln_p3_core.studies.measures import COMMANDS, MEASURES
 
-#: Settings that all variants must share: the seed, the batches, the data, the number of steps.
-_PAIRED = ("run.", "data.")
 #: No part of what is written down beforehand: where data lie, and what it may cost.
 _NOT_HASHED = ("roots", "cost")
 
@@ -156,6 +154,16 @@ class Anchor:
     change: str
     source: str
 
+    def check(self, path: str) -> None:
+        """Raises ConfigError for a change that is not written so."""
+        number, _, unit = self.change.partition(" ")
+        try:
+            float(number)
+        except ValueError:
+            unit = ""
+        if unit not in ("%", "points"):
+            raise ConfigError(f'{path} must be such as "-27 %" or "+2.4 points", got {self.change!r}')
+
     def percent_of(self, reference: float) -> float:
         """The change in percent of our reference's mean."""
         number, unit = self.change.split()
@@ -233,9 +241,9 @@ def parse_study(text: str, name: str) -> Study:
             raise ConfigError(f"study {name} lacks {key!r}")
     if isinstance(tree["training"], str):
         tree["training"] = _training_of(tree["training"], name)
-    variants = tuple(
-        _build(Variant, {"name": key, **(entry or {})}, f"variants.{key}") for key, entry in tree["variants"].items()
-    )
+    if not isinstance(tree["variants"], dict) or not isinstance(tree["evaluation"], list):
+        raise ConfigError(f"study {name}: variants are a mapping by name, evaluation is a list")
+    variants = tuple(_build(Variant, _named(key, entry), f"variants.{key}") for key, entry in tree["variants"].items())
     evaluation = tuple(_build(Evaluation, e, f"evaluation.{i}") for i, e in enumerate(tree["evaluation"]))
     hashed = {key: value for key, value in tree.items() if key not in _NOT_HASHED}
     digest = hashlib.sha256(json.dumps(hashed, sort_keys=True, default=str).encode()).hexdigest()
@@ -256,6 +264,10 @@ def parse_study(text: str, name: str) -> Study:
     )
     _check(study)
     return study
+
+
+def _named(name: str, entry: Any) -> Any:
+    return {"name": str(name), **entry} if isinstance(entry, dict) else entry
 
 
 def _training_of(name: str, study: str) -> Any:
@@ -285,21 +297,17 @@ def _check(study: Study) -> None:
     used = {*study.training.data, *(p.data for p in study.evaluation if p.data)}
     if missing := sorted(used - set(study.roots)):
         raise ConfigError(f"study {study.name} names data {', '.join(missing)}: say under roots where they lie")
-    for variant in study.variants:
-        unpaired = [k for k in variant.settings if k.startswith(_PAIRED) or k.endswith(".steps")]
-        if unpaired:
-            raise ConfigError(
-                f"variant {variant.name} changes {', '.join(unpaired)}: variants are compared seed by seed and share "
-                "seed, batches, data and steps; set these under training.settings for all of them"
-            )
-        if variant.seeds < 1:
-            raise ConfigError(f"variant {variant.name} needs one seed or more")
+    _check_pairing(study)
     if study.training.checkpoint not in ("last", "driver"):
         raise ConfigError(f"training.checkpoint is last or driver, not {study.training.checkpoint!r}")
     tests = study.tests
     for measure in (*tests.primary, *tests.secondary, *study.pilot, *study.anchors):
         if measure not in MEASURES:
             raise ConfigError(f"no measure {measure!r}; there are {', '.join(MEASURES)}")
+    if tests.command not in COMMANDS:
+        raise ConfigError(f"tests.command is {' or '.join(COMMANDS)}, not {tests.command!r}")
+    for name, anchor in study.anchors.items():
+        anchor.check(f"anchors.{name}.change")
     if tests.split not in {part.split for part in study.evaluation}:
         raise ConfigError(f"tests.split {tests.split!r} is not evaluated")
     named = [part.variants for part in study.evaluation]
@@ -308,8 +316,35 @@ def _check(study: Study) -> None:
             study.variant(name)
 
 
+def _check_pairing(study: Study) -> None:
+    """Variants are compared seed by seed: seed, batches, data, number of steps and choice of texts are the same."""
+    shared = _shared(study.training, study.training.recipe, {})
+    for variant in study.variants:
+        if variant.seeds < 1:
+            raise ConfigError(f"variant {variant.name} needs one seed or more")
+        own = _shared(study.training, variant.recipe or study.training.recipe, variant.settings)
+        if unpaired := [name for name, value in own.items() if value != shared[name]]:
+            raise ConfigError(
+                f"variant {variant.name} changes {', '.join(unpaired)}: variants are compared seed by seed and share "
+                "seed, batches, data, steps and texts; set these under training.settings for all of them"
+            )
+
+
+def _shared(training: Training, recipe: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that all variants must share."""
+    from aln_p3_core.training.recipes import training_recipe
+
+    _, config = training_recipe(recipe, {**training.settings, **settings})
+    return {
+        "run": config.run,
+        "data": config.data,
+        "stages.N.steps": [stage.steps for stage in config.stages],
+        "texts": None if config.texts is None else replace(config.texts, shuffle_texts=False),
+    }
+
+
 def _build(cls: type, tree: Any, path: str) -> Any:
-    """A dataclass from a mapping: lists become tuples, unknown and missing entries are refused."""
+    """A dataclass from a mapping: lists become tuples; unknown and missing entries, and other types, are refused."""
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} must be a mapping, got {tree!r}")
     known = {entry.name: entry for entry in fields(cls)}
@@ -317,7 +352,35 @@ def _build(cls: type, tree: Any, path: str) -> Any:
     missing = [n for n, f in known.items() if n not in tree and f.default is MISSING and f.default_factory is MISSING]
     if missing:
         raise ConfigError(f"{path} lacks {', '.join(missing)}")
+    hints = get_type_hints(cls)
+    for name, value in tree.items():
+        if not _fits(value, hints[name]):
+            raise ConfigError(f"{path}.{name} must be {_told(hints[name])}, got {value!r}")
     return cls(**{name: _frozen(value) for name, value in tree.items()})
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value of a YAML file is of an entry's type."""
+    inner = get_args(hint)
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            return False
+        kinds = inner[:1] * len(value) if inner[-1] is Ellipsis else inner
+        return len(kinds) == len(value) and all(_fits(one, kind) for one, kind in zip(value, kinds, strict=True))
+    if get_origin(hint) is not None:
+        return isinstance(value, dict)
+    if hint in (int, float) and isinstance(value, bool):
+        return False
+    return isinstance(value, (int, float) if hint is float else hint)
+
+
+def _told(hint: Any) -> str:
+    """The type in words."""
+    if get_origin(hint) is tuple:
+        inner = get_args(hint)
+        return f"a list of {'pairs' if get_origin(inner[0]) is tuple else 'texts'}"
+    known = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+    return known.get(hint, "a mapping")
 
 
 def _frozen(value: Any) -> Any:

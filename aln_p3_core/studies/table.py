@@ -19,9 +19,12 @@ def table_text(results: StudyResults, command: str) -> str:
         command: command line that made it.
     """
     study = results.study
+    planned = sum(variant.seeds for variant in study.variants)
+    ended = len({(row["variant"], row["seed"]) for row in results.rows if row["state"] == "finished"})
     sections = [
         plan_text(study),
         "## Tests\n",
+        f"{ended} of {planned} trainings are measured.\n",
         *_lines(_tests(results, ("confirmatory", "exploratory"))),
         "## Means\n",
         f"Mean over seeds with its {100 * (1 - study.tests.alpha):g} % interval, and how many seeds. What was not "

@@ -48,21 +48,33 @@ class DryRun:
         self.rows.append((name, str(value)))
 
 
-def dry_run(recipe: str, driver: DriverConfig, config: TrainingConfig, roots: Sequence[Path]) -> DryRun:
+def dry_run(
+    recipe: str,
+    driver: DriverConfig,
+    config: TrainingConfig,
+    roots: Sequence[Path],
+    init: str | Path | None = None,
+    fresh: Sequence[str] = (),
+) -> DryRun:
     """Checks data and settings, and tells what the training would be.
 
     Args:
         recipe: name of the training.
         driver, config: its settings.
         roots: data; none is told as missing.
+        init, fresh: as of the training.
 
     Raises:
         ConfigError: for settings that contradict each other, or roots without a frame to learn from.
     """
-    from aln_p3_core.training.settings_check import check_settings
+    from aln_p3_core.training.settings_check import check_begin, check_settings
 
     check_settings(driver, config)
     told = DryRun()
+    try:
+        check_begin(config, fresh if init is not None else PARTS)
+    except ConfigError as error:
+        told.missing.append(f"a driver: {error}")
     frames = _data(told, config, roots)
     parts, language = _parts(told, driver, config)
     _rows_of_parts(told, parts)
@@ -78,11 +90,12 @@ def dry_run(recipe: str, driver: DriverConfig, config: TrainingConfig, roots: Se
         picture = len(driver.cameras) * image.height * image.width * 3
         told.add("frame store", f"{sum(frames.values()) * picture / 2**30:.1f} GiB on disk")
     data = " ".join(f"--data {root}" for root in roots) or "--data ROOT"
-    init = " --init DRIVER.safetensors" if config.explainer is not None else ""
-    told.add("start", f"aln-p3 train {recipe} {data} --out RUN{init}")
+    begun = init or ("DRIVER.safetensors" if config.explainer is not None else "")
+    init_option = f" --init {begun}" if begun else ""
+    told.add("start", f"aln-p3 train {recipe} {data} --out RUN{init_option}")
     told.add(
         "on several GPUs",
-        f"torchrun --nproc-per-node {_GPUS} -m aln_p3_core train {recipe} {data} --out RUN{init} "
+        f"torchrun --nproc-per-node {_GPUS} -m aln_p3_core train {recipe} {data} --out RUN{init_option} "
         f"(the number of processes divides run.batch_size, {config.run.batch_size}; accelerate launch does the same)",
     )
     return told

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from aln_p3_core.alignment.io import AlignmentWidths
 from aln_p3_core.config import DriverConfig
-from aln_p3_core.driver.checkpoint import load_checkpoint
 from aln_p3_core.driver.io import DriverOutputs
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.explainer.explainer import Explainer
@@ -155,27 +154,16 @@ class ExplainerSide:
             other_X = explainer(words.context, explainer.encode(moved)).loss_by_text_X.float().cpu()
         return float((other_X - losses_X[whole]).mean())
 
-    def export(
-        self, path: Path, network: DriverNetwork, digest: str, given: Path | None, extra: Mapping[str, str]
-    ) -> None:
+    def export(self, path: Path, digest: str, extra: Mapping[str, str]) -> None:
         """The averaged adapter and mixer as an explainer's checkpoint. Within `averaged`.
 
         Args:
             path: of the file.
-            network: the driver that it reads.
-            digest: hash of that driver's own checkpoint.
-            given: checkpoint that the training was begun with. Where the driver still has its weights, the explainer
-                is one for that file: stored in half precision, it has another hash.
+            digest: hash of the checkpoint of the driver that it reads.
             extra: metadata.
         """
         from aln_p3_core.explainer.checkpoint import save_explainer
 
-        if given is not None:
-            _, weights, metadata = load_checkpoint(given)
-            own = network.state_dict()
-            same = weights.keys() == own.keys()
-            if same and all(torch.equal(own[name].cpu(), value) for name, value in weights.items()):
-                digest = metadata["sha256"]
         save_explainer(path, self.module.explainer, driver_hash=digest, extra=extra)
 
     def state_dict(self) -> dict[str, Tensor]:

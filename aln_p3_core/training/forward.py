@@ -59,6 +59,10 @@ class TrainedModule(nn.Module):
             parameter.requires_grad_(name in self._trainable and not name.startswith(prefixes))
         self.train()
 
+    def sides(self) -> dict[str, list[nn.Parameter]]:
+        """All parameters, by what they are of: gradients are clipped side by side, so that none slows another down."""
+        return {"driver": list(self.parameters())}
+
     def saved_state(self) -> dict[str, Tensor]:
         """Entries that a checkpoint of the training keeps."""
         return self.state_dict()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 
 from aln_p3_core.alignment.alignment import Alignment
 from aln_p3_core.alignment.gathering import several_processes
@@ -102,6 +102,7 @@ class JointModule(TrainedModule):
     def begin_stage(self, stage: StageSettings) -> None:
         """Freezes what the stage does not train, and lets go of what an earlier one froze."""
         super().begin_stage(stage)
+        self.measures = {}
         self.driver_is_frozen = not any(parameter.requires_grad for parameter in self.network.parameters())
         unused: tuple[str, ...] = ("criterion.",) if self.driver_is_frozen else ()
         unused += () if self._speaks(stage) else (_EXPLAINER,)
@@ -168,8 +169,10 @@ class JointModule(TrainedModule):
         """What the explainer reads of a batch of the driver's outputs and is to say of it; arguments as `read`."""
         if assignment is None:
             assignment = match(outputs, pad_targets(targets), self.criterion.losses)
+        # Validation keeps the true words.
+        settings = self.texts if self.training else replace(self.texts, shuffle_texts=False)
         scenes = text_scenes(
-            outputs, texts, targets, assignment.agent_LBQ[-1], self.network.config, self.explainer.config, self.texts
+            outputs, texts, targets, assignment.agent_LBQ[-1], self.network.config, self.explainer.config, settings
         )
         command_B = torch.stack([target.command for target in targets])
         with_map = self.explainer.config.mixer.map_tokens > 0
@@ -272,6 +275,14 @@ class JointModule(TrainedModule):
         parts = [part for part in (self.explainer, self.alignment) if part is not None]
         learning = [p for part in parts for p in part.parameters() if p.requires_grad]
         return torch.stack([0.0 * parameter.sum() for parameter in learning]).sum() if learning else torch.zeros(())
+
+    def sides(self) -> dict[str, list[nn.Parameter]]:
+        """The driver with its heads, the explainer, and the alignments."""
+        found: dict[str, list[nn.Parameter]] = {"driver": [], "explainer": [], "alignment": []}
+        for name, parameter in self.named_parameters():
+            side = next((s for s in ("explainer", "alignment") if name.startswith(f"{s}.")), "driver")
+            found[side].append(parameter)
+        return found
 
     def saved_state(self) -> dict[str, Tensor]:
         """All entries but those of the frozen language model."""

@@ -42,7 +42,7 @@ def _draw_losses(path: Path, train: list[dict[str, Any]], checks: list[dict[str,
     from matplotlib import pyplot as plt
 
     found = {name for row in train for name in row if not name.startswith(TIME) and ".layer" not in name}
-    names = sorted(found - _NOT_A_LOSS)
+    names = sorted(name for name in found if name not in _NOT_A_LOSS and not name.startswith("gradient_norm."))
     columns = 4
     lines = -(-len(names) // columns)
     figure, axes = plt.subplots(lines, columns, figsize=(4 * columns, 2.4 * lines), squeeze=False, sharex=True)

@@ -85,7 +85,7 @@ class OptimizerSettings:
     learning_rate: peak, for the global batch.
     backbone_rate: times the learning rate, for the backbone.
     weight_decay: AdamW's; none for biases, norms and embeddings.
-    clip_norm: of the gradient of all parameters.
+    clip_norm: of the gradient of the driver, of the explainer and of the alignments, each by itself.
     warm_up_steps: linear, from a third of the peak.
     final_rate: share of the peak at the last step.
     ema_decay: of the averaged weights that are validated and shipped; 0 switches averaging off.

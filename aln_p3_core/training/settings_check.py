@@ -52,6 +52,8 @@ def _check_texts(config: TrainingConfig) -> None:
         raise ConfigError("a training with an explainer needs texts")
     if config.augmentation.flip_probability > 0:
         raise ConfigError("augmentation.flip_probability would make the texts wrong (left and right): set it to 0")
+    if texts.shuffle_texts and config.run.batch_size < 2:
+        raise ConfigError("texts.shuffle_texts takes the words of the batch's other frames: run.batch_size must be > 1")
     if texts.per_frame < 1:
         raise ConfigError(f"texts.per_frame must be 1 or more, got {texts.per_frame}")
     if min(dataclasses.astuple(texts.shares)) < 0 or texts.pairs < 0 or texts.match_distance_m < 0:
@@ -72,6 +74,23 @@ def _check_kept_perception(stage: StageSettings, number: int, *, explained: bool
         )
     if stage.perception_weight > 0:
         raise ConfigError(f'data.store="perception" trains no perception: set stages.{number}.perception_weight=0')
+
+
+def check_begin(config: TrainingConfig, fresh: Sequence[str]) -> None:
+    """
+    Args:
+        config: of a training that begins.
+        fresh: parts of the driver that no checkpoint gives.
+
+    Raises:
+        ConfigError: when the first stage keeps parts as they are that nobody has trained.
+    """
+    # The backbone has ImageNet's weights, where the recipe says so.
+    if untrained := [part for part in config.stages[0].frozen if part in fresh and part != "backbone"]:
+        raise ConfigError(
+            f"the first stage ({config.stages[0].name}) keeps {', '.join(untrained)} as they are, and nobody has "
+            "trained them: begin with a trained driver (--init nano, or its file), without them in --fresh"
+        )
 
 
 def check_parts(names: Sequence[str], setting: str) -> None:

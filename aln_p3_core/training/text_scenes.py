@@ -163,13 +163,16 @@ def _add_texts(found: TextScenes, number: int, said: FrameTexts, scene: _Scene, 
             continue
         if item.task is Task.EXPLANATION:
             explained_by = len(found.samples)
+        part = ""
         if item.task in (Task.CAPTION, Task.MOTION):
             pair = pairs.setdefault(row, TextPair(number, row))
-            # Of two texts about one object, the one about nothing but its motion.
+            # Of two texts about one object, the one about nothing but its motion. A caption tells colour and place as
+            # well, by which an object could be found without its motion: only the words about that are read.
             if pair.sample < 0 or item.task is Task.MOTION:
                 pair.sample = len(found.samples)
                 pair.motion = answer if item.task is Task.MOTION else pair.motion
-        found.samples.append(TextSample(item.task, item.prompt, answer, number, row))
+            part = pair.motion if item.task is Task.CAPTION else ""
+        found.samples.append(TextSample(item.task, item.prompt, answer, number, row, part))
     found.pairs += pairs.values()
     found.explanations.append(said.explanation)
     found.explained_by.append(explained_by)

@@ -27,7 +27,8 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from aln_p3_core.config import DriverConfig, to_dict
-from aln_p3_core.driver.checkpoint import load_checkpoint, require_fit, save_checkpoint
+from aln_p3_core.driver.checkpoint import in_types_of, load_checkpoint, require_fit
+from aln_p3_core.driver.checkpoint import save_state as save_driver
 from aln_p3_core.driver.io import DriverOutputs
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.errors import TrainingError
@@ -46,8 +47,8 @@ from aln_p3_core.training.run_log import TIME, RunLog, read_rows, remove_partial
 from aln_p3_core.training.sample_pictures import draw_samples
 from aln_p3_core.training.sampler import ClipSampler
 from aln_p3_core.training.schedule import make_optimizer, make_scheduler
-from aln_p3_core.training.settings import StageSettings, TrainingConfig
-from aln_p3_core.training.settings_check import check_parts, check_settings
+from aln_p3_core.training.settings import PARTS, StageSettings, TrainingConfig
+from aln_p3_core.training.settings_check import check_begin, check_parts, check_settings
 from aln_p3_core.training.step_clock import StepClock
 from aln_p3_core.training.training_data import TrainingData, open_data
 from aln_p3_core.training.validation import BatchLoss, validate
@@ -114,6 +115,8 @@ class Trainer:
         if not resume and any(checkpoints.glob("step_*")):
             raise TrainingError(f"{folder} holds a run already: go on with --resume, or name another folder")
         self._state = load_state(checkpoints, self._settings) if resume else None
+        if self._state is None:
+            check_begin(config, fresh if init is not None else PARTS)
         torch.manual_seed(config.run.seed)
         network = DriverNetwork(driver, load_pretrained=init is None or "backbone" in fresh)
         if init is not None and self._state is None:
@@ -141,6 +144,7 @@ class Trainer:
         self.module.lap = self._clock.lap
         # A signal asks for a stop; when all processes know of it, between two steps, they stop together.
         self._asked_to_stop = self.stopped = False
+        self._earlier_commits = [] if self._state is None else _commits(folder / "run.json")
         # Of the code that runs, whatever becomes of its files meanwhile.
         self._hardware = hardware_card(device)
 
@@ -267,9 +271,7 @@ class Trainer:
             optimizer.zero_grad(set_to_none=True)
             self.accelerator.backward(loss)
             self._clock.lap("backward")
-            norm = float(self.accelerator.clip_grad_norm_(self.module.parameters(), self.config.optimizer.clip_norm))
-            if not math.isfinite(norm):
-                raise TrainingError(self._not_finite("the gradient", "", batch))
+            norms = self._clip_gradients(batch)
             optimizer.step()
             scheduler.step()
             self.average.update_parameters(self.module.network)
@@ -282,7 +284,7 @@ class Trainer:
             spent = sum(seconds.values())
             values |= self.module.measures
             values |= {
-                "gradient_norm": norm,
+                **norms,
                 "learning_rate": float(scheduler.get_last_lr()[0]),
                 "samples_per_s": run.batch_size / spent,
                 "wait_share": seconds["wait"] / spent,
@@ -297,6 +299,17 @@ class Trainer:
             self._now_and_then(stage, end, data, sampler, optimizer, scheduler)
             self.seconds += time.perf_counter() - since
             since = time.perf_counter()
+
+    def _clip_gradients(self, batch: TrainingBatch) -> dict[str, float]:
+        """Clips each side by itself; returns the norms before: "gradient_norm" of all, and of each where there are
+        several."""
+        limit = self.config.optimizer.clip_norm
+        sides = self.module.sides().items()
+        norms = {name: float(self.accelerator.clip_grad_norm_(parameters, limit)) for name, parameters in sides}
+        if broken := [name for name, norm in norms.items() if not math.isfinite(norm)]:
+            raise TrainingError(self._not_finite("the gradient", f"of the {', '.join(broken)}", batch))
+        several = {f"gradient_norm.{name}": norm for name, norm in norms.items()} if len(norms) > 1 else {}
+        return {"gradient_norm": math.hypot(*norms.values()), **several}
 
     def _now_and_then(
         self, stage: StageSettings, end: int, data: TrainingData, sampler: ClipSampler, optimizer: Any, scheduler: Any
@@ -335,7 +348,8 @@ class Trainer:
             )
         # Without anything to choose by, the newest is the best.
         measure = measures.get(self.config.run.best_by, math.nan)
-        better = not self.best or measure < self.best["measure"]
+        # Of equals the newest: while the driver is frozen its measures stay as they are, and the explainer gets better.
+        better = not self.best or measure <= self.best["measure"]
         if better and math.isfinite(measure):
             self.best = {"measure": measure, "step": self.step}
         if self._log is not None:
@@ -375,10 +389,13 @@ class Trainer:
             "validation": json.dumps(measures),
             "commit": str(self._hardware["commit"]),
         }
-        digest = save_checkpoint(self.folder / f"{name}.safetensors", self._averaged(), self.driver, extra)
+        state = self._averaged().state_dict()
+        if self._init is not None:
+            state = in_types_of(self._init, state)
+        digest = save_driver(self.folder / f"{name}.safetensors", state, self.driver, extra)
         if self.speaker is not None:
             path = self.folder / ("explainer.safetensors" if name == "driver" else f"{name}_explainer.safetensors")
-            self.speaker.export(path, self._averaged(), digest, self._init, extra)
+            self.speaker.export(path, digest, extra)
 
     def _save(self, sampler: ClipSampler, optimizer: Any, scheduler: Any) -> None:
         if self.accelerator.is_main_process:
@@ -467,9 +484,19 @@ class Trainer:
                 **speed(rows, self.config.run.batch_size),
             },
             "hardware": self._hardware,
+            # Of all code that had a part in it.
+            "commits": list(dict.fromkeys([*self._earlier_commits, str(self._hardware["commit"])])),
             **self._settings,
         }
         write_json(self.folder / "run.json", card)
+
+
+def _commits(card: Path) -> list[str]:
+    """That a run's card tells of; none where it cannot be read."""
+    try:
+        return [str(commit) for commit in json.loads(card.read_text(encoding="utf-8")).get("commits", [])]
+    except (OSError, ValueError):
+        return []
 
 
 def _begin_worker(number: int) -> None:

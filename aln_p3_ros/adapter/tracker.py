@@ -58,7 +58,8 @@ class PlanTracker:
         if "went back" in problem:  # a new drive: what was planned for the last one must not be followed
             self._plan_ns = None
             self._controller.reset()
-        self._speed = float(sample.linear[0])
+        if not sample.problem:
+            self._speed = float(sample.linear[0])
         return problem
 
     def follow(self, message: PlannedTrajectory) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from aln_p3.msg import RouteCommand as RouteCommandMessage
-from geometry_msgs.msg import Vector3
 from nav_msgs.msg import Odometry
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.event_handler import SubscriptionEventCallbacks
@@ -20,7 +19,6 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from aln_p3_core.calibration import load_calibration
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.frame import Command, CommandProvenance, RouteCommand
-from aln_p3_core.geometry import FloatArray
 from aln_p3_ros.driving.camera_set import CameraFault, CameraSet, FaultKind, StampedImage
 from aln_p3_ros.driving.camera_sync import CameraSync
 from aln_p3_ros.driving.driver_settings import DriverSettings
@@ -30,7 +28,7 @@ from aln_p3_ros.driving.rig import Rig
 from aln_p3_ros.messages.conversions import command_from_message
 from aln_p3_ros.messages.images import content_fingerprint
 from aln_p3_ros.messages.stamps import seconds_to_ns, to_ns
-from aln_p3_ros.messages.transforms import TransformTree, tf_message_type, transform_from_message
+from aln_p3_ros.messages.transforms import TransformTree, tf_message_type
 from aln_p3_ros.qos import latched_qos, overridable, reliable_qos, sensor_qos
 from aln_p3_ros.topics import TOPICS
 
@@ -232,12 +230,7 @@ class DriverInputs:
 
     def _on_odometry(self, message: Odometry) -> None:
         try:
-            sample = OdometrySample(
-                to_ns(message.header.stamp),
-                transform_from_message(message.pose.pose),
-                _vector(message.twist.twist.linear),
-                _vector(message.twist.twist.angular),
-            )
+            sample = OdometrySample.from_message(message)
         except ValueError as error:
             self.odometry_problem = f"odometry refused: {error}"
             return
@@ -286,7 +279,3 @@ class DriverInputs:
         if unknown or self.odometry.covers(camera_set.newest_stamp_ns) or not 0 <= waited < limit_ns:
             self._waiting = None
             self._on_set(camera_set)
-
-
-def _vector(message: Vector3) -> FloatArray:
-    return np.array([message.x, message.y, message.z])

@@ -7,9 +7,13 @@ import threading
 from dataclasses import dataclass
 
 import numpy as np
+from geometry_msgs.msg import Vector3
+from nav_msgs.msg import Odometry
 
 from aln_p3_core.frame import EgoPose, EgoStatus
 from aln_p3_core.geometry import FloatArray, interpolate_transform, make_transform, transform_problem
+from aln_p3_ros.messages.stamps import to_ns
+from aln_p3_ros.messages.transforms import transform_from_message
 
 _ACCELERATION_WINDOW_S = 0.25
 _PAST_SPACING_S = 0.1
@@ -29,6 +33,32 @@ class OdometrySample:
     T_odom_base: FloatArray
     linear: FloatArray
     angular: FloatArray
+
+    @staticmethod
+    def from_message(message: Odometry) -> OdometrySample:
+        """The sample of a message.
+
+        Raises:
+            ValueError: when pose or twist are no numbers to go by; nothing of such a message may be used.
+        """
+        twist = message.twist.twist
+        sample = OdometrySample(
+            to_ns(message.header.stamp),
+            transform_from_message(message.pose.pose),
+            _vector(twist.linear),
+            _vector(twist.angular),
+        )
+        if problem := sample.problem:
+            raise ValueError(problem)
+        return sample
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the numbers, or ""."""
+        if problem := transform_problem(self.T_odom_base):
+            return problem
+        finite = np.isfinite(self.linear).all() and np.isfinite(self.angular).all()
+        return "" if finite else "the twist holds NaN or infinity"
 
 
 class OdometryBuffer:
@@ -50,9 +80,8 @@ class OdometryBuffer:
 
     def add(self, sample: OdometrySample) -> str:
         """Takes a sample. Returns "" or, when it was refused or cleared the buffer, the reason."""
-        problem = transform_problem(sample.T_odom_base)
-        if problem or not (np.isfinite(sample.linear).all() and np.isfinite(sample.angular).all()):
-            return f"odometry refused: {problem or 'the twist holds NaN or infinity'}"
+        if problem := sample.problem:
+            return f"odometry refused: {problem}"
         with self._lock:
             message = ""
             if self._stamps and sample.stamp_ns <= self._stamps[-1]:
@@ -163,3 +192,7 @@ def _follow_twist(sample: OdometrySample, seconds: float) -> FloatArray:
     step = turn(rate * seconds)
     step[:3, 3] = turn(rate * seconds / 2)[:3, :3] @ (sample.linear * seconds)
     return sample.T_odom_base @ step
+
+
+def _vector(message: Vector3) -> FloatArray:
+    return np.array([message.x, message.y, message.z])

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from typing import Generic, TypeVar
+
+from rclpy.logging import get_logger
 
 JobT = TypeVar("JobT")
 
@@ -80,9 +83,16 @@ class LatestWorker(Generic[JobT]):
             try:
                 self._work(job)
             except Exception as error:
-                self._on_error(job, error)
+                self._report(job, error)
             finally:
                 self._busy_since = None
+
+    def _report(self, job: JobT, error: Exception) -> None:
+        """Tells of an error. Should that fail as well, it is logged, and the next job is worked on all the same."""
+        try:
+            self._on_error(job, error)
+        except Exception:
+            get_logger(self._thread.name).error(f"an error could not be handled:\n{traceback.format_exc()}")
 
 
 class PeriodicThread:

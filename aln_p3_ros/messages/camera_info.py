@@ -15,6 +15,15 @@ from aln_p3_core.geometry import FloatArray, make_transform
 
 DistortionUse = Literal["warn", "undo", "rectified"]
 
+#: How many coefficients a distortion model may have (OpenCV's and ROS's orders are the same).
+_COEFFICIENTS = {
+    "plumb_bob": (4, 5),
+    "rational_polynomial": (8,),
+    "thin_prism": (12, 14),
+    "equidistant": (4,),
+    "fisheye": (4,),
+}
+
 #: Takes points of a camera frame with body axes (x forward, y left, z up) from optical axes (z forward).
 T_BODY_OPTICAL = make_transform([[0, 0, 1], [-1, 0, 0], [0, -1, 0]], [0, 0, 0])
 
@@ -86,7 +95,7 @@ class Undistorter:
     The result is a pinhole image with the same `K` and the same size.
 
     Raises:
-        CalibrationError: for a distortion model that is not known.
+        CalibrationError: for a distortion model that is not known, or coefficients that are none of it.
     """
 
     def __init__(self, info: CameraInfo) -> None:
@@ -95,17 +104,23 @@ class Undistorter:
         matrix, width, height = intrinsics(info)
         coefficients = np.asarray(info.d, dtype=np.float64)
         size = (width, height)
-        if info.distortion_model in ("plumb_bob", "rational_polynomial", "thin_prism"):
-            self._maps = cv2.initUndistortRectifyMap(matrix, coefficients, None, matrix, size, cv2.CV_16SC2)
-        elif info.distortion_model in ("equidistant", "fisheye"):
+        counts = _COEFFICIENTS.get(info.distortion_model)
+        if counts is None:
+            raise CalibrationError(
+                f"unknown distortion model {info.distortion_model!r}; known are {', '.join(_COEFFICIENTS)}. Rectify "
+                "the images before they reach the driver"
+            )
+        if len(coefficients) not in counts or not np.isfinite(coefficients).all():
+            raise CalibrationError(
+                f"CameraInfo.d has {len(coefficients)} coefficients ({coefficients.tolist()}); {info.distortion_model} "
+                f"has {', '.join(map(str, counts))}, all finite"
+            )
+        if info.distortion_model in ("equidistant", "fisheye"):
             self._maps = cv2.fisheye.initUndistortRectifyMap(
-                matrix, coefficients[:4], np.eye(3), matrix, size, cv2.CV_16SC2
+                matrix, coefficients, np.eye(3), matrix, size, cv2.CV_16SC2
             )
         else:
-            raise CalibrationError(
-                f"unknown distortion model {info.distortion_model!r}; known are plumb_bob, rational_polynomial, "
-                "thin_prism, equidistant and fisheye. Rectify the images before they reach the driver"
-            )
+            self._maps = cv2.initUndistortRectifyMap(matrix, coefficients, None, matrix, size, cv2.CV_16SC2)
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The undistorted image of uint8 [height, width, 3]; outside of the lens's view it is black."""

@@ -11,10 +11,12 @@ from std_msgs.msg import Header
 
 from aln_p3_core.errors import InvalidFrameError
 from aln_p3_core.frame import RouteCommand
+from aln_p3_core.geometry import heading_of
 from aln_p3_core.world.planners.planner import EgoPlan
 from aln_p3_ros.messages.conversions import command_message, trajectory_points
 from aln_p3_ros.messages.stamps import to_ns, to_time
 from aln_p3_ros.messages.trajectory import TrajectoryArrays
+from aln_p3_ros.messages.transforms import transform_from_message
 from aln_p3_ros.topics import BASE_FRAME
 
 
@@ -26,21 +28,22 @@ def plan_from_message(message: PlannedTrajectory, stamp_s: float, base_frame: st
         base_frame: frame of the vehicle that it must be in.
 
     Raises:
-        InvalidFrameError: for a plan without points, in another frame, or with times that do not rise.
+        InvalidFrameError: for a plan without points, in another frame, with times that do not rise, or poses that
+            are none.
     """
     if message.header.frame_id.lstrip("/") != base_frame:
         raise InvalidFrameError(
             f"the trajectory is in frame {message.header.frame_id!r}, not in {base_frame} as it stood at its stamp"
         )
     times = np.array([to_ns(point.time_from_start) / 1e9 for point in message.points])
-    places = np.array([[p.pose.position.x, p.pose.position.y] for p in message.points]).reshape(-1, 2)
-    turns = [(p.pose.orientation.z, p.pose.orientation.w) for p in message.points]
     if not len(times) or times[0] < 0 or (np.diff(times) <= 0).any():
         raise InvalidFrameError("the trajectory has no points, or its times do not rise from 0 on")
-    if not (np.isfinite(places).all() and np.isfinite(turns).all()):
-        raise InvalidFrameError("the trajectory holds numbers that are not finite")
-    headings = np.array([2 * np.arctan2(z, w) for z, w in turns])
-    return EgoPlan(stamp_s, times, places, headings)
+    try:
+        poses = [transform_from_message(point.pose) for point in message.points]
+    except ValueError as error:
+        raise InvalidFrameError(f"a pose of the trajectory is none: {error}") from error
+    places = np.array([pose[:2, 3] for pose in poses])
+    return EgoPlan(stamp_s, times, places, np.array([heading_of(pose) for pose in poses]))
 
 
 def message_from_plan(

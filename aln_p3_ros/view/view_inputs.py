@@ -32,7 +32,7 @@ from aln_p3_ros.messages.explanation import contradicts, explanation_lines
 from aln_p3_ros.messages.point_clouds import point_cloud_array
 from aln_p3_ros.messages.scene_from_messages import boxes_from_messages, content_from_messages
 from aln_p3_ros.messages.stamps import to_ns, to_time
-from aln_p3_ros.messages.transforms import TransformTree, transform_from_message
+from aln_p3_ros.messages.transforms import TransformTree
 from aln_p3_ros.view.view_settings import ViewSettings
 
 #: A plan waits this long for the objects and the map that belong to it, and an image for the other cameras', seconds.
@@ -124,18 +124,9 @@ class ViewInputs:
     def add_odometry(self, message: Odometry) -> str:
         """Takes a pose. Returns "" or why it was refused."""
         try:
-            pose = transform_from_message(message.pose.pose)
+            return self.odometry.add(OdometrySample.from_message(message))
         except ValueError as error:
             return f"odometry refused: {error}"
-        linear, angular = message.twist.twist.linear, message.twist.twist.angular
-        return self.odometry.add(
-            OdometrySample(
-                to_ns(message.header.stamp),
-                pose,
-                np.array([linear.x, linear.y, linear.z]),
-                np.array([angular.x, angular.y, angular.z]),
-            )
-        )
 
     def add_plan(self, message: PlannedTrajectory, now_s: float) -> None:
         """Takes a plan that arrived at `now_s` on a steady clock."""

@@ -107,10 +107,28 @@ def test_loss_is_that_of_the_whole_model_with_labels(tiny_language: Path) -> Non
             labels[1 + len(soft) :][answer] = ids[answer]
             whole = explainer.language.model(inputs_embeds=embedded, labels=labels[None], output_hidden_states=True)
             torch.testing.assert_close(said.loss_by_text_X[x], whole.loss, rtol=1e-4, atol=1e-5)
-            states = whole.hidden_states[-1][0, 1 + len(soft) :][answer].mean(0)
+            # A token is told by the state before it.
+            states = whole.hidden_states[-1][0, len(soft) : -1][answer].mean(0)
             torch.testing.assert_close(said.answer_states_XE[x], states, rtol=1e-4, atol=1e-5)
     counts = batch.answer_XL.sum(1)
     torch.testing.assert_close(said.loss, (said.loss_by_text_X * counts).sum() / counts.sum())
+
+
+def test_of_a_part_only_its_own_states_are_read(tiny_language: Path) -> None:
+    """A caption's words about motion, without those that tell colour and place."""
+    explainer, context = tiny_explainer(tiny_language), made_up_context(1)
+    answer = "A red car, 5 meters away, is parked at the side."
+    sample = TextSample(Task.CAPTION, "Describe it.", answer, 0, 0, part="parked at")
+    batch = explainer.encode([sample, replace(sample, part=""), replace(sample, part="not in it")])
+    told = [explainer.language.tokenizer.decode(ids[mask]).strip() for ids, mask in
+            zip(batch.ids_XL, batch.told_XL, strict=True)]  # fmt: skip
+    assert told[0] == "parked at" and torch.equal(batch.told_XL[1], batch.answer_XL[1])
+    assert torch.equal(batch.told_XL[2], batch.answer_XL[2])
+    with torch.no_grad():
+        said = explainer(context, batch)
+    torch.testing.assert_close(said.answer_states_XE[1], said.answer_states_XE[2])
+    assert not torch.allclose(said.answer_states_XE[0], said.answer_states_XE[1])
+    assert said.loss_by_text_X.unique().numel() == 1, "all of the answer is learnt"
 
 
 @pytest.mark.parametrize("kind", _KINDS)

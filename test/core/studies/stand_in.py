@@ -1,7 +1,7 @@
 """Stands in for `python -m aln_p3_core` in tests of the runner: trains by counting, evaluates by writing a report.
 
 What it shall do wrong is said by files in the working directory: `crash` (the training of that variant and seed ends
-with an error), `slow` (seconds a step).
+with an error), `broken` (that evaluation does), `slow` (seconds a step).
 """
 
 from __future__ import annotations
@@ -52,6 +52,9 @@ def evaluate() -> None:
 
     out, checkpoint = Path(_option("--report")), Path(sys.argv[2])
     assert checkpoint.is_file(), checkpoint
+    if Path("broken").exists() and Path("broken").read_text() in str(out):
+        print("Error: no such frame")
+        raise SystemExit(1)
     truth = out / "predictions" / "planning_truth_0.npz"
     truth.parent.mkdir(parents=True, exist_ok=True)
     if not truth.exists():

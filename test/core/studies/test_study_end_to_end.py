@@ -30,7 +30,7 @@ def test_real_trainings(make_root: Callable[..., Path], tmp_path: Path, monkeypa
             "none": {"description": "as it is", "seeds": 1, "language": False},
             "all": {"description": "faster", "seeds": 1, "language": False,
                     "settings": {"optimizer.learning_rate": 0.05}},
-            "alone": {"description": "cannot be", "seeds": 1, "settings": {"losses.plon": 1.0}},
+            "alone": {"description": "cannot be", "seeds": 1, "settings": {"stages.0.frozen": ["wheels"]}},
         },
     )  # fmt: skip
     tree["tests"] |= {"primary": ["l2_uniad"], "secondary": ["l2_vad"]}
@@ -41,7 +41,7 @@ def test_real_trainings(make_root: Callable[..., Path], tmp_path: Path, monkeypa
     assert "1 of 3 trainings have no rows: alone, seed 0" in result.output, result.output
     rows = json.loads((tmp_path / "study" / "ablation.json").read_text())
     failed = [row for row in rows if row["state"] == "failed"]
-    assert [row["variant"] for row in failed] == ["alone"] and "did you mean" in failed[0]["reason"]
+    assert [row["variant"] for row in failed] == ["alone"] and "names wheels; there are backbone" in failed[0]["reason"]
     given = {row["variant"]: row for row in rows if row["command"] == "given" and row["state"] == "finished"}
     distances = {name: row["measures"]["l2_uniad"] for name, row in given.items()}
     assert set(distances) == {"none", "all"} and distances["none"] != distances["all"]

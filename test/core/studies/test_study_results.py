@@ -161,8 +161,8 @@ def test_json_holds_what_a_pilot_needs() -> None:
 def test_the_plan_tells_what_can_be_detected() -> None:
     assert "No pilot" in plan_text(small_study())
     text = plan_text(small_study(pilot={"collision_vad": {"seed_sd": 0.3, "scene_error": 0.0}}))
-    # Three seeds: 0.3 / sqrt(3) times (4.303 + 1.061); with two tests 6.205 in place of 4.303.
-    expected = [0.3 / math.sqrt(3) * (t + 1.061) for t in (4.303, 6.205)]
+    # Three seeds: 0.3 / sqrt(3) times 5.65, of a non-central t distribution with two degrees; with two tests 8.02.
+    expected = [0.3 / math.sqrt(3) * errors for errors in (5.65, 8.02)]
     assert f"| confirmatory | all, none | 3 | {expected[0]:.2f} and {expected[1]:.2f} |" in text
 
 

@@ -13,11 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner, Result
-from safetensors.numpy import save_file
 from study_helpers import small_study, small_tree
 
 from aln_p3_core.cli import CORE_COMMANDS, make_cli
@@ -70,6 +68,14 @@ def _rows(place: Path) -> list[dict[str, Any]]:
 def _counted(place: Path, variant: str, seed: int) -> list[int]:
     file = place / "study" / "runs" / variant / f"seed_{seed}" / "train" / "counted"
     return [int(line) for line in file.read_text().split()]
+
+
+def test_results_of_other_data_are_not_taken(ablate: Ablate, place: Path) -> None:
+    assert ablate("--seeds", "0", "--results", "far").exit_code == 0
+    shutil.rmtree(place / "study")
+    (place / "out/world/v1.0-mini/scene.json").write_text("[{}]")
+    other = ablate("--table", "--take", "far")
+    assert other.exit_code == 1 and "made with other data" in other.output
 
 
 def test_a_study_runs_to_its_table_and_is_not_run_twice(ablate: Ablate, place: Path) -> None:
@@ -257,21 +263,49 @@ def test_an_explainer_is_measured_where_there_is_one(place: Path) -> None:
     assert "planning" in without and "--explainer" not in without
 
 
-def test_a_driver_that_stayed_as_it_was_is_measured_as_the_given_one(place: Path) -> None:
-    evaluation = [{"split": "val", "data": "world", "suites": ["language"]}, {"split": "val", "routes": "quick"}]
-    study = small_study(evaluation=evaluation)
-    run, options = Run(study, study.variant("none"), 0, place / "run"), Options({"world": place})
-    for driver_hash, measured in (("a", str(run.checkpoint)), ("b", "nano")):
-        _store(run.checkpoint, sha256="a")
-        _store(run.explainer, driver_hash=driver_hash)
-        _, words, drive = steps_of(run, options)
-        assert words.command[words.command.index("evaluate") + 1] == measured
-        assert drive.command[drive.command.index("--planner") + 1] == measured
+def test_a_failed_evaluation_costs_its_own_measures_only(ablate: Ablate, place: Path) -> None:
+    """A route that cannot be driven, say, must not throw away what was measured otherwise."""
+    (place / "broken").write_text("all/seed_1/evaluate_far")
+    _write(place, evaluation=[{"split": s, "data": "world", "suites": ["planning"]} for s in ("far", "val")])
+    result = ablate()
+    assert result.exit_code == 0 and "all, seed 1: evaluate_far failed: no such frame" in result.output
+    own = [row for row in _rows(place) if (row["variant"], row["seed"]) == ("all", 1)]
+    assert {row["split"] for row in own if row["state"] == "finished"} == {"val"}
+    assert [row["reason"].split(" (")[0] for row in own if row["state"] == "failed"] == ["evaluate_far: no such frame"]
+    table = (place / "study" / "table.md").read_text()
+    assert "- all, seed 1: evaluate_far: no such frame" in table and "all, none | 3 | -1.00" in table
+    (place / "broken").unlink()
+    assert ablate().exit_code == 0 and len([r for r in _rows(place) if r["state"] == "failed"]) == 1
+    assert ablate("--retry").exit_code == 0
+    assert all(row["state"] == "finished" for row in _rows(place)) and _counted(place, "all", 1) == [1, 2, 3, 4, 5]
 
 
-def _store(path: Path, **metadata: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({"x": np.zeros(1)}, path, metadata)
+def test_steps_of_other_weights_are_done_again(ablate: Ablate, place: Path) -> None:
+    assert ablate("--only", "none", "--seeds", "0", "--keep").exit_code == 0
+    run = place / "study/runs/none/seed_0"
+    logs = {name: (run / f"{name}.log").stat().st_size for name in ("train", "evaluate_val")}
+    (run / "rows.json").unlink()
+    (run / "train/last.safetensors").write_text("other weights")
+    assert ablate("--only", "none", "--seeds", "0", "--keep").exit_code == 0
+    report = run / "evaluate_val/report.json"
+    before = report.stat().st_mtime_ns
+    (run / "rows.json").unlink()
+    assert ablate("--only", "none", "--seeds", "0", "--keep").exit_code == 0
+    assert report.stat().st_mtime_ns == before, "the same weights are measured once"
+    # A training of other settings, moved here.
+    (run / "rows.json").unlink()
+    mark = json.loads((run / "steps/train.json").read_text())
+    (run / "steps/train.json").write_text(json.dumps(mark | {"of": "another"}))
+    result = ablate("--only", "none", "--seeds", "0", "--keep")
+    assert result.exit_code == 0 and "none, seed 0: train" in result.output
+    assert (run / "train.log").stat().st_size >= logs["train"]
+
+
+def test_shared_maps_stay_until_the_whole_study_is_measured(ablate: Ablate, place: Path) -> None:
+    maps = place / "study/shared/maps"
+    maps.mkdir(parents=True)
+    assert ablate("--only", "none").exit_code == 0 and maps.is_dir()
+    assert ablate().exit_code == 0 and not maps.exists()
 
 
 def test_closed_loop_and_other_splits(place: Path) -> None:

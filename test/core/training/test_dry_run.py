@@ -37,8 +37,9 @@ def test_the_full_size_recipe_is_counted_without_its_models_and_says_what_is_mis
 def test_counts_are_those_of_the_module_that_is_trained(make_root: Callable[..., Path], models: Path) -> None:
     root = write_spoken_scenes(make_root)
     driver, config = small_joint(models)
-    told = dry_run("nano_joint", driver, config, [root])
-    assert not told.missing
+    assert "begin with a trained driver" in dry_run("nano_joint", driver, config, [root]).missing[0]
+    told = dry_run("nano_joint", driver, config, [root], init="nano")
+    assert not told.missing and "--init nano" in dict(told.rows)["start"]
     rows = dict(told.rows)
     module = joint_module(driver, config, DriverNetwork(driver, load_pretrained=False))
     total, trained = (

@@ -17,6 +17,7 @@ from aln_p3_core.explainer.prompts import prompt_for
 from aln_p3_core.explainer.tasks import Task
 from aln_p3_core.training.batch import TrainingBatch
 from aln_p3_core.training.explainer_side import ExplainerSide, joint_module
+from aln_p3_core.training.forward import clip_outputs
 from aln_p3_core.training.frame_texts import AgentCaption, FrameTexts, TextItem
 from aln_p3_core.training.joint import JointModule
 from aln_p3_core.training.settings import PARTS, StageSettings
@@ -78,6 +79,20 @@ def test_terms_are_named_and_sum_to_the_loss(models: Path) -> None:
         assert float(terms[name]) > 0, name
     assert float(terms["language.plan"]) == 0
     assert module.measures["align.p1a.pairs"] == 6 and module.measures["align.p3a.pairs"] == 2
+
+
+def test_shuffled_words_are_for_learning_only(models: Path) -> None:
+    """Those of the driver's own predictions come from another frame too, and only while it learns."""
+    module = made(models, texts__shuffle_texts=True)
+    batch = spoken_batch(module)
+    prompt = prompt_for(Task.PLAN)
+    batch.texts = [FrameTexts((TextItem(Task.PLAN, prompt),)) for _ in batch.texts]
+    outputs = clip_outputs(module.network.eval(), batch)
+    module.train()
+    mixed = [sample.answer for sample in module.scenes(outputs, batch.targets, batch.texts)[0].samples]
+    module.eval()
+    true = [sample.answer for sample in module.scenes(outputs, batch.targets, batch.texts)[0].samples]
+    assert true[0] != true[1] and mixed == true[::-1]
 
 
 def test_every_trained_parameter_gets_a_gradient_and_the_language_model_none(models: Path) -> None:

@@ -16,10 +16,10 @@ import words_helpers
 from run_helpers import rows_of
 from safetensors import safe_open
 from safetensors.torch import load_file
-from words_helpers import small_joint, write_models, write_spoken_scenes
+from words_helpers import joint_trainer, write_models, write_spoken_scenes
 
-from aln_p3_core.driver.checkpoint import load_checkpoint
-from aln_p3_core.driver.network import DriverNetwork
+from aln_p3_core.driver.checkpoint import load_checkpoint, save_state
+from aln_p3_core.errors import ConfigError
 from aln_p3_core.explainer.checkpoint import load_explainer
 from aln_p3_core.training.perceived import MAKERS
 from aln_p3_core.training.settings import PARTS
@@ -37,14 +37,13 @@ def root(make_root: Callable[..., Path]) -> Path:
 
 
 def run(root: Path, models: Path, folder: Path, **options: Any) -> Trainer:
-    given = {name: options.pop(name) for name in ("resume", "init", "init_explainer") if name in options}
-    trainer = Trainer(*small_joint(models, **options), folder, **given)
+    trainer = joint_trainer(models, folder, **options)
     trainer.run([root], cache=root.parent / "cache", progress=False)
     return trainer
 
 
 def run_to_step_three(root: Path, models: Path, folder: Path, **options: Any) -> None:
-    trainer = Trainer(*small_joint(models, **options), folder)
+    trainer = joint_trainer(models, folder, **options)
     step_of = trainer._now_and_then
 
     def stop_at_three(*given: Any) -> None:
@@ -126,8 +125,7 @@ def test_decoders_learn_from_a_bev_map_that_was_kept(root: Path, models: Path, t
     # Decoders that have learnt meanwhile do not make another map of it.
     assert len(list((root.parent / "cache" / "perception").iterdir())) == 1
     assert rows_of(tmp_path / "broken") == rows
-    torch.manual_seed(0)
-    first = DriverNetwork(small_joint(models)[0]).state_dict()
+    first = load_checkpoint(models / "driver.safetensors")[1]
     last = load_checkpoint(tmp_path / "whole" / "last.safetensors")[1]
     learnt = {name.split(".")[0] for name, value in last.items() if not torch.allclose(value, first[name])}
     assert learnt == {"agent_decoder", "map_decoder", "motion", "planner"}
@@ -135,16 +133,16 @@ def test_decoders_learn_from_a_bev_map_that_was_kept(root: Path, models: Path, t
 
 @pytest.mark.slow
 def test_an_explainer_of_a_driver_that_stayed_belongs_to_that_driver(root: Path, models: Path, tmp_path: Path) -> None:
-    """Then `driver.safetensors` is the same driver, and so is the file that it came from."""
+    """Then `driver.safetensors` is the same driver, and so is the file that it came from, however that is stored."""
     frozen = {"stages__1__plan": False, "stages__1__perception_weight": 0.0}
     run(root, models, tmp_path / "first")
-    init = tmp_path / "first" / "driver.safetensors"
+    config, weights, _ = load_checkpoint(tmp_path / "first" / "driver.safetensors")
+    init = tmp_path / "halved.safetensors"
+    kept = save_state(init, {name: v.half() if v.is_floating_point() else v for name, v in weights.items()}, config)
     run(root, models, tmp_path / "second", init=init, stages__1__frozen=list(PARTS), **frozen)
-    _, _, metadata = load_checkpoint(init)
-    load_explainer(tmp_path / "second" / "explainer.safetensors", driver_hash=metadata["sha256"])
-    third = Trainer(
-        *small_joint(models), tmp_path / "third", init_explainer=tmp_path / "second" / "explainer.safetensors"
-    )
+    assert load_checkpoint(tmp_path / "second" / "driver.safetensors")[2]["sha256"] == kept
+    load_explainer(tmp_path / "second" / "explainer.safetensors", driver_hash=kept)
+    third = joint_trainer(models, tmp_path / "third", init_explainer=tmp_path / "second" / "explainer.safetensors")
     taken = load_explainer(tmp_path / "second" / "explainer.safetensors").trained_state_dict()
     assert third.speaker is not None
     own = third.speaker.module.explainer.trained_state_dict()
@@ -157,6 +155,37 @@ def test_shuffled_texts_are_learnt_and_the_true_ones_validated(root: Path, model
     mixed = run(root, models, tmp_path / "mixed", texts__shuffle_texts=True)
     assert rows_of(tmp_path / "true")[0]["loss"] != rows_of(tmp_path / "mixed")[0]["loss"]
     assert true.step == mixed.step == 4
+
+
+def test_a_stage_without_alignment_tells_no_measures_of_the_one_before(
+    root: Path, models: Path, tmp_path: Path
+) -> None:
+    run(root, models, tmp_path / "run", stages__1__alignment=0.0)
+    told = [any(name.startswith("align.") for name in row) for row in rows_of(tmp_path / "run")]
+    assert told == [True, True, False, False]
+
+
+def test_of_equal_drivers_the_newest_explainer_is_kept(root: Path, models: Path, tmp_path: Path) -> None:
+    """While the driver is frozen its score stays as it is, and the explainer learns."""
+    trainer = run(root, models, tmp_path / "run", stages__0__steps=4, run__validate_every=1, stages__1__steps=1,
+                  stages__1__driver_rate=0.0, stages__1__rate=1.0)  # fmt: skip
+    assert trainer.best["step"] >= 4
+
+
+def test_nothing_that_nobody_has_trained_is_kept_as_it_is(models: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"keeps neck, bev_encoder, .* begin with a trained driver \(--init nano"):
+        joint_trainer(models, tmp_path / "run", init=None)
+
+
+def test_each_side_is_clipped_by_itself(root: Path, models: Path, tmp_path: Path) -> None:
+    """What the alignments ask of their new heads must not slow the explainer down."""
+    for name, weight in (("plain", 0.0), ("heads", 1e4)):
+        run(root, models, tmp_path / name, alignment__p1a__weight=weight, stages__0__heads_only=True)
+    plain, heads = (rows_of(tmp_path / name)[:2] for name in ("plain", "heads"))
+    norms = [row["gradient_norm.explainer"] for row in plain]
+    assert heads[0]["gradient_norm.alignment"] > 50 * norms[0] and norms[0] > 1
+    assert [row["gradient_norm.explainer"] for row in heads] == pytest.approx(norms, rel=1e-6)
+    assert heads[0]["gradient_norm"] == pytest.approx(heads[0]["gradient_norm.alignment"], rel=1e-2)
 
 
 @pytest.mark.slow

@@ -186,7 +186,7 @@ def test_a_gradient_that_is_no_number_is_not_learnt(root: Path, tmp_path: Path) 
     trainer = Trainer(*small_training(), tmp_path / "run")
     before = {name: value.clone() for name, value in trainer.module.state_dict().items()}
     trainer.accelerator.clip_grad_norm_ = lambda *given: torch.tensor(float("inf"))  # type: ignore[method-assign]
-    with pytest.raises(TrainingError, match=r"the gradient is not finite at step 1: samples sample"):
+    with pytest.raises(TrainingError, match=r"the gradient is not finite at step 1: of the driver; samples sample"):
         trainer.run([root], cache=root.parent / "cache", progress=False)
     assert all(torch.equal(value, before[name]) for name, value in trainer.module.state_dict().items())
     assert not (tmp_path / "run" / "checkpoints").exists()

@@ -15,6 +15,8 @@ import torch
 from run_helpers import SMALL, write_split_scenes
 
 from aln_p3_core.config import DriverConfig
+from aln_p3_core.driver.checkpoint import save_checkpoint
+from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.training.recipes import training_recipe
 from aln_p3_core.training.settings import TrainingConfig
 from aln_p3_core.training.trainer import Trainer
@@ -129,6 +131,18 @@ def small_joint(models: Path, **overrides: Any) -> tuple[DriverConfig, TrainingC
     )
 
 
+def joint_trainer(models: Path, folder: Path, **options: Any) -> Trainer:
+    """A joint training, begun with a driver of random weights, always the same, where `init` names none; settings as of
+    `small_joint`."""
+    given = {name: options.pop(name) for name in ("resume", "init", "init_explainer") if name in options}
+    driver, config = small_joint(models, **options)
+    untrained = models / "driver.safetensors"
+    if "init" not in given and not untrained.exists():
+        torch.manual_seed(0)
+        save_checkpoint(untrained, DriverNetwork(driver), driver)
+    return Trainer(driver, config, folder, **{"init": untrained, **given})
+
+
 if __name__ == "__main__":
     root, run, models = map(Path, sys.argv[1:])
-    Trainer(*small_joint(models), run).run([root], cache=root.parent / "cache", progress=False)
+    joint_trainer(models, run).run([root], cache=root.parent / "cache", progress=False)
