@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from aln_p3.msg import PredictedObjects, SceneTokens, VectorMap
+from aln_p3.msg import PlannedTrajectory, PredictedObjects, SceneTokens, VectorMap
 from aln_p3.srv import Ask
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
@@ -32,6 +32,8 @@ from aln_p3_ros.spin import spin_node
 from aln_p3_ros.topics import TOPICS
 
 _OK = TransitionCallbackReturn.SUCCESS
+#: Characters; reading a question cannot be broken off.
+_MAX_QUESTION = 400
 
 
 class ExplainerNode(ManagedNode[ExplainerSettings, ExplainerReport]):
@@ -74,12 +76,13 @@ class ExplainerNode(ManagedNode[ExplainerSettings, ExplainerReport]):
             publish=self._outputs.publish,
             log_error=lambda text: self.get_logger().error(text, throttle_duration_sec=2.0),
         )
-        inputs = SceneInputs(talker.show)
+        inputs = SceneInputs(talker.show, talker.show_stop, talker.show_plan)
         talker.start()
         self._talker = self._report.talker = talker
         self._report.inputs = inputs
         self._report.doing = "active"
-        # Objects and map are published before the tokens of their plan and are listened to first.
+        # Plan, objects and map are published before the tokens of their plan and are listened to first.
+        self._listen(PlannedTrajectory, "trajectory", inputs.add_plan, depth=5, raw=False)
         self._listen(PredictedObjects, "objects", inputs.add_objects, depth=5)
         self._listen(VectorMap, "map", inputs.add_map, depth=5)
         self._listen(SceneTokens, "scene_tokens", inputs.add_tokens, depth=1)
@@ -113,14 +116,14 @@ class ExplainerNode(ManagedNode[ExplainerSettings, ExplainerReport]):
         if talker is not None:
             talker.settings = settings
 
-    def _listen(self, kind: type, key: str, callback: Callable[[bytes], None], *, depth: int) -> None:
+    def _listen(self, kind: type, key: str, callback: Callable[[Any], None], *, depth: int, raw: bool = True) -> None:
         self._listening.append(
             self.create_subscription(
                 kind,
                 TOPICS[key].name,
                 callback,
                 reliable_qos(depth),
-                raw=True,
+                raw=raw,
                 qos_overriding_options=overridable(),
             )
         )
@@ -132,6 +135,8 @@ class ExplainerNode(ManagedNode[ExplainerSettings, ExplainerReport]):
             response.message = "the explainer is not active"
         elif not request.question.strip():
             response.message = "the question is empty"
+        elif len(request.question) > _MAX_QUESTION:
+            response.message = f"the question has {len(request.question)} characters, at most {_MAX_QUESTION} are read"
         elif not (math.isfinite(limit_s) and limit_s >= 0):
             response.message = f"time_limit must be 0 or more seconds, got {limit_s:g}"
         else:

@@ -145,7 +145,7 @@ class SceneSpeaker:
                 ObjectWords(int(scene.agents.query_ids[row]), answer.text)
                 for row, answer in zip(described, others, strict=True)
             ),
-            truncated=first.truncated,
+            truncated=any(answer.truncated for answer in answers),
             consistency=consistency,
             seconds=time.perf_counter() - begun,
         )

@@ -40,8 +40,10 @@ class NodeSpec:
         name: node name.
         package, executable: as `ros2 run` finds it.
         module: Python module that does the same; "" for programs of other packages.
-        parameters: typed values, over those of the files.
-        parameter_files: YAML files, later ones win.
+        parameter_files: YAML files of the package, later ones win.
+        defaults: typed values over those: what the graph chooses where nobody says otherwise.
+        user_files: YAML files of the user, over these.
+        parameters: typed values over all of them: what an argument says, and what holds the graph together.
         remappings: (name in the node, name in the graph).
         arguments: further command line arguments.
         lifecycle: whether it must be brought to active.
@@ -54,6 +56,8 @@ class NodeSpec:
     package: str = "aln_p3"
     parameters: Mapping[str, Any] = field(default_factory=dict)
     parameter_files: tuple[Path, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    user_files: tuple[Path, ...] = ()
     remappings: tuple[tuple[str, str], ...] = ()
     arguments: tuple[str, ...] = ()
     lifecycle: bool = False
@@ -79,7 +83,8 @@ class Graph:
     nodes: Callable[[Mapping[str, Any], TopicSet], list[NodeSpec]]
 
     def plan(self, texts: Mapping[str, str]) -> GraphPlan:
-        """The plan for arguments given as text.
+        """The plan for arguments given as text. They stand above the user's parameter files; the defaults of those that
+        are not given stand below.
 
         Raises:
             ConfigError: for an unknown argument, a value that does not fit, or a bad topic set.
@@ -89,24 +94,40 @@ class Graph:
             if name not in known:
                 raise ConfigError(f"{self.name} has no argument {name!r}; {suggest(name, known)}")
         values = {name: argument.value(texts.get(name, argument.default)) for name, argument in known.items()}
+        values[_GIVEN] = frozenset(texts)
         names = {key: values[f"{key}_topic"] for key in TOPICS if values[f"{key}_topic"]}
         topics = load_topic_set(values["topics"]).with_names(names)
         return GraphPlan(tuple(self.nodes(values, topics)), dds_environment(), values["log_level"])
 
 
+#: Under which the values tell which of them were given.
+_GIVEN = "given arguments"
 #: In lock-step a plan may take this long, s of wall clock.
 _LOCKSTEP_PATIENCE_S = 300.0
 
 
-def _files(name: str, extra: str) -> tuple[Path, ...]:
+def _own_files(name: str) -> tuple[Path, ...]:
     own = config_directory() / f"{name}.yaml"
-    files = [own] if own.is_file() else []
-    if extra:
-        path = Path(extra).expanduser().absolute()
-        if not path.is_file():
-            raise ConfigError(f"there is no parameter file {extra}")
-        files.append(path)
-    return tuple(files)
+    return (own,) if own.is_file() else ()
+
+
+def _user_files(text: str) -> tuple[Path, ...]:
+    path = Path(text).expanduser().absolute()
+    if text and not path.is_file():
+        raise ConfigError(f"there is no parameter file {text}")
+    return (path,) if text else ()
+
+
+def _split(values: Mapping[str, Any], names: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Parameters whose argument was given, and those with its default.
+
+    Args:
+        values: of the arguments.
+        names: argument by parameter.
+    """
+    given = {key: values[name] for key, name in names.items() if name in values[_GIVEN]}
+    defaults = {key: values[name] for key, name in names.items() if key not in given and values[name] != ""}
+    return given, defaults
 
 
 def _transport(values: Mapping[str, Any], topics: TopicSet) -> str:
@@ -141,7 +162,8 @@ def _driver_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]
         "driver_node",
         "aln_p3_ros.driver_node",
         parameters={**_common(values, topics), **given},
-        parameter_files=_files("driver", values["driver_params"]),
+        parameter_files=_own_files("driver"),
+        user_files=_user_files(values["driver_params"]),
         remappings=tuple(topics.remappings()),
         lifecycle=True,
     )
@@ -175,7 +197,8 @@ def _explainer_nodes(values: Mapping[str, Any], topics: TopicSet, *, required: b
         "explainer_node",
         "aln_p3_ros.explainer_node",
         parameters=given,
-        parameter_files=_files("explainer", values["explainer_params"]),
+        parameter_files=_own_files("explainer"),
+        user_files=_user_files(values["explainer_params"]),
         remappings=tuple(topics.remappings()),
         lifecycle=True,
         required=required,
@@ -203,7 +226,8 @@ def _view_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]:
         "view_node",
         "aln_p3_ros.view_node",
         parameters={**_common(values, topics), **given},
-        parameter_files=_files("view", values["view_params"]),
+        parameter_files=_own_files("view"),
+        user_files=_user_files(values["view_params"]),
         remappings=tuple(topics.remappings()),
     )
     if not values["rviz"]:
@@ -236,16 +260,12 @@ def _replay_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]
         key: str(Path(values[key]).expanduser().absolute()) for key in ("root", "bag") if values[key]
     }
     parameters |= {key: values[key] for key in ("scene", "version") if values[key]}
-    parameters |= {
-        "rate": values["rate"],
-        "loop": values["loop"],
-        "start_offset_s": values["start_offset"],
-        "start_paused": values["paused"],
-        "at_end": values["at_end"],
-        "ground_truth": values["ground_truth"],
-        "command": values["command"],
-        "image_transport": _transport(values, topics),
-        "wait_for_subscribers_s": _number("wait_for_subscribers", wait) if wait else 300.0 if followers else 5.0,
+    names = {"start_offset_s": "start_offset", "start_paused": "paused"}
+    names |= {key: key for key in ("rate", "loop", "at_end", "ground_truth", "command")}
+    given, defaults = _split(values, names)
+    parameters |= {**given, "image_transport": _transport(values, topics), **_waiting(wait)}
+    defaults |= {
+        "wait_for_subscribers_s": 300.0 if followers else 5.0,
         # The plan for the last frame is made after it has been sent.
         "linger_s": 5.0 if followers else 0.5,
     }
@@ -258,7 +278,9 @@ def _replay_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]
         "replay_node",
         "aln_p3_ros.replay_node",
         parameters=parameters,
-        parameter_files=_files("replay", values["replay_params"]),
+        defaults=defaults,
+        parameter_files=_own_files("replay"),
+        user_files=_user_files(values["replay_params"]),
         remappings=tuple(topics.remappings()),
     )
     return [*nodes, replay]
@@ -282,23 +304,19 @@ def _simulate_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpe
     }
     if values["time_mode"] == "lockstep":
         patience |= lockstep_parameters(_transport(values, topics), topics)
-    nodes = [replace(n, parameters={**patience, **n.parameters}) if n.name == "driver_node" else n for n in nodes]
+    nodes = [replace(n, defaults={**n.defaults, **patience}) if n.name == "driver_node" else n for n in nodes]
     wait = values["wait_for_subscribers"]
     parameters: dict[str, Any] = {
         key: str(Path(values[key]).expanduser().absolute()) for key in ("log", "report") if values[key]
     }
     same = ("routes", "log_mode", "scenario", "city", "split", "seed", "condition", "time_mode", "rate", "size",
             "ground_truth", "autopilot", "at_end")  # fmt: skip
-    parameters |= {key: values[key] for key in same if values[key] != ""}
-    parameters |= {
-        "duration_s": values["duration"],
-        "camera_rate_hz": values["camera_rate"],
-        "image_transport": _transport(values, topics),
-        "wait_for_subscribers_s": _number("wait_for_subscribers", wait) if wait else 300.0 if followers else 5.0,
-        "linger_s": 3.0 if followers else 0.5,
-    }
+    names = {"duration_s": "duration", "camera_rate_hz": "camera_rate", **{key: key for key in same}}
+    given, defaults = _split(values, names)
+    parameters |= {**given, "image_transport": _transport(values, topics), **_waiting(wait)}
+    defaults |= {"wait_for_subscribers_s": 300.0 if followers else 5.0, "linger_s": 3.0 if followers else 0.5}
     if values["time_mode"] == "lockstep" and not values["autopilot"]:
-        parameters["plan_timeout_s"] = _LOCKSTEP_PATIENCE_S
+        defaults["plan_timeout_s"] = _LOCKSTEP_PATIENCE_S
     if values["calibration_file"]:
         parameters["calibration_file"] = str(Path(values["calibration_file"]).expanduser().absolute())
     if followers:
@@ -308,10 +326,17 @@ def _simulate_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpe
         "simulator_node",
         "aln_p3_ros.simulator_node",
         parameters=parameters,
-        parameter_files=_files("simulator", values["simulator_params"]),
+        defaults=defaults,
+        parameter_files=_own_files("simulator"),
+        user_files=_user_files(values["simulator_params"]),
         remappings=tuple(topics.remappings()),
     )
     return [*nodes, simulator]
+
+
+def _waiting(text: str) -> dict[str, float]:
+    """How long somebody is waited for, where the argument says so."""
+    return {"wait_for_subscribers_s": _number("wait_for_subscribers", text)} if text else {}
 
 
 def _adapter_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]:
@@ -328,7 +353,8 @@ def _adapter_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec
         "adapter_node",
         "aln_p3_ros.adapter_node",
         parameters=parameters,
-        parameter_files=_files("adapter", values["adapter_params"]),
+        parameter_files=_own_files("adapter"),
+        user_files=_user_files(values["adapter_params"]),
         remappings=tuple(topics.remappings()),
     )
     return [adapter]

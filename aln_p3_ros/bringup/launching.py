@@ -32,7 +32,8 @@ def launch_description(name: str) -> LaunchDescription:
 
 def _start(context: LaunchContext, chosen: Graph) -> list[Any]:
     texts = {a.name: LaunchConfiguration(a.name).perform(context) for a in chosen.arguments}
-    plan = chosen.plan(texts)
+    # `ros2 launch` does not tell what was given; what is as it would be without counts as not given.
+    plan = chosen.plan({a.name: texts[a.name] for a in chosen.arguments if texts[a.name] != a.default})
     environment = [SetEnvironmentVariable(name, value) for name, value in plan.environment.items()]
     return [*environment, *(_node(spec, plan.log_level) for spec in plan.nodes)]
 
@@ -49,7 +50,12 @@ def _node(spec: NodeSpec, log_level: str) -> Node:
         **program,
         name=spec.name,
         exec_name=spec.name,
-        parameters=[*map(str, spec.parameter_files), dict(spec.parameters)],
+        parameters=[
+            *map(str, spec.parameter_files),
+            *([dict(spec.defaults)] if spec.defaults else []),
+            *map(str, spec.user_files),
+            dict(spec.parameters),
+        ],
         remappings=list(spec.remappings),
         arguments=[*first, *spec.arguments],
         ros_arguments=["--log-level", log_level],

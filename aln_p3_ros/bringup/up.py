@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -123,17 +123,19 @@ class RunningGraph:
                 raise ConfigError(f"{spec.executable} is not installed (or its ROS distribution is not sourced)")
             command = [program]
         command += [*spec.arguments, "--ros-args", "-r", f"__node:={spec.name}", "--log-level", log_level]
-        for path in (*spec.parameter_files, self._parameter_file(spec)):
+        chosen = self._parameter_file(f"{spec.name}_defaults", spec.defaults)
+        last = self._parameter_file(spec.name, spec.parameters)
+        for path in (*spec.parameter_files, chosen, *spec.user_files, last):
             command += ["--params-file", str(path)]
         for default, name in spec.remappings:
             command += ["-r", f"{default}:={name}"]
         return command
 
-    def _parameter_file(self, spec: NodeSpec) -> Path:
+    def _parameter_file(self, name: str, parameters: Mapping[str, Any]) -> Path:
         import yaml
 
-        path = Path(self._folder.name) / f"{spec.name}.yaml"
-        tree: dict[str, Any] = {"/**": {"ros__parameters": dict(spec.parameters)}}
+        path = Path(self._folder.name) / f"{name}.yaml"
+        tree: dict[str, Any] = {"/**": {"ros__parameters": dict(parameters)}}
         path.write_text(yaml.safe_dump(tree), encoding="utf-8")
         return path
 

@@ -20,6 +20,9 @@ from aln_p3_ros.messages.stamps import to_duration, to_ns
 from aln_p3_ros.qos import overridable, reliable_qos
 from aln_p3_ros.topics import TOPICS
 
+#: So many plans in a row that became too old are no accident.
+_DROPS_TO_WARN = 3
+
 
 class ExplainerOutputs:
     """The node's publisher of explanations; it speaks only while the node is active.
@@ -54,7 +57,7 @@ class ExplainerOutputs:
             plan_id=heard.tokens.plan_id,
             model_id=self._model_id,
             question=question,
-            warnings=self._warnings,
+            warnings=(*self._warnings, *(f"the plan is degraded: {reason}" for reason in heard.degraded)),
         )
         now_ns = int(self._node.get_clock().now().nanoseconds)
         message.age = to_duration(now_ns - to_ns(message.header.stamp))
@@ -80,7 +83,7 @@ class ExplainerReport(HealthReport[ExplainerSettings]):
         if talker is not None and inputs is not None:
             name = f"{self._name}: latency"
             statuses += [
-                self._speaking_status(talker, inputs),
+                self._speaking_status(talker, inputs, now_ns),
                 diagnostics.latency_status(name, talker.latency, {}, self._hardware_id, unit="text"),
             ]
         return statuses
@@ -99,8 +102,8 @@ class ExplainerReport(HealthReport[ExplainerSettings]):
         }
         return self._status("model", diagnostics.OK, f"{self.doing}: {speaker.description}", values)
 
-    def _speaking_status(self, talker: Talker, inputs: SceneInputs) -> DiagnosticStatus:
-        state = talker.state
+    def _speaking_status(self, talker: Talker, inputs: SceneInputs, now_ns: int) -> DiagnosticStatus:
+        state, limit_s = talker.state, talker.settings.max_age_s
         values: dict[str, object] = {
             "rate_hz": talker.rate_hz,
             "explained": state.explained,
@@ -110,6 +113,7 @@ class ExplainerReport(HealthReport[ExplainerSettings]):
             "dropped_too_old": state.too_old,
             "dropped_outdated": state.outdated,
             "dropped_gave_way": state.gave_way,
+            "dropped_stopped": state.stopped,
             "contradictions": state.contradictions,
             "errors": state.errors,
             "last_error": state.last_error,
@@ -118,6 +122,8 @@ class ExplainerReport(HealthReport[ExplainerSettings]):
         }
         if state.refused:
             return self._status("speaking", diagnostics.ERROR, state.refused, values)
+        if state.failing:
+            return self._status("speaking", diagnostics.ERROR, f"speaking failed: {state.last_error}", values)
         if not inputs.received:
             return self._status(
                 "speaking", diagnostics.WARN, "no scene tokens have come: is the driver active?", values
@@ -125,10 +131,16 @@ class ExplainerReport(HealthReport[ExplainerSettings]):
         if inputs.missing:
             message = f"the {inputs.missing} of the newest tokens' plan have not come"
             return self._status("speaking", diagnostics.WARN, message, values)
-        if not state.explained and state.outdated + state.too_old:
+        silent_s = (now_ns - inputs.newest_ns) * 1e-9
+        if silent_s > limit_s:
             message = (
-                f"plans are older than {talker.settings.max_age_s:g} s before they are explained: raise max_age_s, or "
-                "lower captions and max_new_tokens"
+                f"the last scene tokens are {silent_s:.1f} s old: the driver does not plan, or has declared a stop"
+            )
+            return self._status("speaking", diagnostics.WARN, message, values)
+        if state.dropped_in_a_row >= (_DROPS_TO_WARN if state.explained else 1):
+            message = (
+                f"plans are older than {limit_s:g} s before they are explained: raise max_age_s, or lower captions and "
+                "max_new_tokens"
             )
             return self._status("speaking", diagnostics.WARN, message, values)
         return self._status("speaking", diagnostics.OK, f"{state.explained} plans explained", values)

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from aln_p3_core.errors import AlnP3Error
@@ -22,6 +22,8 @@ from aln_p3_ros.explaining.scene_inputs import HeardScene, RawScene
 
 #: Clocks of two processes that follow one /clock differ by a few messages: a plan may be this far in the future.
 _AHEAD_S = 0.5
+#: So long after its time limit a question is given up that is being answered.
+_GRACE_S = 0.5
 #: Explanations that the rate is told of.
 _RATE_WINDOW = 20
 
@@ -65,26 +67,52 @@ class Reply:
     problem: str = ""
 
 
-@dataclass(slots=True, eq=False)
 class Question:
-    """A question that waits for its answer.
+    """A question that waits for its answer, and gets one when its time is over, whatever the speaking thread does.
 
     Attributes:
         text: what is asked.
-        limit_s: from `asked` on.
-        reply: called once, in the speaking thread or the one that stops it.
-        asked: time.monotonic().
+        limit_s: from `asked` (time.monotonic()) on.
     """
 
-    text: str
-    limit_s: float
-    reply: Callable[[Reply], None]
-    asked: float = field(default_factory=time.monotonic)
+    def __init__(self, text: str, limit_s: float, on_reply: Callable[[Reply], None]) -> None:
+        """
+        Args:
+            text, limit_s: see above.
+            on_reply: called once, in the thread that has the answer.
+        """
+        self.text, self.limit_s, self.asked = text, limit_s, time.monotonic()
+        self._on_reply = on_reply
+        self._lock = threading.Lock()
+        self._answered = False
+        # An answer that is being given is cut off at the limit, which takes one more token.
+        self._timer = threading.Timer(limit_s + _GRACE_S, self._give_up)
+        self._timer.daemon = True
+        self._timer.start()
 
     @property
     def late(self) -> bool:
         """Whether the time is over."""
         return time.monotonic() - self.asked >= self.limit_s
+
+    @property
+    def answered(self) -> bool:
+        """Whether nobody waits any more."""
+        return self._answered
+
+    def reply(self, reply: Reply) -> bool:
+        """Answers; False when it was answered before."""
+        with self._lock:
+            if self._answered:
+                return False
+            self._answered = True
+        self._timer.cancel()
+        self._on_reply(reply)
+        return True
+
+    def _give_up(self) -> None:
+        spent = time.monotonic() - self.asked
+        self.reply(Reply(problem=f"no answer: the time limit of {self.limit_s:g} s was over", seconds=spent))
 
 
 @dataclass(slots=True)
@@ -97,8 +125,10 @@ class TalkState:
         too_old: plans that were older than `max_age_s` before a word was said.
         outdated: explanations that were broken off or dropped because their plan had become older than that.
         gave_way: explanations that a question interrupted.
+        stopped: plans that were not explained because the driver had declared a stop meanwhile.
         contradictions: explanations that contradict their plan or objects.
-        errors: how often speaking failed. last_error: how, the last time.
+        errors: how often speaking failed. last_error: how, the last time. failing: whether it did the last time.
+        dropped_in_a_row: plans that became too old since one was explained.
         refused: why the newest tokens cannot be read, or "".
         plan_id: that was explained last. age_s: of that plan when it was explained.
     """
@@ -109,9 +139,12 @@ class TalkState:
     too_old: int = 0
     outdated: int = 0
     gave_way: int = 0
+    stopped: int = 0
     contradictions: int = 0
     errors: int = 0
     last_error: str = ""
+    failing: bool = False
+    dropped_in_a_row: int = 0
     refused: str = ""
     plan_id: str = ""
     age_s: float = 0.0
@@ -148,6 +181,8 @@ class Talker:
         self._newest: RawScene | None = None
         self._is_new = False
         self._questions: deque[Question] = deque()
+        self._stop_reasons: str | None = None
+        self._driving_since_ns = 0
         self._stopping = False
         self._times: deque[float] = deque(maxlen=_RATE_WINDOW)
         self._thread = threading.Thread(target=self._run, name="talker", daemon=True)
@@ -162,6 +197,17 @@ class Talker:
             self.state.passed_over += self._is_new
             self._newest, self._is_new = scene, True
             self._condition.notify()
+
+    def show_stop(self, reasons: str) -> None:
+        """Tells of a declared stop: earlier plans are no longer what the vehicle does."""
+        with self._condition:
+            self._stop_reasons = reasons
+
+    def show_plan(self, stamp_ns: int) -> None:
+        """Tells of a plan that is followed; it ends a stop."""
+        with self._condition:
+            if self._stop_reasons is not None:
+                self._stop_reasons, self._driving_since_ns = None, stamp_ns
 
     def ask(self, question: Question) -> None:
         """Hands over a question; its `reply` is called in any case."""
@@ -204,7 +250,8 @@ class Talker:
                 if question is None:
                     self._is_new = False
             if question is not None:
-                self._answer(question, scene)
+                if not question.answered:
+                    self._answer(question, scene)
             elif scene is not None:
                 self._guarded(self._explain, scene)
 
@@ -216,7 +263,7 @@ class Talker:
             # Whatever the model does, the next plan is explained again.
             text = str(error) if isinstance(error, (AlnP3Error, ValueError)) else f"{type(error).__name__}: {error}"
             self.state.errors += 1
-            self.state.last_error = text
+            self.state.last_error, self.state.failing = text, True
             self._log_error(f"speaking failed: {text}")
             return text
         return ""
@@ -224,6 +271,10 @@ class Talker:
     def _explain(self, raw: RawScene) -> None:
         if self._age_problem(raw):
             self.state.too_old += 1
+            self.state.dropped_in_a_row += 1
+            return
+        if self._stop_problem(raw):
+            self.state.stopped += 1
             return
         heard = self._read(raw)
         if heard is None:
@@ -235,12 +286,17 @@ class Talker:
             captions=settings.captions,
             max_new_tokens=settings.max_new_tokens,
             check=settings.check,
-            stop=lambda: self._stopping or bool(self._questions) or bool(self._age_problem(raw)),
+            stop=lambda: self._stopping or bool(self._questions) or bool(self._problem(raw)),
         )
+        self.state.failing = False
         if self._stopping:
             return
         if self._age_problem(raw):
             self.state.outdated += 1
+            self.state.dropped_in_a_row += 1
+            return
+        if self._stop_problem(raw):
+            self.state.stopped += 1
             return
         if spoken is None:
             self.state.gave_way += 1
@@ -249,6 +305,7 @@ class Talker:
         done = time.monotonic()
         self._times.append(done)
         self.state.explained += 1
+        self.state.dropped_in_a_row = 0
         self.state.plan_id = heard.tokens.plan_id
         self.state.age_s = self._age_s(raw)
         if spoken.consistency is not None:
@@ -258,7 +315,7 @@ class Talker:
     def _answer(self, question: Question, raw: RawScene | None) -> None:
         reply = Reply(problem="no scene has come yet: is the driver active?")
         if raw is not None:
-            problem = self._age_problem(raw)
+            problem = self._problem(raw)
             if problem:
                 reply = Reply(problem=problem)
             elif question.late:
@@ -277,12 +334,17 @@ class Talker:
             heard,
             question.text,
             max_new_tokens=self.settings.max_new_tokens,
-            stop=lambda: self._stopping or question.late,
+            stop=lambda: self._stopping or question.late or bool(self._problem(raw)),
         )
+        self.state.failing = False
         seconds = time.monotonic() - question.asked
         common = {"plan_id": heard.tokens.plan_id, "stamp_ns": raw.stamp_ns, "seconds": seconds}
         if self._stopping:
             return Reply(problem="the explainer is being stopped", **common)
+        if problem := self._problem(raw):
+            return Reply(problem=problem, **common)
+        if question.answered:
+            return Reply(problem="nobody waits any more", **common)
         if not spoken.text:
             why = f"the time limit of {question.limit_s:g} s was over" if question.late else "it had nothing to say"
             return Reply(problem=f"no answer: {why}", **common)
@@ -306,6 +368,17 @@ class Talker:
             return None
         self.state.refused = ""
         return heard
+
+    def _problem(self, raw: RawScene) -> str:
+        """Why a scene is not what the vehicle does now, or ""."""
+        return self._age_problem(raw) or self._stop_problem(raw)
+
+    def _stop_problem(self, raw: RawScene) -> str:
+        """The declared stop that came after the scene's plan, or ""."""
+        reasons = self._stop_reasons
+        if reasons is not None:
+            return f"the driver has declared a stop: {reasons}"
+        return "the driver had declared a stop after it" if raw.stamp_ns < self._driving_since_ns else ""
 
     def _age_s(self, raw: RawScene) -> float:
         return (self._now_ns() - raw.stamp_ns) * 1e-9

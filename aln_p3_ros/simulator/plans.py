@@ -11,7 +11,6 @@ from std_msgs.msg import Header
 
 from aln_p3_core.errors import InvalidFrameError
 from aln_p3_core.frame import RouteCommand
-from aln_p3_core.geometry import heading_of
 from aln_p3_core.world.planners.planner import EgoPlan
 from aln_p3_ros.messages.conversions import command_message, trajectory_points
 from aln_p3_ros.messages.stamps import to_ns, to_time
@@ -39,11 +38,14 @@ def plan_from_message(message: PlannedTrajectory, stamp_s: float, base_frame: st
     if not len(times) or times[0] < 0 or (np.diff(times) <= 0).any():
         raise InvalidFrameError("the trajectory has no points, or its times do not rise from 0 on")
     try:
-        poses = [transform_from_message(point.pose) for point in message.points]
+        for point in message.points:
+            transform_from_message(point.pose)
     except ValueError as error:
         raise InvalidFrameError(f"a pose of the trajectory is none: {error}") from error
-    places = np.array([pose[:2, 3] for pose in poses])
-    return EgoPlan(stamp_s, times, places, np.array([heading_of(pose) for pose in poses]))
+    places = np.array([[p.pose.position.x, p.pose.position.y] for p in message.points])
+    # From the numbers as they were sent, so that a plan comes back as it was to the last bit.
+    headings = np.array([2 * np.arctan2(p.pose.orientation.z, p.pose.orientation.w) for p in message.points])
+    return EgoPlan(stamp_s, times, places, headings)
 
 
 def message_from_plan(

@@ -121,6 +121,18 @@ def test_plans_that_cannot_be_followed_are_refused_with_the_reason() -> None:
     assert "older" in tracker.follow(message_of(curving_plan(0.05)))
 
 
+def test_odometry_without_numbers_changes_no_command() -> None:
+    tracker = PlanTracker(AdapterSettings())
+    tracker.add_odometry(sample_of(ego_at(0.0)), "map")
+    broken = replace(sample_of(ego_at(0.02)), linear=np.array([np.nan, 0.0, 0.0]))
+    assert "NaN" in tracker.add_odometry(broken, "map")
+    assert tracker.follow(message_of(curving_plan(0.0))) == ""
+    command = tracker.command(START_NS)
+    assert np.isfinite([command.speed, command.acceleration, command.steering]).all()
+    stop = tracker.stop(START_NS)
+    assert stop is not None and np.isfinite(stop.positions).all() and stop.velocities[0] > 0
+
+
 def test_odometry_that_starts_over_drops_the_plan() -> None:
     tracker = following()
     assert "went back" in tracker.add_odometry(sample_of(ego_at(-30.0)), "map")

@@ -9,14 +9,17 @@ import pytest
 from aln_p3.msg import PlannedTrajectory, RouteCommand
 from aln_p3.srv import Reset
 from driver_helpers import SIZE, SPEED, DriverTest, StraightModel, driver_test, values, wait_until
+from nav_msgs.msg import Odometry
 from rclpy.context import Context
 from rclpy.parameter import Parameter
+from std_msgs.msg import Header
 
 from aln_p3_core.calibration import save_calibration
 from aln_p3_core.errors import CheckpointError
 from aln_p3_core.frame import NUSCENES_CAMERAS
 from aln_p3_core.synthetic import track
-from aln_p3_ros.messages.stamps import to_ns
+from aln_p3_ros.driving.faults import Degradation, Level
+from aln_p3_ros.messages.stamps import to_ns, to_time
 
 
 @pytest.mark.parametrize("transport", ["compressed", "raw"])
@@ -82,6 +85,22 @@ def test_tokens_are_published_only_to_subscribers_and_not_too_often(ros_context:
         trajectory = test.listener.with_stamp("trajectory", to_ns(tokens[0].header.stamp))
         assert tokens[0].plan_id == trajectory.plan_id
         assert tokens[0].checkpoint_hash == test.model.checkpoint_hash
+
+
+def test_odometry_without_numbers_does_not_keep_the_vehicle_from_stopping(ros_context: Context) -> None:
+    with driver_test(ros_context, parameters={"input_timeout_s": 0.4}) as test:
+        test.activate()
+        test.drive()
+        broken = Odometry(header=Header(stamp=to_time(test.rig.now_ns), frame_id="odom"), child_frame_id="base_link")
+        broken.pose.pose.orientation.w = 1.0
+        broken.twist.twist.linear.x = float("nan")
+        test.rig._odometry.publish(broken)
+        wait_until(lambda: "NaN" in test.node._inputs.odometry_problem, "the refusal")
+        test.node._loop.stop_now(Degradation(Level.STOP, ("a test",)))
+        stop = wait_until(
+            lambda: [m for m in test.listener.received["trajectory"] if m.degraded == m.DEGRADED_STOP], "the stop"
+        )[-1]
+        assert stop.points[0].longitudinal_velocity > 0, "from the last speed that was known"
 
 
 def test_plan_ids_differ_and_the_age_is_told(ros_context: Context) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aln_p3.msg import Explanation, PredictedObjects, SceneTokens, VectorMap
+from aln_p3.msg import Explanation, PlannedTrajectory, PredictedObjects, SceneTokens, VectorMap
 from aln_p3.srv import Ask
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from driver_helpers import Spinner, change_state, driver_test, values, wait_until
@@ -24,7 +24,7 @@ from test_driver_process import process
 
 from aln_p3_core.errors import CheckpointError
 from aln_p3_ros.explainer_node import ExplainerNode
-from aln_p3_ros.messages.stamps import to_ns
+from aln_p3_ros.messages.stamps import to_ns, to_time
 from aln_p3_ros.qos import reliable_qos
 from aln_p3_ros.topics import TOPICS
 
@@ -36,8 +36,11 @@ class DriverSide(Node):
         super().__init__("driver_side", context=context)
         self.outlets = {
             kind: self.create_publisher(kind, TOPICS[key].name, reliable_qos())
-            for key, kind in (("objects", PredictedObjects), ("map", VectorMap), ("scene_tokens", SceneTokens))
-        }
+            for key, kind in (
+                ("trajectory", PlannedTrajectory), ("objects", PredictedObjects), ("map", VectorMap),
+                ("scene_tokens", SceneTokens),
+            )
+        }  # fmt: skip
         self.said: list[Explanation] = []
         self.statuses: dict[str, DiagnosticStatus] = {}
         self.create_subscription(Explanation, TOPICS["explanation"].name, self.said.append, reliable_qos())
@@ -45,12 +48,26 @@ class DriverSide(Node):
         self.asking = self.create_client(Ask, "explainer_node/ask")
         self.plans = 0
 
-    def send(self, *, without: type | None = None, age_s: float = 0.05, **kwargs: Any) -> str:
-        """Publishes a scene that was seen a little while ago; returns the id of its plan."""
+    def plan(self, stamp_ns: int, degraded: int = PlannedTrajectory.DEGRADED_NONE, *reasons: str) -> None:
+        """Publishes a plan, of which the explainer reads no points."""
+        message = PlannedTrajectory(degraded=degraded, degraded_reasons=list(reasons))
+        message.header.stamp = to_time(stamp_ns)
+        self.outlets[PlannedTrajectory].publish(message)
+
+    def stop(self, *reasons: str) -> None:
+        """Declares a stop."""
+        self.plan(int(self.get_clock().now().nanoseconds), PlannedTrajectory.DEGRADED_STOP, *reasons)
+
+    def send(
+        self, *, without: type | None = None, age_s: float = 0.05, degraded: tuple[str, ...] = (), **kwargs: Any
+    ) -> str:
+        """Publishes a plan and its scene, seen a little while ago; returns the id of the plan."""
         self.plans += 1
         plan_id = f"run-{self.plans}"
         stamp_ns = int(self.get_clock().now().nanoseconds) - round(age_s * 1e9)
         tokens, objects, vector_map = scene_messages(rich_scene(), plan_id, stamp_ns=stamp_ns, **kwargs)
+        level = PlannedTrajectory.DEGRADED_REDUCED if degraded else PlannedTrajectory.DEGRADED_NONE
+        self.plan(stamp_ns, level, *degraded)
         for message in (objects, vector_map, tokens):
             if type(message) is not without:
                 self.outlets[type(message)].publish(message)
@@ -182,18 +199,50 @@ def test_a_question_is_answered_while_the_node_goes_on(ros_context: Context) -> 
         test.speaker.gate.clear()
         first = test.driver.asking.call_async(Ask.Request(question="first?", time_limit=100.0))
         second = test.driver.asking.call_async(Ask.Request(question="second?", time_limit=0.1))
-        waiting = test.node._talker._questions
-        wait_until(lambda: waiting and waiting[-1].text == "second?" and waiting[-1].late, "the second question")
+        wait_until(second.done, "the end of the second question's time")
+        assert not second.result().success and "time limit of 0.1 s" in second.result().message
         test.driver.statuses.clear()
         test.status("model", lambda s: True)
-        assert not first.done() and not second.done()
+        assert not first.done()
         test.speaker.gate.set()
-        wait_until(lambda: first.done() and second.done(), "both answers")
+        wait_until(first.done, "the first answer")
         assert first.result().success and "first?" in first.result().answer
-        assert not second.result().success and "time limit" in second.result().message
+        long = test.driver.ask("how many cars? " * 100)
+        assert not long.success and "has 1500 characters, at most 400" in long.message
         test.speaker.gate.clear()
         cut = test.driver.ask("and now?", 0.2)
         assert cut.success and cut.truncated and cut.answer == "two"
+
+
+def test_a_stop_and_a_degraded_plan_are_told(ros_context: Context) -> None:
+    with explainer_test(ros_context) as test:
+        test.activate()
+        plan_id = test.driver.send(degraded=("CAM_BACK is missing",))
+        said = wait_until(lambda: test.explained(plan_id), "an explanation")
+        assert list(said.warnings) == ["the plan is degraded: CAM_BACK is missing"]
+        test.driver.stop("no images come", "the speed is unknown")
+        wait_until(lambda: test.node._talker._stop_reasons, "the stop")
+        response = test.driver.ask("why do you stop?")
+        assert not response.success
+        assert response.message == "the driver has declared a stop: no images come; the speed is unknown"
+        plan_id = test.driver.send()
+        said = wait_until(lambda: test.explained(plan_id), "the first words after it")
+        assert not said.warnings
+
+
+def test_diagnostics_say_that_it_fails_and_that_nothing_comes(ros_context: Context) -> None:
+    with explainer_test(ros_context, max_age_s=1.0) as test:
+        test.activate()
+        plan_id = test.driver.send()
+        wait_until(lambda: test.explained(plan_id), "an explanation")
+        test.status("speaking", lambda s: s.level == DiagnosticStatus.WARN and "the last scene tokens are" in s.message)
+        test.speaker.error = RuntimeError("out of memory")
+        test.driver.send()
+        failing = test.status("speaking", lambda s: s.level == DiagnosticStatus.ERROR)
+        assert failing.message == "speaking failed: RuntimeError: out of memory"
+        test.speaker.error = None
+        test.driver.send()
+        test.status("speaking", lambda s: s.level != DiagnosticStatus.ERROR)
 
 
 def test_a_deactivated_node_is_silent_and_can_speak_again(ros_context: Context) -> None:

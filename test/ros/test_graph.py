@@ -113,7 +113,7 @@ def test_parameters_that_are_passed_are_declared_by_the_node(name):
     texts |= {key: value for key, value in given.items() if key in {a.name for a in graph(name).arguments}}
     for spec in nodes_of(name, **texts).values():
         infos = setting_infos(kinds[spec.name])
-        for key, value in spec.parameters.items():
+        for key, value in (*spec.parameters.items(), *spec.defaults.items()):
             if key != "use_sim_time":
                 default, _ = infos[key]
                 assert isinstance(value, (list, tuple) if isinstance(default, tuple) else type(default)), key
@@ -149,21 +149,36 @@ def test_simulation_alone_and_with_a_driver_that_watches():
     assert dict(nodes["driver_node"].remappings)["/planning/trajectory"] == "/planning/trajectory/driver"
     assert "/planning/trajectory" not in dict(nodes["simulator_node"].remappings)
     # Two images a second are no dead camera.
-    assert nodes["driver_node"].parameters["camera_timeout_s"] > 1.0
+    assert nodes["driver_node"].defaults["camera_timeout_s"] > 1.0
     assert "/planning/trajectory" not in dict(nodes_of("simulate", driver="true")["driver_node"].remappings)
+
+
+def test_a_file_of_ones_own_stands_above_what_was_not_asked_for_and_below_what_was(tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("/**: {ros__parameters: {rate: 0.5, input_timeout_s: 0.3}}")
+    replay = nodes_of("replay", **REPLAY, replay_params=str(mine), loop="true")["replay_node"]
+    assert replay.user_files == (mine,) and replay.parameter_files[0].name == "replay.yaml"
+    assert "rate" not in replay.parameters and replay.defaults["rate"] == 1.0
+    assert replay.parameters["loop"] is True and "loop" not in replay.defaults
+    nodes = nodes_of("simulate", driver="true", driver_params=str(mine), simulator_params=str(mine), seed="7")
+    assert nodes["driver_node"].user_files == (mine,)
+    assert (
+        "input_timeout_s" in nodes["driver_node"].defaults and "input_timeout_s" not in nodes["driver_node"].parameters
+    )
+    assert nodes["simulator_node"].parameters["seed"] == 7 and nodes["simulator_node"].defaults["split"] == "val"
 
 
 def test_in_lockstep_the_driver_loses_no_image_and_is_waited_for():
     nodes = nodes_of("simulate", driver="true", time_mode="lockstep", camera_rate="2", topics="carla_ros_bridge")
-    driver = nodes["driver_node"].parameters
+    driver = nodes["driver_node"].defaults
     reliable = {key: value for key, value in driver.items() if key.startswith("qos_overrides.")}
     assert set(reliable.values()) == {"reliable"}
     # The override's name is that of the topic after renaming.
     assert "qos_overrides./carla/ego_vehicle/rgb_front/image.subscription.reliability" in reliable
     assert len(reliable) == 6
     assert driver["inference_timeout_s"] >= 300
-    assert nodes["simulator_node"].parameters["plan_timeout_s"] >= 300
-    real_time = nodes_of("simulate", driver="true")["driver_node"].parameters
+    assert nodes["simulator_node"].defaults["plan_timeout_s"] >= 300
+    real_time = nodes_of("simulate", driver="true")["driver_node"].defaults
     assert not [key for key in real_time if key.startswith("qos_overrides.")]
     assert "inference_timeout_s" not in real_time
 

@@ -86,6 +86,16 @@ def test_distortion(tree: TransformTree, use: str, warns: bool, undoes: bool) ->
     assert (rig.undistorter("CAM_FRONT") is not None) == undoes
 
 
+def test_coefficients_that_are_none_of_the_model_are_explained(tree: TransformTree) -> None:
+    for model, count in (("plumb_bob", 3), ("plumb_bob", 6), ("fisheye", 3), ("rational_polynomial", 5)):
+        rig = Rig(("CAM_FRONT",), tree, distortion="undo")
+        message = info()
+        message.distortion_model, message.d = model, [0.1] * count
+        rig.add_info("CAM_FRONT", message)
+        assert rig.calibration("CAM_FRONT") is None
+        assert f"has {count} coefficients" in rig.problem("CAM_FRONT") and model in rig.problem("CAM_FRONT")
+
+
 def test_an_unknown_distortion_model_is_explained(tree: TransformTree) -> None:
     rig = Rig(("CAM_FRONT",), tree, distortion="undo")
     message = info()

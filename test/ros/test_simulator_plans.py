@@ -51,8 +51,9 @@ def test_a_plan_that_was_sent_is_the_plan_as_sent_to_the_last_bit() -> None:
         (lambda m: setattr(m.header, "frame_id", "map"), "frame 'map'"),
         (lambda m: setattr(m, "points", []), "no points"),
         (lambda m: setattr(m, "points", list(reversed(m.points))), "do not rise"),
-        (lambda m: setattr(m.points[2].pose.position, "y", float("nan")), "not finite"),
-        (lambda m: setattr(m.points[2].pose.orientation, "z", float("inf")), "not finite"),
+        (lambda m: setattr(m.points[2].pose.position, "y", float("nan")), "finite numbers"),
+        (lambda m: setattr(m.points[2].pose.orientation, "z", float("inf")), "a pose of the trajectory is none"),
+        (lambda m: setattr(m.points[2].pose.orientation, "w", 0.1), "a pose of the trajectory is none"),
     ],
 )
 def test_a_plan_that_cannot_be_followed_is_refused(harm, words) -> None:

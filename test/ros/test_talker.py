@@ -79,7 +79,7 @@ def test_a_plan_that_is_too_old_is_not_explained() -> None:
         assert one.speaker.scenes == []
         one.show("of another time", age_s=-10.0)
         wait_until(lambda: one.state.too_old == 2, "the drop of a plan from the future")
-        assert one.speaker.scenes == [] and not one.published
+        assert one.speaker.scenes == [] and not one.published and one.state.dropped_in_a_row == 2
 
 
 def test_words_about_a_plan_that_has_become_too_old_are_dropped() -> None:
@@ -122,6 +122,55 @@ def test_an_answer_is_cut_off_at_its_time_limit() -> None:
         assert reply.spoken is None and "time limit" in reply.problem
 
 
+def test_every_question_has_its_reply_in_time() -> None:
+    """Whatever the model is busy with, and another question before it."""
+    with talk() as one:
+        one.show("p-1")
+        wait_until(one.plans, "the plan")
+        one.speaker.deaf = True  # as in reading a long text, which cannot be broken off
+        one.speaker.gate.clear()
+        first, second = one.ask("first?", limit_s=0.2), one.ask("second?", limit_s=0.2)
+        wait_until(lambda: first and second, "both replies")
+        assert all("time limit of 0.2 s was over" in replies[0].problem for replies in (first, second))
+        one.speaker.gate.set()
+        third = one.ask("third?")
+        (reply,) = wait_until(lambda: third, "the answer")
+        assert reply.spoken.text.endswith("third?") and [len(first), len(second)] == [1, 1]
+        assert one.state.answered == 1 and one.published[-1][2] == "third?", "nobody hears what comes too late"
+
+
+def test_words_about_a_plan_are_none_about_a_stop() -> None:
+    with talk() as one:
+        one.speaker.gate.clear()
+        one.show("p-1")
+        wait_until(lambda: one.speaker.scenes, "the beginning")
+        one.talker.show_stop("no images come")
+        wait_until(lambda: one.state.stopped == 1, "the words broken off")
+        replies = one.ask("why do you stop?")
+        (reply,) = wait_until(lambda: replies, "the reply")
+        assert reply.spoken is None and reply.problem == "the driver has declared a stop: no images come"
+        one.speaker.gate.set()
+        one.show("p-2")
+        wait_until(lambda: one.state.stopped == 2, "a plan from before the stop")
+        one.talker.show_plan(one.now_ns)
+        replies = one.ask()
+        (reply,) = wait_until(lambda: replies, "the reply")
+        assert "had declared a stop" in reply.problem, "the newest scene is from before"
+        one.show("p-3", age_s=0.0)
+        wait_until(lambda: one.plans() == ["p-3"], "the first plan after it")
+
+
+def test_an_answer_about_a_scene_that_has_become_too_old_is_none() -> None:
+    with talk(max_age_s=2.0) as one:
+        one.show("p-1")
+        wait_until(one.plans, "the plan")
+        one.speaker.gate.clear()
+        replies = one.ask()
+        one.now_ns += 3 * SECOND_NS
+        (reply,) = wait_until(lambda: replies, "the reply")
+        assert reply.spoken is None and "s old" in reply.problem and len(one.published) == 1
+
+
 def test_there_is_no_answer_without_a_fresh_scene() -> None:
     with talk(max_age_s=2.0) as one:
         replies = one.ask()
@@ -157,11 +206,12 @@ def test_an_error_is_counted_and_the_next_plan_is_explained() -> None:
         wait_until(lambda: one.state.errors == 1, "the error")
         replies = one.ask()
         wait_until(lambda: replies, "the reply")
-        assert "the model burst" in replies[0].problem and one.state.errors == 2
+        assert "the model burst" in replies[0].problem and one.state.errors == 2 and one.state.failing
         one.speaker.error = None
         one.show("p-2")
         wait_until(lambda: one.plans() == ["p-2"], "the next plan")
         assert "RuntimeError: the model burst" in one.state.last_error and len(one.errors) == 2
+        assert not one.state.failing
 
 
 def test_contradictions_are_counted() -> None:

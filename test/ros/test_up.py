@@ -66,17 +66,29 @@ def test_an_optional_node_may_end():
     assert "[up] extra has ended (exit code 0); the others go on" in lines
 
 
-def test_parameters_and_names_reach_the_node():
-    code = "import sys; print(open(sys.argv[sys.argv.index('--params-file') + 1]).read(), sys.argv)"
+def test_parameters_and_names_reach_the_node(tmp_path):
+    code = (
+        "import rclpy, sys; from rclpy.node import Node; rclpy.init(args=sys.argv)\n"
+        "node = Node('x', automatically_declare_parameters_from_overrides=True)\n"
+        "print({name: p.value for name, p in node._parameters.items() if name != 'use_sim_time'}, sys.argv)"
+    )
+    files = [tmp_path / f"{name}.yaml" for name in ("own", "users")]
+    for file, size in zip(files, (1, 3), strict=True):
+        file.write_text(f"/**: {{ros__parameters: {{size: {size}, rate: 9.0, old: {size}, kept: {size}}}}}")
+    files[1].write_text(files[1].read_text().replace("kept: 3", "new: 3"))
     spec = NodeSpec(
         "odd_name", sys.executable, "", parameters={"rate": 2.0, "scene": "1", "names": ["a"]},
+        parameter_files=(files[0],), defaults={"size": 2, "chosen": 2, "old": 2}, user_files=(files[1],),
         remappings=(("/a", "/b"),), arguments=("-c", code),
     )  # fmt: skip
     lines: list[str] = []
     run_graph(GraphPlan((spec,), {}, "debug"), show=lines.append)
     text = "\n".join(lines)
-    assert "rate: 2.0" in text
-    assert "scene: '1'" in text  # stays a string
+    assert "'rate': 2.0" in text
+    assert "'scene': '1'" in text  # stays a string
+    # The package's file, what the graph chose, the user's file, what was asked for: the later stands above.
+    for part in ("'size': 3", "'chosen': 2", "'old': 3", "'kept': 1", "'new': 3"):
+        assert part in text, text
     for part in ("__node:=odd_name", "/a:=/b", "debug"):
         assert part in text
 

@@ -33,6 +33,26 @@ def test_the_newest_job_wins() -> None:
     assert worker.busy_s == 0.0
 
 
+def test_an_error_that_cannot_be_handled_leaves_the_thread_alive() -> None:
+    done = threading.Event()
+
+    def work(job: int) -> None:
+        if job == 1:
+            raise ValueError("odd")
+        done.set()
+
+    def on_error(job: int, error: Exception) -> None:
+        raise RuntimeError("no stop either") from error
+
+    worker = LatestWorker(work, on_error)
+    worker.start()
+    worker.submit(1)
+    while worker.busy_s > 0:
+        pass
+    worker.submit(2)
+    assert done.wait(WAIT_S) and worker.stop(WAIT_S)
+
+
 def test_an_error_is_reported_and_the_thread_goes_on() -> None:
     errors: list[tuple[int, str]] = []
     done = threading.Event()
