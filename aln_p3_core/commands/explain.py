@@ -34,10 +34,24 @@ _LETTERS = 22
     type=click.Choice(["right", "left", "straight", "ground-truth"]),
     help="Route command [default: straight, marked as a default].",
 )
-@click.option("--history", default=2, show_default=True, help="Earlier key frames to drive first, for the memory.")
+@click.option(
+    "--history",
+    default=2,
+    type=click.IntRange(min=0),
+    show_default=True,
+    help="Earlier key frames to drive first, for the memory.",
+)
 @click.option("--question", "questions", multiple=True, help="Ask this as well; may be repeated.")
-@click.option("--captions", default=3, show_default=True, help="Objects to describe, best score first.")
-@click.option("--max-new-tokens", default=64, show_default=True, help="Longer texts are cut off.")
+@click.option(
+    "--captions",
+    default=3,
+    type=click.IntRange(min=0),
+    show_default=True,
+    help="Objects to describe, best score first.",
+)
+@click.option(
+    "--max-new-tokens", default=64, type=click.IntRange(min=1), show_default=True, help="Longer texts are cut off."
+)
 @click.option("--min-score", default=0.3, show_default=True, help="Agents and lines below it are not drawn.")
 @click.option("--out", "picture", type=click.Path(dir_okay=False, path_type=Path), help="PNG to write.")
 def command(

@@ -25,7 +25,13 @@ if TYPE_CHECKING:
     type=click.Choice(["right", "left", "straight", "ground-truth"]),
     help="Route command [default: straight, marked as a default].",
 )
-@click.option("--history", default=0, show_default=True, help="Earlier key frames to drive first, for the memory.")
+@click.option(
+    "--history",
+    default=0,
+    type=click.IntRange(min=0),
+    show_default=True,
+    help="Earlier key frames to drive first, for the memory.",
+)
 @click.option("--min-score", default=0.3, show_default=True, help="Agents and lines below it are left out.")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False), help="Write plan, scene and hashes here.")
 @click.option(

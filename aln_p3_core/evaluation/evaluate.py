@@ -47,7 +47,8 @@ class Request:
         explainers: of the suite "language": one for all drivers, or one for each; none: those that lie beside the
             drivers' files or ship with them (`find_explainers`).
         language_samples: key frames that are spoken about, evenly spread; 0 for all. language_tasks: groups of texts
-            (`language.writing.TASK_GROUPS`).
+            (`language.writing.TASK_GROUPS`). language_captions, language_questions: of each of these frames; 0
+            questions for all.
         scenes_limit: only so many scenes, evenly spread over the split; 0 for all.
         routes, seeds, drive_rate_hz: of the closed loop.
         device, precision: of drivers.
@@ -71,6 +72,8 @@ class Request:
     explainers: tuple[str, ...] = ()
     language_samples: int = 100
     language_tasks: tuple[str, ...] = ("explanation", "caption", "question", "command", "online")
+    language_captions: int = 4
+    language_questions: int = 4
     scenes_limit: int = 0
     routes: str = "all"
     seeds: int = 3

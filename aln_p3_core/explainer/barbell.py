@@ -37,6 +37,7 @@ class Barbell(nn.Module):
         """
         super().__init__()
         layers = decoder_layers(language.model)
+        _require_plain_attention(language)
         front, back = barbell_layers(settings, len(layers))
         heads = language.model.config.num_attention_heads
         self.context_gate = nn.Parameter(torch.zeros(heads))
@@ -117,3 +118,18 @@ def barbell_layers(settings: AdapterSettings, layers: int) -> tuple[range, range
     front = range(1, 1 + min(round(settings.front_fraction * layers), layers - 1))
     back = range(max(layers - round(settings.back_fraction * layers), front.stop), layers)
     return front, back
+
+
+def _require_plain_attention(language: LanguageModel) -> None:
+    """The prefixes are attended to by projections and rotation alone, as in Llama."""
+    config, attention = language.model.config, cast(Any, decoder_layers(language.model)[0]).self_attn
+    rotary = getattr(config, "partial_rotary_factor", None) or (getattr(config, "rope_parameters", None) or {}).get(
+        "partial_rotary_factor"
+    )
+    found = [name for name in ("q_norm", "k_norm", "q_layernorm", "k_layernorm") if getattr(attention, name, None)]
+    found += ["partial_rotary_factor"] if rotary not in (None, 1, 1.0) else []
+    if found:
+        raise ConfigError(
+            f"the attention of {language.source!r} has {', '.join(found)}, which a barbell does not follow: use "
+            "adapter.kind lora"
+        )

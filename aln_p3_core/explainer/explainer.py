@@ -29,6 +29,7 @@ from aln_p3_core.explainer.scene_context import SceneContext
 from aln_p3_core.explainer.settings import AdapterSettings, ExplainerConfig
 from aln_p3_core.explainer.tasks import Answer, Prompt, TextSample
 from aln_p3_core.explainer.token_mixer import HolisticTokenMixer, MixedTokens
+from aln_p3_core.pretrained_folder import require_packages
 
 
 @dataclass(slots=True)
@@ -309,6 +310,7 @@ class Explainer(nn.Module):
 
 def _add_lora(model: Any, settings: AdapterSettings) -> None:
     """Low-rank updates beside the frozen weights; they are kept and trained in float32."""
+    require_packages("peft")
     from peft import LoraConfig, inject_adapter_in_model
 
     lora = LoraConfig(

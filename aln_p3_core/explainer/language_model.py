@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.explainer.language_files import language_folder, model_identity
 from aln_p3_core.explainer.settings import LanguageModelSettings
+from aln_p3_core.pretrained_folder import require_packages
 from aln_p3_core.runtime.device import precision_name, resolve_precision
 
 # What some models do to logits after their last layer; the explainer reads hidden states and would miss it.
@@ -83,7 +84,8 @@ def load_language_model(settings: LanguageModelSettings, *, device: torch.device
     Raises:
         ConfigError: when it is not there, or is of a kind that the explainer cannot read.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    require_packages("transformers")
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
     from transformers.utils.logging import disable_progress_bar
 
     # A bar over the second that loading takes would stand in every log.
@@ -106,6 +108,8 @@ def load_language_model(settings: LanguageModelSettings, *, device: torch.device
         raise ConfigError(f"the language model in {folder} has no end token, which ends every answer")
     _keep_layers(model, settings.layers)
     model.requires_grad_(False)
+    # Greedy is greedy: a model's folder may ask for sampling, or for penalties on words that came before.
+    model.generation_config = GenerationConfig()
     model.to(device)
     # The last states of a batch of texts lie scattered, and a CPU multiplies scattered bfloat16 rows with the
     # vocabulary four hundred times as slowly: 3.4 s for sixteen texts, not 8 ms.
@@ -124,6 +128,7 @@ def language_skeleton(settings: LanguageModelSettings) -> tuple[Any, bool]:
     """The model on the meta device, for counts and shapes of models that are too large to load, and whether its
     own configuration was found: else it has the sizes of Llama-2-7B.
     """
+    require_packages("transformers")
     from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig
 
     try:

@@ -81,7 +81,7 @@ def context_from_scene(scene: DrivingScene, config: ExplainerConfig) -> SceneCon
         DataError: for a scene without tokens.
     """
     if scene.tokens is None:
-        raise DataError(f"scene {scene.token!r} has no tokens; drive with tokens (Driver.drive(..., with_tokens=True))")
+        raise DataError(f"scene {scene.token!r} has no tokens; drive with tokens (Driver.plan(..., with_tokens=True))")
     rows = agent_rows(scene, config)
     agents, tokens = scene.agents, scene.tokens
     queries = agents.query_ids[rows]

@@ -21,7 +21,7 @@ import numpy as np
 
 from aln_p3_core.evaluation.bootstrap import Band, band_numbers, scene_bootstrap
 from aln_p3_core.explainer.consistency import DEFAULT_SETTINGS, ConsistencySettings, check_consistency
-from aln_p3_core.explainer.consistency_types import Kind
+from aln_p3_core.explainer.consistency_types import Kind, Verdict
 from aln_p3_core.explainer.plan_motion import plan_motion
 from aln_p3_core.explainer.prompts import prompt_for
 from aln_p3_core.explainer.scene_context import SceneContext, agent_rows, context_from_scene
@@ -375,7 +375,13 @@ def _named(one: NamedScene, text: str, settings: ConsistencySettings) -> tuple[i
         step_s=one.scene.plan.step_s,
         settings=settings,
     )
-    findings = [f for kind in (Kind.CAUSE, Kind.PLACE) for f in found.of_kind(kind) if f.rows]
+    # "The road is free" names nobody, though somebody who stands there contradicts it.
+    findings = [
+        f
+        for kind in (Kind.CAUSE, Kind.PLACE)
+        for f in found.of_kind(kind)
+        if f.rows and f.verdict is Verdict.CONSISTENT
+    ]
     return tuple(dict.fromkeys(finding.rows[0] for finding in findings))
 
 

@@ -50,9 +50,20 @@ class SceneInterventions:
         return cls(tree["drive"], tree["frames"], masked, tuple(FlippedText(**row) for row in tree["flipped"]))
 
 
-def intervene(explainer: Speaks, drive: str, scenes: Sequence[NamedScene]) -> SceneInterventions:
-    """Asks about a drive's scenes: up to seven more explanations each."""
-    masked = {form: mask_causes(explainer, scenes, form=form).texts for form in FORMS}
+def intervene(
+    explainer: Speaks,
+    drive: str,
+    scenes: Sequence[NamedScene],
+    bev_range_model: tuple[float, float, float, float],
+) -> SceneInterventions:
+    """Asks about a drive's scenes: up to seven more explanations each.
+
+    Args:
+        explainer: who is asked.
+        drive, scenes: about what.
+        bev_range_model: x, y minimum, then maximum, m that the driver's BEV map covers.
+    """
+    masked = {form: mask_causes(explainer, scenes, form=form, bev_range_model=bev_range_model).texts for form in FORMS}
     return SceneInterventions(drive, len(scenes), masked, flip_commands(explainer, scenes).texts)
 
 

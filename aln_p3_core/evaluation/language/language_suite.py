@@ -47,7 +47,9 @@ def language_suite(open_loop: OpenLoop) -> tuple[Section, dict[str, Any]]:
         DataError: for a root without texts.
     """
     request, dataset = open_loop.request, open_loop.dataset
-    settings = WritingSettings(groups=request.language_tasks)
+    settings = WritingSettings(
+        groups=request.language_tasks, captions=request.language_captions, questions=request.language_questions
+    )
     tokens = spread(open_loop.tokens, request.language_samples)
     truths = frame_truths(dataset, tokens, request.split, settings.questions)
     targets = open_loop.targets_of(tokens)

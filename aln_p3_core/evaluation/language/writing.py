@@ -68,6 +68,19 @@ _DECIDING = (
     "tasks",
     "token_mixer",
 )
+# What else decides which object an intervention masks, and what its texts are read as.
+_DECIDING_INTERVENTIONS = (
+    "cause_check",
+    "consistency",
+    "consistency_settings",
+    "consistency_types",
+    "keyword_reader",
+    "keyword_words",
+    "plan_check",
+    "plan_motion",
+    "seen",
+    "statement",
+)
 # How many tokens a text may take. A step costs nearly the same for one text as for ten, and a batch lasts as long as
 # its longest text: those of one kind go together.
 _LIMITS = {
@@ -151,7 +164,7 @@ class TextWriter:
             "explainer": found.sha256,
             "language_model": found.language_identity,
             "settings": asdict(self.settings),
-            "sources": _source_hash(("intervention.py",) if INTERVENTION in self.settings.groups else ()),
+            "sources": _source_hash(INTERVENTION in self.settings.groups),
         }
 
     @property
@@ -197,7 +210,9 @@ class TextWriter:
         scenes: dict[str, list[NamedScene]] = {}
         for one in met:
             scenes.setdefault(one.name, []).append(NamedScene(one.name, one.scene))
-        return {name: intervene(self.speaker, name, named) for name, named in scenes.items()}
+        low_x, low_y, _, high_x, high_y, _ = self.predictor.driver.config.point_cloud_range
+        bev_range = (low_x, low_y, high_x, high_y)
+        return {name: intervene(self.speaker, name, named, bev_range) for name, named in scenes.items()}
 
     def _speak(self, met: Sequence[_Met], on_frame: Callable[[], None]) -> list[list[Saying]]:
         """Sayings of every frame: with its command, then with the command withheld."""
@@ -425,14 +440,18 @@ class _WriteScenes:
             save_said(self.files[name], self.keys[name], written.frames, changed)
 
 
-def _source_hash(more: tuple[str, ...] = ()) -> str:
+def _source_hash(intervening: bool) -> str:
     """Of the code that decides the texts; what judges them lies beside it and does not count.
 
-    `more`: files of this folder that count too.
+    `intervening`: what decides the interventions counts too.
     """
     here = Path(__file__)
     explainer = here.parents[2] / "explainer"
+    files = [*(explainer / f"{name}.py" for name in _DECIDING), here]
+    if intervening:
+        files += [here.with_name("intervention.py"), *(explainer / f"{name}.py" for name in _DECIDING_INTERVENTIONS)]
+        files += sorted((here.parents[2] / "world" / "language").glob("*.py"))
     digest = hashlib.sha256()
-    for file in (*(explainer / f"{name}.py" for name in _DECIDING), here, *map(here.with_name, more)):
+    for file in files:
         digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()

@@ -26,8 +26,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "explainer"))
 from explainer_helpers import tiny_config, write_tiny_language_model
 
 SOURCE = Path(aln_p3_core.__file__).parents[1]
-#: Commands that train, or compare the losses of trainings.
-TRAINING_COMMANDS = {"aln_p3_core/commands/train.py", "aln_p3_core/commands/parity.py"}
+#: What trains, compares the losses of trainings, or reads their settings.
+TRAINING_COMMANDS = {
+    *("aln_p3_core/commands/train.py", "aln_p3_core/commands/parity.py"),
+    "aln_p3_core/studies/study_file.py",
+}
 
 
 @pytest.fixture(scope="module")

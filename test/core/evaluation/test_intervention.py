@@ -89,6 +89,14 @@ def test_scenes_without_a_named_agent_or_another_one_are_left_out() -> None:
         assert found.texts == () and found.scenes == 1 and np.isnan(found.changed.mean)
 
 
+def test_a_free_road_names_nobody_though_somebody_is_there() -> None:
+    class Careless(RuleSpeaker):
+        def _say(self, context: SceneContext, scene: int) -> str:
+            return explanation_answer("the car keeps its speed", "because the road ahead is free")
+
+    assert not mask_causes(Careless(), scenes()).texts
+
+
 def test_the_control_is_the_same_in_every_run_and_texts_come_in_batches() -> None:
     speaker = RuleSpeaker()
     rows = [text.control_row for text in mask_causes(speaker, scenes(9), batch=4).texts]

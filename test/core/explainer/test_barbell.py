@@ -108,6 +108,20 @@ def test_a_model_without_a_context_is_refused(tiny_language: Path) -> None:
         language.last_states(language.embedding(_IDS))
 
 
+def test_attention_that_does_more_than_llamas_is_refused() -> None:
+    from transformers import Qwen3Config, Qwen3ForCausalLM, StableLmConfig, StableLmForCausalLM
+
+    sizes = {
+        "vocab_size": 20, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+    }  # fmt: skip
+    normed: nn.Module = Qwen3ForCausalLM(Qwen3Config(**sizes, head_dim=8))
+    partial: nn.Module = StableLmForCausalLM(StableLmConfig(**sizes, partial_rotary_factor=0.25))
+    for model, part in ((normed, "q_norm, k_norm"), (partial, "partial_rotary_factor")):
+        with pytest.raises(ConfigError, match=rf"has {part}, which a barbell does not follow: use adapter.kind lora"):
+            Barbell(_SETTINGS, LanguageModel(model, None, "x", "", None, 0))
+
+
 def test_another_architecture_is_refused() -> None:
     from transformers import GPT2Config, GPT2LMHeadModel
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,6 +114,21 @@ def test_loss_is_that_of_the_whole_model_with_labels(tiny_language: Path) -> Non
             torch.testing.assert_close(said.answer_states_XE[x], states, rtol=1e-4, atol=1e-5)
     counts = batch.answer_XL.sum(1)
     torch.testing.assert_close(said.loss, (said.loss_by_text_X * counts).sum() / counts.sum())
+
+
+def test_greedy_is_greedy_whatever_the_models_folder_asks_for(tiny_language: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "wilful"
+    shutil.copytree(tiny_language, folder)
+    (folder / "generation_config.json").write_text(
+        json.dumps({"repetition_penalty": 5.0, "no_repeat_ngram_size": 1, "do_sample": True, "eos_token_id": 2})
+    )
+    said = []
+    for source in (tiny_language, folder):
+        torch.manual_seed(0)
+        explainer = tiny_explainer(source).eval()
+        answers = explainer.generate(made_up_context(1), [Prompt(Task.QUESTION, "Why?")], max_new_tokens=12)
+        said.append(answers[0].text)
+    assert said[0] == said[1]
 
 
 def test_of_a_part_only_its_own_states_are_read(tiny_language: Path) -> None:

