@@ -114,9 +114,10 @@ def detectable_difference(
 ) -> float:
     """The true difference that a two-sided t test at `alpha` finds, with the right sign, with the probability `power`.
 
-    With many degrees of freedom it is 2.8 standard errors (alpha 0.05, power 0.8).
+    With many degrees of freedom it is 2.8 standard errors (alpha 0.05, power 0.8). NaN without any spread.
     """
-    if not (math.isfinite(standard_error) and degrees > 0):
+    # Trainings that do not differ at all do not tell by how much others would.
+    if not (math.isfinite(standard_error) and standard_error > 0 and degrees > 0):
         return math.nan
     limit = float(student.ppf(1 - alpha / 2, degrees))
     # The estimate is divided by an error that is itself an estimate: sqrt(chi2 / degrees) of the true one.

@@ -144,7 +144,7 @@ def test_detectable_difference_is_2_8_standard_errors() -> None:
     # A non-central t distribution: with few degrees of freedom more than the quantiles' sum, 5.36.
     assert detectable_difference(2.0, 2) == pytest.approx(2 * 5.65, abs=0.05)
     assert detectable_difference(1.0, 2, alpha=0.05 / 28) == pytest.approx(30.0, abs=0.4)
-    assert math.isnan(detectable_difference(math.nan, 4))
+    assert math.isnan(detectable_difference(math.nan, 4)) and math.isnan(detectable_difference(0.0, 4))
     error, degrees = expected_error(2.0, 0.0, 4)
     assert (error, degrees) == (1.0, 3)
     # Scenes alone: their own degrees of freedom; both: in between.
