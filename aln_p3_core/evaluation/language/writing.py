@@ -183,7 +183,7 @@ class TextWriter:
         Args:
             dataset: of the scenes.
             truths: of the frames, by scene and token.
-            on_frame: called for each frame when its texts are there.
+            on_frame: called once a frame, as the texts are written.
         """
         with cpu_threads(self.predictor.threads):
             met = list(self._meet(dataset, truths))
@@ -228,7 +228,16 @@ class TextWriter:
                 again = [item for item in self._asked(withheld, one.truth) if item.task in AGAIN]
                 wanted += [_Wanted(place, len(contexts), "none", item) for item in again]
                 contexts.append(self._context(withheld))
-        answers = self._answers(contexts, wanted)
+        told = 0
+
+        def on_share(share: float) -> None:
+            nonlocal told
+            while told < round(share * len(met)):
+                on_frame()
+                told += 1
+
+        answers = self._answers(contexts, wanted, on_share)
+        on_share(1.0)
         sayings: list[list[Saying]] = [[] for _ in met]
         for one_wanted, (prompt, answer) in zip(wanted, answers, strict=True):
             item = one_wanted.asked
@@ -237,8 +246,6 @@ class TextWriter:
                     item.task.value, one_wanted.command, prompt, answer.text, answer.truncated, item.right, item.about
                 )
             )
-        for _ in met:
-            on_frame()
         return sayings
 
     def _context(self, scene: DrivingScene) -> SceneContext:
@@ -246,8 +253,11 @@ class TextWriter:
 
         return context_from_scene(scene, self.speaker.config)
 
-    def _answers(self, contexts: Sequence[SceneContext], wanted: Sequence[_Wanted]) -> list[tuple[str, Answer]]:
-        """Prompt and answer of each; texts of a kind and of like length are written together."""
+    def _answers(
+        self, contexts: Sequence[SceneContext], wanted: Sequence[_Wanted], on_share: Callable[[float], None]
+    ) -> list[tuple[str, Answer]]:
+        """Prompt and answer of each; texts of a kind and of like length are written together. `on_share` is called with
+        the share that is done."""
         from aln_p3_core.explainer.prompts import prompt_for
         from aln_p3_core.explainer.scene_context import join_contexts
 
@@ -270,6 +280,7 @@ class TextWriter:
                     max_new_tokens=limit,
                 )
                 answers |= {i: (prompts[i], answer) for i, answer in zip(batch, given, strict=True)}
+                on_share(len(answers) / len(wanted))
         return [answers[i] for i in range(len(wanted))]
 
     def _asked(self, scene: DrivingScene, truth: FrameTruth) -> list[_Asked]:
