@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aln_p3_core.commands.options import driver_options, make_driver
+from aln_p3_core.commands.options import driver_options, frame_options, make_driver
 
 if TYPE_CHECKING:
     from aln_p3_core.explainer.speaking import Spoken
@@ -28,19 +28,7 @@ _LETTERS = 22
 @click.option("--sample", help="Token of the key frame [default: the first one with the asked history].")
 @click.option("--explainer", default="nano", show_default=True, metavar="NAME|FILE", help="Who speaks.")
 @driver_options
-@click.option(
-    "--command",
-    "route",
-    type=click.Choice(["right", "left", "straight", "ground-truth"]),
-    help="Route command [default: straight, marked as a default].",
-)
-@click.option(
-    "--history",
-    default=2,
-    type=click.IntRange(min=0),
-    show_default=True,
-    help="Earlier key frames to drive first, for the memory.",
-)
+@frame_options(history=2)
 @click.option("--question", "questions", multiple=True, help="Ask this as well; may be repeated.")
 @click.option(
     "--captions",

@@ -66,6 +66,28 @@ def driver_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def frame_options(history: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Adds the options that say how a single frame of a data set is driven.
+
+    Args:
+        history: default of `--history`.
+    """
+    route = click.option(
+        "--command",
+        "route",
+        type=click.Choice(["right", "left", "straight", "ground-truth"]),
+        help="Route command [default: straight, marked as a default].",
+    )
+    earlier = click.option(
+        "--history",
+        default=history,
+        type=click.IntRange(min=0),
+        show_default=True,
+        help="Earlier key frames to drive first, for the memory.",
+    )
+    return lambda function: route(earlier(function))
+
+
 def make_driver(
     recipe: str | None,
     checkpoint: Path | None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aln_p3_core.commands.options import driver_options, make_driver
+from aln_p3_core.commands.options import driver_options, frame_options, make_driver
 
 if TYPE_CHECKING:
     from aln_p3_core.frame import DrivingFrame
@@ -19,19 +19,7 @@ if TYPE_CHECKING:
 @click.argument("root", type=click.Path(exists=True, file_okay=False))
 @click.option("--sample", help="Token of the key frame [default: the first one].")
 @driver_options
-@click.option(
-    "--command",
-    "route",
-    type=click.Choice(["right", "left", "straight", "ground-truth"]),
-    help="Route command [default: straight, marked as a default].",
-)
-@click.option(
-    "--history",
-    default=0,
-    type=click.IntRange(min=0),
-    show_default=True,
-    help="Earlier key frames to drive first, for the memory.",
-)
+@frame_options(history=0)
 @click.option("--min-score", default=0.3, show_default=True, help="Agents and lines below it are left out.")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False), help="Write plan, scene and hashes here.")
 @click.option(
