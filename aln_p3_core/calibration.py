@@ -25,6 +25,7 @@ import numpy as np
 from aln_p3_core.errors import CalibrationError
 from aln_p3_core.frame import CameraCalibration
 from aln_p3_core.geometry import make_transform, matrix_to_quaternion
+from aln_p3_core.whole_files import write_text
 
 if TYPE_CHECKING:
     from aln_p3_core.datasets.nuscenes import NuScenesDataset
@@ -84,7 +85,7 @@ def save_calibration(path: str | Path, rig: Mapping[str, CameraCalibration]) -> 
         text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None)
     else:
         text = json.dumps(content, indent=1) + "\n"
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def calibration_of_scene(dataset: NuScenesDataset, scene_name: str | None = None) -> dict[str, CameraCalibration]:

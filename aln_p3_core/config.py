@@ -11,7 +11,7 @@ import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.frame import NUSCENES_CAMERAS
@@ -189,6 +189,11 @@ class DriverConfig:
     rotate_center: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
+        image = self.image
+        if len(image.mean) != 3 or len(image.std) != 3 or min(image.std) <= 0:
+            raise ConfigError(
+                f"image.mean and image.std are three numbers each, deviations above 0; got {image.mean}, {image.std}"
+            )
         if self.image.height % 32 or self.image.width % 32:
             raise ConfigError(
                 f"image.height and image.width must be multiples of 32, got {self.image.height}x{self.image.width}"
@@ -354,6 +359,7 @@ def _build(cls: type, tree: Mapping[str, Any], path: str) -> Any:
     if unknown:
         raise ConfigError(f"unknown settings {[path + key for key in unknown]}; there are {sorted(fields)}")
     values: dict[str, Any] = {}
+    hints = get_type_hints(cls)
     for key, value in tree.items():
         nested = _NESTED.get(key) if cls is DriverConfig else None
         if nested is not None:
@@ -361,6 +367,9 @@ def _build(cls: type, tree: Mapping[str, Any], path: str) -> Any:
         else:
             default = getattr(RECIPES["nano"], key) if cls is DriverConfig else getattr(cls(), key)
             values[key] = _checked(value, default, path + key)
+            choices = get_args(hints[key]) if get_origin(hints[key]) is Literal else ()
+            if choices and values[key] not in choices:
+                raise ConfigError(f"{path}{key} must be one of {', '.join(choices)}, got {value!r}")
     return cls(**values)
 
 
@@ -375,7 +384,21 @@ def _checked(value: Any, default: Any, path: str) -> Any:
         return float(value)
     if type(value) is not type(default):
         raise ConfigError(f"{path} must be a {type(default).__name__}, got {value!r}")
+    least = 0 if path in _MAY_BE_ZERO else 1
+    if type(value) is int and value < least:
+        raise ConfigError(f"{path} must be {least} or more, got {value}")
     return value
+
+
+#: Counts of parts that a recipe may do without.
+_MAY_BE_ZERO = (
+    "backbone.frozen_blocks",
+    "planner.bev_grid",
+    "planner.bev_read",
+    "planner.rounds",
+    "planner.refinements",
+    "can_bus_hidden",
+)
 
 
 _NESTED: dict[str, type] = {

@@ -15,6 +15,7 @@ from rclpy.parameter import Parameter
 from std_msgs.msg import Header
 
 from aln_p3_core.errors import ConfigError
+from aln_p3_core.geometry import FloatArray
 from aln_p3_ros.adapter.adapter_settings import OUTPUT_PACKAGES, AdapterSettings
 from aln_p3_ros.adapter.foreign_messages import ackermann_drive, autoware_trajectory
 from aln_p3_ros.adapter.tracker import DriveCommand, PlanTracker
@@ -118,7 +119,10 @@ class AdapterNode(Node):
         if self._refusal:
             self.get_logger().warning(f"a plan is not followed: {self._refusal}", throttle_duration_sec=5.0)
             return
-        self._publish_trajectory(message.points, to_ns(message.header.stamp))
+        stamp_ns = to_ns(message.header.stamp)
+        ground = self._tracker.ground_at(stamp_ns)
+        if ground is not None:
+            self._publish_trajectory(message.points, stamp_ns, ground, self._speed)
 
     def _publish_stop(self) -> None:
         """While the plan is missing or stale: a declared stop from where the vehicle is."""
@@ -127,12 +131,11 @@ class AdapterNode(Node):
             return
         stop = self._tracker.stop(now_ns)
         if stop is not None:
-            self._publish_trajectory(trajectory_points(stop), now_ns)
+            self._publish_trajectory(trajectory_points(stop.trajectory), stop.stamp_ns, stop.ground, stop.speed)
 
-    def _publish_trajectory(self, points: Any, stamp_ns: int) -> None:
-        ground, frame = self._tracker.ground_at(stamp_ns), self._tracker.frame
-        wanted = self._settings.map_frame
-        if self._trajectories is None or ground is None or (wanted and wanted != frame):
+    def _publish_trajectory(self, points: Any, stamp_ns: int, ground: FloatArray, speed: float) -> None:
+        frame, wanted = self._tracker.frame, self._settings.map_frame
+        if self._trajectories is None or (wanted and wanted != frame):
             return
         self._trajectories.publish(
             autoware_trajectory(
@@ -141,7 +144,7 @@ class AdapterNode(Node):
                 stamp=to_time(stamp_ns),
                 frame_id=frame,
                 T_map_base=ground,
-                speed=self._speed,
+                speed=speed,
                 wheelbase_m=self._settings.wheelbase_m,
             )
         )

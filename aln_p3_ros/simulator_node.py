@@ -21,6 +21,7 @@ from std_msgs.msg import String
 from aln_p3_core.calibration import load_calibration
 from aln_p3_core.errors import AlnP3Error, ConfigError
 from aln_p3_core.world.closed_loop.drives import Drive, name_drive
+from aln_p3_core.world.closed_loop.route_task import PROTOCOL, write_json
 from aln_p3_core.world.closed_loop.runner import RouteResult
 from aln_p3_core.world.planners.registry import make_planner
 from aln_p3_core.world.rig import world_rig
@@ -162,9 +163,11 @@ class SimulatorNode(Node):
             return
         folder = Path(self._settings.report).expanduser()
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
         if result.trace is not None:
             result.trace.save(folder / f"{name}.npz")
+        # As `aln-p3 world drive` writes it; which weights made the plans is known to who made them.
+        report = {"protocol": PROTOCOL, "planner_name": result.planner, "checkpoint_hash": "", "threads": 1}
+        write_json(folder / f"{name}.json", report | content)
 
     def _say_health(self) -> None:
         drive = self._world.current

@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 
 from aln_p3_core.driver import Driver
-from aln_p3_core.driver.checkpoint import load_checkpoint, recipe_metadata, save_state, written_whole
+from aln_p3_core.driver.checkpoint import load_checkpoint, recipe_metadata, save_state
 from aln_p3_core.errors import AlnP3Error, CheckpointError
 from aln_p3_core.runtime.export_check import compare_drivers
 from aln_p3_core.synthetic.frames import track_frames
 from aln_p3_core.weights import SHIPPED
+from aln_p3_core.whole_files import written_whole
 
 FOLDER = Path(__file__).resolve().parents[1] / "aln_p3_core" / "weights"
 #: What the package may grow by.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aln_p3_core.commands.options import driver_options, make_driver, parse_size
+from aln_p3_core.whole_files import write_text
 
 if TYPE_CHECKING:
     from aln_p3_core.driver.frame_driver import FrameDriver
@@ -78,8 +79,7 @@ def command(
     click.echo(f"weights: {card['weights']}")
     if json_path:
         figures = only.to_json() if only else {name: result.to_json() for name, result in results.items()}
-        Path(json_path).parent.mkdir(parents=True, exist_ok=True)
-        Path(json_path).write_text(json.dumps(figures, indent=1) + "\n")
+        write_text(Path(json_path), json.dumps(figures, indent=1) + "\n")
 
 
 def _runtime_names(text: str | None) -> list[str]:

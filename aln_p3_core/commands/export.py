@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, file_okay=False),
     help="Compare with the network on the first frames of this nuScenes-schema root.",
 )
-@click.option("--frames", default=3, show_default=True, help="Frames to compare.")
+@click.option("--frames", default=3, type=click.IntRange(min=1), show_default=True, help="Frames to compare.")
 def command(
     driver: str,
     kind: str,

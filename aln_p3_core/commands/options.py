@@ -76,7 +76,7 @@ def frame_options(history: int) -> Callable[[Callable[..., Any]], Callable[..., 
         "--command",
         "route",
         type=click.Choice(["right", "left", "straight", "ground-truth"]),
-        help="Route command [default: straight, marked as a default].",
+        help="Route command [default: the data set's own, else straight, marked as a default].",
     )
     earlier = click.option(
         "--history",

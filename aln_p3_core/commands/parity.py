@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aln_p3_core.whole_files import write_text
+
 if TYPE_CHECKING:
     from aln_p3_core.driver.network import Precision
     from aln_p3_core.evaluation.metric_line import MetricLine
@@ -50,6 +52,9 @@ def command(oracle: Path | None, metrics: Path | None, json_path: Path | None, p
     lines = [line for line in lines if line.name]
     failed_tensors = [result for result in tensors if not result.ok]
     failed_lines = [line for line in lines if not line.ok]
+    for folder, count in ((oracle, len(tensors)), (metrics, len(lines) + len(waiting))):
+        if folder is not None and not count:
+            raise click.ClickException(f"{folder} holds nothing to compare with")
     failed = bool(failed_tensors or failed_lines)
     if json_path is not None:
         report = {
@@ -59,7 +64,7 @@ def command(oracle: Path | None, metrics: Path | None, json_path: Path | None, p
             "metrics": [asdict(line) for line in lines],
             "not_yet": waiting,
         }
-        json_path.write_text(json.dumps(report, indent=1) + "\n")
+        write_text(json_path, json.dumps(report, indent=1) + "\n")
     if oracle is not None and precision != "fp32":
         click.echo(f"{precision}: largest errors of the outputs are told above; agreement is judged in fp32 only")
     if waiting:

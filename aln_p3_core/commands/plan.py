@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aln_p3_core.commands.options import driver_options, frame_options, make_driver
+from aln_p3_core.whole_files import write_text
 
 if TYPE_CHECKING:
     from aln_p3_core.frame import DrivingFrame
@@ -70,8 +71,7 @@ def command(
         click.echo(f"guard: {scene.guard}")
     click.echo(f"{len(report['agents'])} agents and {len(report['map'])} map lines at score {min_score} or better")
     if json_path:
-        Path(json_path).parent.mkdir(parents=True, exist_ok=True)
-        Path(json_path).write_text(json.dumps(report, indent=1) + "\n")
+        write_text(Path(json_path), json.dumps(report, indent=1) + "\n")
         click.echo(f"wrote {json_path}")
     picture_path = picture_path or (str(Path(json_path).with_suffix(".png")) if json_path else None)
     if picture_path:
@@ -99,13 +99,14 @@ def tokens_until(dataset: Any, token: str, history: int) -> list[str]:
 
 def with_command(dataset: Any, token: str, route: str | None) -> DrivingFrame:
     """A key frame with the route command of `--command`; with its own where that is None."""
+    from aln_p3_core.datasets.targets import ground_truth_command
     from aln_p3_core.frame import Command, CommandProvenance, RouteCommand
 
     frame: DrivingFrame = dataset.frame(token)
     if route is None:
         return frame
     if route == "ground-truth":
-        given = dataset.targets(token).command
+        given = ground_truth_command(dataset, token)
     else:
         given = RouteCommand(Command[route.upper()], CommandProvenance.GIVEN)
     return dataclasses.replace(frame, command=given)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from aln_p3_core.commands.options import parse_size
+from aln_p3_core.whole_files import write_text
 
 
 @click.command("bench")
@@ -62,4 +63,4 @@ def command(
     if json_path:
         json_path.parent.mkdir(parents=True, exist_ok=True)
         report = {"results": [result.to_json() for result in results], "episode": episode.name, "condition": condition}
-        json_path.write_text(json.dumps(report | card, indent=1) + "\n")
+        write_text(json_path, json.dumps(report | card, indent=1) + "\n")

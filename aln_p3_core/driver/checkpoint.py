@@ -8,10 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -23,6 +20,7 @@ from aln_p3_core.config import DriverConfig, from_dict, to_dict
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.errors import CheckpointError, ConfigError
 from aln_p3_core.weights import resolve_checkpoint
+from aln_p3_core.whole_files import written_whole
 
 FORMAT = "aln_p3.driver"
 FORMAT_VERSION = "1"
@@ -86,25 +84,6 @@ def in_types_of(path: str | Path, state_dict: Mapping[str, Tensor]) -> dict[str,
         for name, value in stored.items()
     )
     return stored if same else dict(state_dict)
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """A temporary file to write, which becomes `path` when the block ends and is deleted when it fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        # mkstemp makes files that only their owner reads; a checkpoint is an ordinary file.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def load_checkpoint(

@@ -21,9 +21,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from aln_p3_core.config import to_dict
-from aln_p3_core.driver.checkpoint import checkpoint_hash, written_whole
+from aln_p3_core.driver.checkpoint import checkpoint_hash
 from aln_p3_core.driver.io import DriverInputs
 from aln_p3_core.driver.network import ENCODER, DriverNetwork
+from aln_p3_core.whole_files import written_whole
 
 _BEV, _IMAGE = "bev", "image"
 

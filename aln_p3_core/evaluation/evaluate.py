@@ -105,6 +105,8 @@ def evaluate(request: Request) -> dict[str, Path]:
     suites = find_suites(request.suites)
     if request.jobs < 1:
         raise ConfigError(f"the number of jobs must be 1 or more, not {request.jobs}")
+    if "closed_loop" in suites and (request.device, request.precision) != ("auto", "auto"):
+        raise ConfigError("--device and --precision are of the other suites: leave closed_loop out (--suite), or them")
     subjects = find_subjects(
         request.subjects,
         device=request.device,
@@ -195,10 +197,10 @@ def _recorded_logs(
     from aln_p3_core.evaluation.recorded_logs import record_logs
 
     home = request.report / LOGS_FOLDER
-    record_logs(home / "root", request.logs, request.jobs, progress=request.progress)
+    scenes = record_logs(home / "root", request.logs, request.jobs, progress=request.progress)
     dataset = NuScenesDataset(home / "root")
     own = replace(request, report=home, per_scene=True, rates_hz=(2,))
-    open_loop = OpenLoop(dataset, dataset.scenes, subjects, own, mlp)
+    open_loop = OpenLoop(dataset, scenes, subjects, own, mlp)
     section, results = open_loop.suite("planning")
     text = f"Drives of human drivers, recorded, in rendered pictures: never learnt from. {section.text}"
     findings.sections.append(replace(section, title="Recorded logs", text=text.strip()))

@@ -60,7 +60,8 @@ class CommandChoice:
     """One command at one key frame where the road leaves a choice.
 
     Attributes:
-        token: of the sample. given: the command that the frame carries. asked: the command whose plan is looked at.
+        token: of the sample. given: the route's command, else the one that the true path fulfils. asked: the command
+            whose plan is looked at.
         followed: whether that plan goes there.
     """
 

@@ -73,7 +73,8 @@ def driver_rows(
     fresh: bool = False,
     progress: bool = True,
 ) -> DriverRows:
-    """Rows: command given, none (straight), flipped; ego status withheld where it is read; and other rates.
+    """Rows: command given, that of the true path where none is given, none (straight), flipped; ego status withheld
+    where it is read; and other rates.
 
     Args:
         subject: with a predictor.
@@ -99,13 +100,20 @@ def driver_rows(
     use = predictor.driver.config.ego_status
     status = f", ego status {use}"
     rows = [PlanRow(f"{subject.label}: command given{status}", plans_of(main), is_subject=True)]
+    if any(p.command.provenance is CommandProvenance.DEFAULT for p in main):
+        # Nobody gave the route's command, as in nuScenes: by the one that the true path fulfils published figures go.
+        true = [p.with_command(targets[p.token].command) for p in main]
+        rows.append(PlanRow(f"{subject.label}: command ground truth{status}", plans_of(true), is_subject=True))
     straight = [p.with_command(RouteCommand()) for p in main]
     rows.append(PlanRow(f"{subject.label}: command none{status}", plans_of(straight), in_plots=False))
     flipped = [p.with_command(flipped_command(p, targets[p.token], dataset, protocol)) for p in main]
     rows.append(PlanRow(f"{subject.label}: command flipped{status}", plans_of(flipped), in_plots=False))
     if predictor.reads_ego_status:
         withheld = run("ego status withheld", rate_hz=first, ego_status="withheld", perception=False)
-        rows.append(PlanRow(f"{subject.label}: command given, ego status none", plans_of(withheld), is_subject=True))
+        # VAD's own vector holds the difference to the last pose as well, which tells the speed.
+        kept = " but for pose differences" if use == "bev" else ""
+        name = f"{subject.label}: command given, ego status none{kept}"
+        rows.append(PlanRow(name, plans_of(withheld), is_subject=True))
     for rate in others:
         at_rate = run(f"{rate} Hz", rate_hz=rate, perception=False)
         name = f"{subject.label}: command given{status}, {rate} Hz"

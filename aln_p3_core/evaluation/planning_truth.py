@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from aln_p3_core.driver.checkpoint import written_whole
 from aln_p3_core.errors import DataError
 from aln_p3_core.evaluation.protocol import AGENT_KINDS
 from aln_p3_core.geometry import FloatArray, invert_transform
+from aln_p3_core.whole_files import written_whole
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]

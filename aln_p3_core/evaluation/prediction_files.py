@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from aln_p3_core.driver.checkpoint import written_whole
 from aln_p3_core.evaluation.sample_prediction import SamplePrediction
 from aln_p3_core.frame import Command, CommandProvenance, RouteCommand
 from aln_p3_core.scene import Agents, MapElements
+from aln_p3_core.whole_files import written_whole
 
 FORMAT = "1"
 

@@ -11,8 +11,8 @@ from aln_p3_core.errors import DataError
 LOG_SPLIT = "mini"
 
 
-def record_logs(root: Path, logs: Sequence[Path], jobs: int = 1, *, progress: bool = True) -> None:
-    """Records what the root does not have yet, as `aln-p3 world record --log` does.
+def record_logs(root: Path, logs: Sequence[Path], jobs: int = 1, *, progress: bool = True) -> tuple[str, ...]:
+    """Records what the root does not have yet, as `aln-p3 world record --log` does. Returns the scenes of these logs.
 
     Args:
         root: of the data set.
@@ -24,6 +24,7 @@ def record_logs(root: Path, logs: Sequence[Path], jobs: int = 1, *, progress: bo
         DataError: for a file that is no log, and naming the logs that could not be recorded.
         ConfigError: when the root was recorded with other settings, or nothing can be rendered here.
     """
+    from aln_p3_core.datasets.nuscenes import NuScenesDataset
     from aln_p3_core.world.recorder.record_log import log_tasks
     from aln_p3_core.world.recorder.recording import record_root
     from aln_p3_core.world.recorder.settings import RecordSettings
@@ -33,3 +34,5 @@ def record_logs(root: Path, logs: Sequence[Path], jobs: int = 1, *, progress: bo
     if recorded.failed:
         told = "; ".join(f"{scene}: {text.strip().splitlines()[-1]}" for scene, text in recorded.failed.items())
         raise DataError(f"{len(recorded.failed)} logs could not be recorded: {told}")
+    own = {task.scene_name for task in log_tasks(root, LOG_SPLIT, logs)}
+    return tuple(scene for scene in NuScenesDataset(root).scenes if scene in own)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aln_p3_core.evaluation.report_blocks import Block, Picture, Section, Table
+from aln_p3_core.whole_files import write_text
 from aln_p3_core.world.closed_loop.report import markdown_table
 from aln_p3_core.world.closed_loop.report_page import PAGE_STYLE
 from aln_p3_core.world.closed_loop.route_task import write_json
@@ -36,8 +37,8 @@ def write_report(
     """
     folder.mkdir(parents=True, exist_ok=True)
     found = {"page": folder / "report.html", "table": folder / "report.md", "json": folder / "report.json"}
-    found["page"].write_text(page(title, card, sections), encoding="utf-8")
-    found["table"].write_text(markdown(title, card, sections), encoding="utf-8")
+    write_text(found["page"], page(title, card, sections))
+    write_text(found["table"], markdown(title, card, sections))
     write_json(found["json"], {"card": dict(card), "results": without_nan(results)})
     return found
 

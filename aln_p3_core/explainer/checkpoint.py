@@ -16,11 +16,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from aln_p3_core.driver.checkpoint import checkpoint_hash, read_tensors, written_whole
+from aln_p3_core.driver.checkpoint import checkpoint_hash, read_tensors
 from aln_p3_core.errors import CheckpointError, ConfigError
 from aln_p3_core.explainer.explainer import Explainer
 from aln_p3_core.explainer.settings import ExplainerConfig, explainer_from_dict, explainer_to_dict
 from aln_p3_core.weights import resolve_explainer
+from aln_p3_core.whole_files import written_whole
 
 FORMAT = "aln_p3.explainer"
 FORMAT_VERSION = "1"

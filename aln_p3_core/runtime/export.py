@@ -19,11 +19,12 @@ import torch
 from torch import Tensor
 
 from aln_p3_core import __version__
-from aln_p3_core.driver.checkpoint import checkpoint_hash, recipe_metadata, written_whole
+from aln_p3_core.driver.checkpoint import checkpoint_hash, recipe_metadata
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.driver.portable import portable
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.runtime.deployed_graph import OUTPUT_NAMES, DeployedGraph, example_inputs, graph_inputs
+from aln_p3_core.whole_files import written_whole
 
 ExportFormat = Literal["onnx", "torch"]
 #: File name ending of every format.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -61,8 +62,10 @@ def compare_drivers(
             a, b = getattr(expected, name).double().cpu(), getattr(given, name).double().cpu()
             if name in _AGENT_AXIS:
                 b = b.index_select(_AGENT_AXIS[name], order_Q)
-            error.max_abs_error = max(error.max_abs_error, float((a - b).abs().max()))
-            error.magnitude = max(error.magnitude, float(a.abs().max()))
+            # No number is no agreement, whatever it is compared with.
+            difference = (a - b).abs().nan_to_num(nan=math.inf, posinf=math.inf)
+            error.max_abs_error = max(error.max_abs_error, float(difference.max()))
+            error.magnitude = max(error.magnitude, float(a.abs().nan_to_num().max()))
         on_frame()
     return list(errors.values())
 
@@ -79,6 +82,6 @@ def error_table(errors: Sequence[OutputError]) -> str:
 
 def _matching_agents(expected: DriverOutputs, given: DriverOutputs) -> torch.Tensor:
     """[Q]: for every query of `expected` the one of `given` with the nearest state."""
-    here, there = (outputs.agent_states_BQD[0].double().cpu() for outputs in (expected, given))
+    here, there = (outputs.agent_states_BQD[0].double().cpu().nan_to_num() for outputs in (expected, given))
     _, order = linear_sum_assignment(torch.cdist(here, there).numpy())
     return torch.from_numpy(order)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aln_p3_core.driver.checkpoint import written_whole
 from aln_p3_core.studies.measures import MEASURES, Measure
 from aln_p3_core.studies.results import Comparison, StudyResults
+from aln_p3_core.whole_files import written_whole
 
 _INK, _PALE, _OURS, _ANCHOR = "#222222", "#9a9a9a", "#1f6fb4", "#c8500a"
 _PANEL_WIDTH = 4.2

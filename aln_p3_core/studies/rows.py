@@ -18,10 +18,10 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from aln_p3_core.driver.checkpoint import written_whole
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.studies.measures import COMMANDS, read_drives, read_measures, read_report
 from aln_p3_core.studies.steps import TRAIN, Run
+from aln_p3_core.whole_files import written_whole
 
 #: What a study was when it began: its hash and marks of its data.
 STUDY_CARD = "study.json"

@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from aln_p3_core.driver.checkpoint import written_whole
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.studies.plan import plan_text
 from aln_p3_core.studies.plots import draw_study
@@ -25,6 +24,7 @@ from aln_p3_core.studies.rows import RESULT_ROWS, RESULT_SCENES, STUDY_CARD, col
 from aln_p3_core.studies.steps import Run
 from aln_p3_core.studies.study_file import Study
 from aln_p3_core.studies.table import table_text
+from aln_p3_core.whole_files import written_whole
 
 _BEGUN = ("study.yaml", "plan.md", STUDY_CARD, "runs")
 _MARKED = (

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from aln_p3_core.driver.checkpoint import written_whole
+from aln_p3_core.whole_files import written_whole
 
 #: Before the names of seconds that a step spent in its parts.
 TIME = "time."

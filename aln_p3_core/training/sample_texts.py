@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aln_p3_core.driver.checkpoint import written_whole
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.training.clip_data import collate_clips
 from aln_p3_core.training.sample_pictures import sample_places
@@ -14,6 +13,7 @@ from aln_p3_core.training.text_data import TextSource
 from aln_p3_core.training.text_settings import TextKind
 from aln_p3_core.training.training_data import TrainingData
 from aln_p3_core.training.validation import predict
+from aln_p3_core.whole_files import written_whole
 
 if TYPE_CHECKING:
     from aln_p3_core.training.joint import JointModule

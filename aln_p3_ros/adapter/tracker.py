@@ -34,6 +34,21 @@ class DriveCommand:
     stopping: str = ""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class DeclaredStop:
+    """A braking path.
+
+    Attributes:
+        trajectory: in base_link as it stood at `stamp_ns`. ground: 4x4 pose of base_link in the odometry's frame then.
+        speed: m/s then.
+    """
+
+    trajectory: TrajectoryArrays
+    stamp_ns: int
+    ground: FloatArray
+    speed: float
+
+
 class PlanTracker:
     """The tracking controller of the world, fed by odometry. Times are nanoseconds of the node's clock.
 
@@ -48,6 +63,7 @@ class PlanTracker:
         self._plan_ns: int | None = None
         self._path_world = np.zeros((0, 2))
         self._speed = 0.0
+        self._last: OdometrySample | None = None
         self._steering = 0.0
         self.frame = ""
 
@@ -59,7 +75,7 @@ class PlanTracker:
             self._plan_ns = None
             self._controller.reset()
         if not sample.problem:
-            self._speed = float(sample.linear[0])
+            self._speed, self._last = float(sample.linear[0]), sample
         return problem
 
     def follow(self, message: PlannedTrajectory) -> str:
@@ -128,13 +144,17 @@ class PlanTracker:
             target = max(target, 0.0)  # who brakes does not mean to back up
         return DriveCommand(target, acceleration, self._steering)
 
-    def stop(self, now_ns: int) -> TrajectoryArrays | None:
-        """A stop in base_link as it stands now, along the last plan's path; None without odometry."""
+    def stop(self, now_ns: int) -> DeclaredStop | None:
+        """A stop along the last plan's path from where the vehicle is; where odometry is lost, from where it was last,
+        with that stamp. None before any odometry."""
         ground = self._odometry.pose_at(now_ns)
         if ground is None:
-            return None
+            if self._last is None:
+                return None
+            ground, now_ns = self._last.T_odom_base, self._last.stamp_ns
         path = transform_points(invert_transform(_flat(ground)), self._path_world) if len(self._path_world) else None
-        return stop_trajectory(self._speed, self._settings.stop_deceleration_mps2, path)
+        trajectory = stop_trajectory(self._speed, self._settings.stop_deceleration_mps2, path)
+        return DeclaredStop(trajectory, now_ns, ground, self._speed)
 
     def _seconds(self, stamp_ns: int) -> float:
         """Seconds since the first stamp: small numbers, which keep their digits."""

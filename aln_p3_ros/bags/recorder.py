@@ -53,6 +53,7 @@ class Recorder:
         self._refused: set[str] = set()
         self._connections: dict[str, Connection] = {}
         self._counts: dict[str, int] = {}
+        self._early: list[tuple[str, bytes]] = []
         self._writer = Writer(out, version=9, storage_plugin=StoragePlugin.MCAP)
         self._writer.open()
         self._discover()
@@ -103,8 +104,16 @@ class Recorder:
         self._node.create_subscription(kind, topic, partial(self._receive, topic), _matching(endpoints), raw=True)
 
     def _receive(self, topic: str, cdr: bytes) -> None:
-        self._writer.write(self._connections[topic], self._node.get_clock().now().nanoseconds, cdr)
         self._counts[topic] += 1
+        now_ns = self._node.get_clock().now().nanoseconds
+        if now_ns <= 0:
+            # Simulated time has not begun: what came before it is of its first instant.
+            self._early.append((topic, cdr))
+            return
+        for earlier, content in self._early:
+            self._writer.write(self._connections[earlier], now_ns, content)
+        self._early.clear()
+        self._writer.write(self._connections[topic], now_ns, cdr)
 
     def _flush(self) -> None:
         storage: Any = self._writer.storage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,7 +50,7 @@ def _copy(source: Path, target: Path) -> int:
                     channels[channel.id], message.log_time, message.data, message.publish_time, message.sequence
                 )
                 count += 1
-        except (McapError, EOFError, ValueError):
+        except (McapError, EOFError, ValueError, struct.error):
             pass  # the cut: everything before it has been copied
         writer.finish()
     return count

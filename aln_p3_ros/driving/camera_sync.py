@@ -206,11 +206,16 @@ class CameraSync:
     def _stand_in(self, now_ns: int) -> tuple[StampedImage, int] | None:
         """An image that has waited in vain for the anchor's: it opens a set itself, so that a lost image of the
         anchor costs no plan at low rates, and its loss costs no pause."""
-        newest_set_ns = self._newest_anchor_stamp_ns()
+        earliest_ns = self._newest_anchor_stamp_ns() + self.max_skew_ns
+        anchor = self.states[self.anchor]
+        if self._usable(self.anchor, now_ns) and anchor.stamp_ns is not None and anchor.period_ns:
+            # An image that lies between two of the anchor's proves no loss: the anchor's next one must be due.
+            earliest_ns = max(earliest_ns, anchor.stamp_ns + round(anchor.period_ns) - self.max_skew_ns)
         for name in self.cameras:
             for image in self.states[name].buffer:
                 waited = now_ns - image.arrived_ns
-                if image.stamp_ns > newest_set_ns + self.max_skew_ns and waited >= self.set_timeout_ns:
+                # Of a clock that is ahead an image must not outrun the anchor's.
+                if earliest_ns < image.stamp_ns <= now_ns and waited >= self.set_timeout_ns:
                     return image, image.arrived_ns
         return None
 

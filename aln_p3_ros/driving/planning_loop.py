@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from aln_p3_ros.driving.diagnostics import LatencyWindow
 from aln_p3_ros.driving.driver_inputs import DriverInputs
 from aln_p3_ros.driving.driver_outputs import DriverOutputs
 from aln_p3_ros.driving.driver_settings import DriverSettings
-from aln_p3_ros.driving.faults import Degradation, Level, failed_model, judge_set, slow_model
+from aln_p3_ros.driving.faults import Degradation, Level, failed_model, judge_set, no_input, slow_model
 from aln_p3_ros.driving.frame_builder import BuiltFrame, FrameBuilder
 from aln_p3_ros.driving.worker import LatestWorker
 from aln_p3_ros.messages.conversions import path_of
@@ -115,6 +116,8 @@ class PlanningLoop:
         self._publishing = threading.Lock()
         self._reset_reason = ""
         self._last_path: tuple[FloatArray, FloatArray, int] | None = None
+        # Speed and stamp of the first stop since odometry is missing.
+        self._blind: tuple[float, int] | None = None
         self.worker: LatestWorker[_Job] = LatestWorker(self._plan, self._on_error, "planning")
 
     def submit(self, camera_set: CameraSet) -> None:
@@ -139,12 +142,29 @@ class PlanningLoop:
         speed = self._inputs.speed
         if speed is None:
             degradation = degradation.also(Level.STOP, "the speed is unknown: standstill is assumed")
+        else:
+            speed, degradation = self._braked(speed, stamp_ns, degradation)
         arrays = stop_trajectory(speed or 0.0, self.settings.stop_deceleration_mps2, self._path_ahead(ground, stamp_ns))
         with self._publishing:
             message = self._outputs.publish_stop(
                 arrays, degradation, stamp_ns=stamp_ns, command=self._inputs.command(self._now_ns()), ground=ground
             )
             self._note(message, degradation)
+
+    def _braked(self, speed: float, stamp_ns: int, degradation: Degradation) -> tuple[float, Degradation]:
+        """The last known speed; without odometry less the braking since the first stop, so that stops which follow each
+        other end."""
+        problem = self._inputs.odometry.problem_at(stamp_ns)
+        if not problem:
+            self._blind = None
+            return speed, degradation
+        if self._blind is None:
+            self._blind = (speed, stamp_ns)
+        first, since_ns = self._blind
+        elapsed_s = max(0.0, (stamp_ns - since_ns) * 1e-9)
+        left = max(0.0, abs(first) - self.settings.stop_deceleration_mps2 * elapsed_s)
+        reason = f"{problem}: taken to brake from {abs(first):.1f} m/s for {elapsed_s:.1f} s"
+        return math.copysign(left, first), degradation.also(Level.STOP, reason)
 
     def _plan(self, job: _Job) -> None:
         started = time.monotonic()
@@ -163,6 +183,12 @@ class PlanningLoop:
         if took > self.settings.inference_timeout_s:
             # The vehicle has been told to stop meanwhile; a plan from that long ago must not release it.
             self.stop_now(slow_model(took, self.settings.inference_timeout_s))
+            return
+        now_ns = self._now_ns()
+        last_set_ns = self.state.last_set_ns
+        if last_set_ns is not None and (quiet_s := (now_ns - last_set_ns) * 1e-9) > self.settings.input_timeout_s:
+            # So has it while no images came: what was seen before must not release it either.
+            self.stop_now(no_input(quiet_s, self.settings.input_timeout_s, {}))
             return
         frame = built.frame
         assert frame is not None

@@ -105,6 +105,7 @@ class Player:
     def pause(self) -> None:
         """Stands still; recorded time is still published."""
         with self._changed:
+            self._start_paused = True
             self._clock.pause()
             self._stop_at_ns = None
             self._changed.notify()
@@ -115,6 +116,7 @@ class Player:
             if self._ended:
                 self._jump_ns = self._start_ns
             self._stop_at_ns = None
+            self._start_paused = False
             self._clock.run()
             self._changed.notify()
 
@@ -131,6 +133,7 @@ class Player:
                 first = self._clock.now_ns()
             later = [stamp for stamp in self._timeline.steps_ns if stamp >= first]
             self._stop_at_ns = later[0] if later else self._timeline.end_ns
+            self._start_paused = False
             self._clock.run()
             self._changed.notify()
 
@@ -159,8 +162,9 @@ class Player:
     def _run(self) -> None:
         executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="reader")
         try:
-            if not self._start_paused:
-                self._clock.run()
+            with self._changed:
+                if not self._start_paused:
+                    self._clock.run()
             while not self._stopping:
                 if self._play_from(self._take_start(), executor):
                     self._finish_round()

@@ -15,11 +15,11 @@ from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
-from aln_p3_core.errors import AlnP3Error
+from aln_p3_core.errors import AlnP3Error, ConfigError
 from aln_p3_core.world.closed_loop.drives import Drive
 from aln_p3_core.world.closed_loop.runner import RouteResult
 from aln_p3_core.world.closed_loop.settings import DriveSettings
-from aln_p3_core.world.planners.registry import PLANNERS, UNTRAINED, find_checkpoint, make_planner
+from aln_p3_core.world.planners.registry import PLANNERS, UNGUARDED, UNTRAINED, find_checkpoint, make_planner
 from aln_p3_core.world.rig import world_rig
 from aln_p3_ros.bringup.graph import GraphPlan, NodeSpec, graph, lockstep_parameters
 from aln_p3_ros.bringup.up import RunningGraph, describe_exit
@@ -154,6 +154,8 @@ class _Session:
 
 def _driver_plan(planner: str, threads: int) -> GraphPlan:
     """The driver's graph for lock-step: raw images, none lost, no plan too late."""
+    if planner.startswith(UNGUARDED):
+        raise ConfigError(f"{planner}: driver_node always has its guard; drive without --ros")
     texts = {"use_sim_time": "true", "image_transport": "raw"}
     if planner.startswith(UNTRAINED):
         texts["recipe"] = planner.removeprefix(UNTRAINED)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import pickle
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +52,46 @@ def test_same_outputs_as_the_network(eager, exported, frames) -> None:
     assert all(error.magnitude > 0.01 for error in errors), "an output of zeros proves nothing"
     assert exported.dropped_pairs == 0
     assert exported.config == eager.config and exported.checkpoint_hash == eager.checkpoint_hash
+
+
+def test_no_number_is_no_agreement(eager, exported, frames, monkeypatch: pytest.MonkeyPatch) -> None:
+    infer = exported.infer
+
+    def broken(frame):
+        found = infer(frame)
+        for name in ("plan_offsets_B3T2", "agent_states_BQD"):
+            getattr(found.outputs, name).fill_(float("nan"))
+        return found
+
+    monkeypatch.setattr(exported, "infer", broken)
+    errors = {error.name: error for error in compare_drivers(eager, exported, frames[:1])}
+    assert not errors["plan_offsets_B3T2"].passed and errors["plan_offsets_B3T2"].max_abs_error == float("inf")
+
+
+def test_a_program_with_pickled_objects_is_refused_before_it_is_loaded(exported_small: Path, tmp_path: Path) -> None:
+    """torch would unpickle them, and that can run any code."""
+    with zipfile.ZipFile(exported_small / "small.pt2") as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    config = next(name for name in files if name.endswith("model_weights_config.json"))
+    inputs = next(name for name in files if name.endswith(".pt"))
+    pickled = files | {config: files[config].replace(b'"use_pickle": false', b'"use_pickle": true', 1)}
+    calls = files | {inputs: pickle.dumps(_Runs(tmp_path / "ran"))}
+    for number, (content, message) in enumerate(((pickled, "holds pickled objects"), (calls, "no plain tensors"))):
+        path = tmp_path / f"{number}.pt2"
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, data in content.items():
+                archive.writestr(name, data)
+        with pytest.raises(CheckpointError, match=message):
+            ProgramDriver(path)
+    assert not (tmp_path / "ran").exists()
+
+
+class _Runs:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
 
 
 def test_errors_are_seen(exported, frames) -> None:

@@ -130,7 +130,7 @@ def test_odometry_without_numbers_changes_no_command() -> None:
     command = tracker.command(START_NS)
     assert np.isfinite([command.speed, command.acceleration, command.steering]).all()
     stop = tracker.stop(START_NS)
-    assert stop is not None and np.isfinite(stop.positions).all() and stop.velocities[0] > 0
+    assert stop is not None and np.isfinite(stop.trajectory.positions).all() and stop.trajectory.velocities[0] > 0
 
 
 def test_odometry_that_starts_over_drops_the_plan() -> None:
@@ -143,9 +143,17 @@ def test_a_stop_brakes_along_the_last_plan() -> None:
     tracker = following()
     stop = tracker.stop(at(0.1))
     assert stop is not None
-    assert stop.velocities[-1] == 0.0
-    assert np.hypot(*stop.positions[-1]) == pytest.approx(8**2 / 2 / 3, rel=0.02)
-    assert stop.positions[-1, 1] > 0.3, "to the left, as the plan"
+    braking = stop.trajectory
+    assert braking.velocities[-1] == 0.0
+    assert np.hypot(*braking.positions[-1]) == pytest.approx(8**2 / 2 / 3, rel=0.02)
+    assert braking.positions[-1, 1] > 0.3, "to the left, as the plan"
+    # Without odometry the same stop stays: from where the vehicle was last, with that stamp.
+    for seconds in (1.0, 30.0):
+        assert tracker.trouble(at(seconds))
+        lost = tracker.stop(at(seconds))
+        assert lost is not None and lost.stamp_ns == at(0.1) and lost.speed == 8.0
+        np.testing.assert_allclose(lost.ground, sample_of(ego_at(0.1)).T_odom_base)
+        np.testing.assert_allclose(lost.trajectory.velocities, braking.velocities)
     assert stop_trajectory(8.0, 3.0).positions[-1, 1] == 0.0
     assert PlanTracker(AdapterSettings()).stop(at(0.0)) is None
 

@@ -205,6 +205,39 @@ def test_lone_camera_with_a_wrong_clock_does_not_disturb_the_others() -> None:
     assert "older" in done[-1].faults["left"].text
 
 
+@pytest.mark.parametrize("ahead_ms", [200, 500, 3000])
+@pytest.mark.parametrize("period_ms", [100, 500])
+def test_a_camera_whose_clock_is_ahead_is_lost_alone(ahead_ms: int, period_ms: int) -> None:
+    sync = make_sync()
+    sets = []
+    for index in range(60):
+        base = 1000 + period_ms * index
+        for name in ("front", "right"):
+            sets.append(sync.add(StampedImage(name, base * MS), (base + 5) * MS))
+        sets.append(sync.add(StampedImage("left", (base + ahead_ms) * MS), (base + 6) * MS))
+        sets += [sync.poll((base + wait) * MS) for wait in range(20, period_ms, 20)]
+    done = [camera_set for camera_set in sets if camera_set]
+    with_front = [camera_set for camera_set in done if "front" in camera_set.images]
+    assert len(with_front) >= 58
+    assert len(done) - len(with_front) <= 2
+
+
+def test_a_camera_that_looks_between_the_anchors_images_opens_no_set() -> None:
+    """At a low rate its image waits long for the anchor's next one, which is not lost."""
+    sync = make_sync(set_timeout_ns=100 * MS, camera_timeout_ns=1500 * MS)
+    sets = []
+    for index in range(20):
+        base = 1000 + 500 * index
+        sets.append(sync.add(StampedImage("front", base * MS), (base + 5) * MS))
+        sets.append(sync.add(StampedImage("right", (base + 10) * MS), (base + 15) * MS))
+        for wait in range(20, 500, 20):
+            sets.append(sync.poll((base + wait) * MS))
+            if wait == 200:
+                sets.append(sync.add(StampedImage("left", (base + 200) * MS), (base + 205) * MS))
+    done = [camera_set for camera_set in sets if camera_set][3:]
+    assert len(done) >= 16 and all("front" in camera_set.images for camera_set in done)
+
+
 def test_unknown_anchor_is_refused() -> None:
     with pytest.raises(ValueError, match="not in the rig"):
         CameraSync(CAMERAS, "roof")

@@ -13,6 +13,7 @@ from driver_helpers import SPEED, DriverTest, driver_test, values, wait_until
 from rclpy.context import Context
 
 from aln_p3_core.frame import NUSCENES_CAMERAS
+from aln_p3_ros.driving.faults import Degradation, Level
 from aln_p3_ros.messages.images import compressed_message, image_message
 from aln_p3_ros.messages.stamps import to_ns, to_time
 
@@ -103,6 +104,24 @@ def test_too_many_or_required_cameras_lost_mean_a_stop(ros_context: Context) -> 
         speeds = [point.longitudinal_velocity for point in trajectory.points]
         assert speeds[0] == pytest.approx(SPEED - 1.0) and speeds[-1] == pytest.approx(0.0)
         assert all(point.acceleration == pytest.approx(-2.0) for point in trajectory.points[:7])
+
+
+def test_stops_without_odometry_come_to_an_end(ros_context: Context) -> None:
+    """Each begins where the one before has braked to, not again at the last speed that was known."""
+    with driver_test(ros_context) as test:
+        test.activate()
+        test.drive(2)
+        loop = test.node._loop
+        begin = test.rig.now_ns + 2_000_000_000
+        firsts = []
+        for seconds in (0.0, 1.0, 3.0, 30.0):
+            count = len(test.listener.received["trajectory"])
+            loop.stop_now(Degradation(Level.STOP, ("a test",)), begin + round(seconds * 1e9))
+            wait_until(lambda: len(test.listener.received["trajectory"]) > count, "the stop")  # noqa: B023
+            stop = test.listener.received["trajectory"][-1]
+            firsts.append(stop.points[0].longitudinal_velocity)
+            assert any("taken to brake from 8.0 m/s" in reason for reason in stop.degraded_reasons)
+        assert firsts == pytest.approx([SPEED - 1.0, SPEED - 3.0, SPEED - 7.0, 0.0])
 
 
 def test_silence_of_all_cameras_means_a_stop_that_names_them(ros_context: Context) -> None:

@@ -114,6 +114,19 @@ def test_paused_it_publishes_the_latched_and_the_standing_clock_only(play, outle
     assert set(outlet.clock) == {START}
 
 
+def test_a_pause_before_the_start_holds(outlet):
+    player = Player(Ticks(), outlet)
+    player.pause()
+    player.start()
+    try:
+        wait_until(lambda: len(outlet.clock) > 5, "a clock while paused")
+        assert outlet.sent == [("/static", b"static")]
+        player.resume()
+        wait_until(lambda: outlet.sent == ALL, "everything")
+    finally:
+        player.stop()
+
+
 def test_steps_publish_one_key_frame_each(play, outlet):
     player = play(paused=True)
     for expected in range(3):

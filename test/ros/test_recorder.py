@@ -10,13 +10,18 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from builtin_interfaces.msg import Time
+from rclpy.node import Node
+from rclpy.parameter import Parameter
 from replay_helpers import wait_until
 from rosbags.interfaces import QosDurability
 from rosbags.rosbag2 import Reader
+from rosgraph_msgs.msg import Clock
 
 from aln_p3_core.errors import ConfigError
 from aln_p3_ros.bags.qos import offered_qos, publisher_qos
 from aln_p3_ros.bags.reader import BagTimeline, bag_summary
+from aln_p3_ros.bags.salvage import salvage
 from aln_p3_ros.messages.interfaces import message_class
 from aln_p3_ros.topics import Quality
 
@@ -79,6 +84,47 @@ def test_topics_that_appear_later_and_latched_ones_are_recorded(nodes, recorder,
     with Reader(tmp_path / "bag") as reader:
         offers = {c.topic: c.ext.offered_qos_profiles for c in reader.connections}
     assert [qos.durability for qos in offers["/latched"]] == [QosDurability.TRANSIENT_LOCAL]
+
+
+def test_before_simulated_time_begins_messages_wait_for_it(nodes, tmp_path):
+    from aln_p3_ros.bags.recorder import Recorder
+
+    node = nodes.add(
+        Node("recorder", context=nodes.context, parameter_overrides=[Parameter("use_sim_time", value=True)])
+    )
+    talker = nodes.node("talker")
+    words, clock = publisher(talker, "/words"), talker.create_publisher(Clock, "/clock", 10)
+    recording = Recorder(node, tmp_path / "bag", topics=["/words"])
+    wait_until(lambda: words.get_subscription_count() and clock.get_subscription_count(), "the recorder")
+    say(words, "early")
+    wait_until(lambda: recording.counts["/words"] == 1, "the early message")
+    begin = Time(sec=1_700_000_000)
+    clock.publish(Clock(clock=begin))
+    wait_until(lambda: node.get_clock().now().nanoseconds > 0, "simulated time")
+    say(words, "late")
+    wait_until(lambda: recording.counts["/words"] == 2, "the late message")
+    nodes.close()
+    recording.close()
+    summary = bag_summary(tmp_path / "bag")
+    assert summary.counts == (("/words", STRING, 2),) and summary.start_ns == 1_700_000_000 * 10**9
+
+
+@pytest.mark.parametrize("share", [0.6, 0.71, 0.9])
+def test_a_bag_that_is_cut_anywhere_is_read_as_far_as_it_goes(nodes, recorder, tmp_path, share):
+    words = publisher(nodes.node("talker"), "/words")
+    recording = recorder()
+    wait_until(lambda: words.get_subscription_count() == 1, "the recorder")
+    for number in range(40):
+        say(words, f"{number} " + "x" * number)
+    wait_until(lambda: recording.counts["/words"] == 40, "messages")
+    nodes.close()
+    recording.close()
+    whole = (tmp_path / "bag" / "bag.mcap").read_bytes()
+    cut = tmp_path / "cut.mcap"
+    for end in range(round(len(whole) * share), round(len(whole) * share) + 24):
+        cut.write_bytes(whole[:end])
+        with salvage(cut) as left:
+            assert left.is_file()
 
 
 def test_only_the_topics_asked_for_are_recorded(nodes, recorder):

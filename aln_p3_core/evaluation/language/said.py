@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from aln_p3_core.driver.checkpoint import written_whole
 from aln_p3_core.evaluation.language.intervention_suite import SceneInterventions
 from aln_p3_core.explainer.tasks import Task
+from aln_p3_core.whole_files import written_whole
 
 FORMAT = "aln_p3.said 1"
 

@@ -13,7 +13,7 @@ from aln_p3_core.world.ego import EgoState
 
 #: Mirrors and paint may hang over the edge of the road: so much of each side is not looked at, m.
 EDGE_TOLERANCE_M = 0.25
-#: A departure shorter than this is none, s.
+#: A departure shorter than this is no infraction, s; its metres count.
 SHORTEST_S = 0.2
 #: Against the direction of its lane: headings differ by more than this.
 WRONG_WAY_RAD = np.radians(120.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from aln_p3_core.errors import DataError
+from aln_p3_core.whole_files import write_text
 from aln_p3_core.world.closed_loop.drives import Drive, OpenDrive, drive_name, name_drive, open_drive
 from aln_p3_core.world.closed_loop.human_drive import HUMAN, drive_human
 from aln_p3_core.world.closed_loop.runner import RouteResult, drive_episode, make_renderer
@@ -207,9 +207,7 @@ def read_report(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, value: object) -> None:
     """Writes a JSON file, all of it or nothing."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(value, indent=1) + "\n")
-    temporary.replace(path)
+    write_text(path, json.dumps(value, indent=1) + "\n")
 
 
 def drive_opened(task: RouteTask, opened: OpenDrive, settings: DriveSettings) -> RouteResult:

@@ -62,7 +62,7 @@ def record_driven(
         jobs: processes; each has its own planner.
         progress: show a bar.
     """
-    name = Path(planner).stem if Path(planner).exists() else planner
+    name = _named(planner)
     settings = replace(settings or RecordSettings(rate_hz=2), driver=name, perturb=False, halts=False)
     tasks = [SceneTask(split, index, episode=episode) for index, episode in enumerate(episodes)]
     work = DrivenBy(planner, dict(options or {}))
@@ -79,6 +79,20 @@ def record_driven_scene(
     """Records one scene that `driver` drives and the expert labels."""
     take = set_episode(settings, task, name=driver.name)
     record_take(root, settings, take, driver, teacher=make_expert(), on_key_frame=on_key_frame)
+
+
+def _named(planner: str) -> str:
+    """The planner's name, of a checkpoint with the beginning of its weights' hash: another training of the same name
+    is another driver, and gets a root of its own."""
+    from aln_p3_core.driver.checkpoint import load_checkpoint
+    from aln_p3_core.world.planners.registry import PLANNERS, UNGUARDED, UNTRAINED, find_checkpoint
+
+    if planner in PLANNERS or planner.startswith(UNTRAINED):
+        return planner
+    path = find_checkpoint(planner)
+    guard = UNGUARDED if planner.startswith(UNGUARDED) else ""
+    digest = f"-{load_checkpoint(path)[2]['sha256'][:12]}" if path.suffix == ".safetensors" else ""
+    return f"{guard}{path.stem}{digest}"
 
 
 @lru_cache(maxsize=1)
