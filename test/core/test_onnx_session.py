@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from aln_p3_core.driver import Driver
 from aln_p3_core.driver.frame_driver import FrameDriver
@@ -59,9 +60,9 @@ def test_no_number_is_no_agreement(eager, exported, frames, monkeypatch: pytest.
 
     def broken(frame):
         found = infer(frame)
-        for name in ("plan_offsets_B3T2", "agent_states_BQD"):
-            getattr(found.outputs, name).fill_(float("nan"))
-        return found
+        names = ("plan_offsets_B3T2", "agent_states_BQD")
+        nothing = {name: torch.full_like(getattr(found.outputs, name), float("nan")) for name in names}
+        return dataclasses.replace(found, outputs=dataclasses.replace(found.outputs, **nothing))
 
     monkeypatch.setattr(exported, "infer", broken)
     errors = {error.name: error for error in compare_drivers(eager, exported, frames[:1])}
