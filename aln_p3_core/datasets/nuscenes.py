@@ -23,7 +23,7 @@ from aln_p3_core.datasets.map_elements import MapReader
 from aln_p3_core.datasets.records import SensorRecord, read_file, read_lidar_points
 from aln_p3_core.datasets.stored_plans import COMMAND_FILE, StoredPlan, StoredPlans
 from aln_p3_core.datasets.stored_signals import SignalAhead, StoredSignals
-from aln_p3_core.datasets.tables import find_version, open_tables
+from aln_p3_core.datasets.tables import find_tables, open_tables
 from aln_p3_core.datasets.targets import Targets, build_targets, ego_future_model, ground_truth_command
 from aln_p3_core.errors import AlnP3Error, ConfigError, DataError, ImageError
 from aln_p3_core.frame import (
@@ -99,8 +99,7 @@ class NuScenesDataset:
         ):
             if value not in choices:
                 raise ConfigError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
-        self.root = Path(root)
-        self.version = find_version(self.root, version)
+        self.root, self.version = find_tables(Path(root), version)
         self.nusc = open_tables(self.root, self.version)
         self._reference = reference
         self._model_frame = model_frame

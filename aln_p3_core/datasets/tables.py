@@ -63,6 +63,18 @@ _FIELDS = {
 _EXTRACT = "extract the archives again (a half-extracted one leaves files out), or give another root"
 
 
+def find_tables(root: Path, version: str | None = None) -> tuple[Path, str]:
+    """Root and table folder of what somebody names: a root, or one of its table folders (`nuscenes/v1.0-mini`), where a
+    root has several.
+
+    Raises:
+        DataError: as `find_version`.
+    """
+    if version is None and root.name.startswith("v1.0-") and (root / "scene.json").is_file():
+        return root.parent, root.name
+    return root, find_version(root, version)
+
+
 def find_version(root: Path, version: str | None = None) -> str:
     """Name of the table folder in `root`: `version` when it is there, else the only `v1.0-*` folder.
 
@@ -79,7 +91,10 @@ def find_version(root: Path, version: str | None = None) -> str:
     if not found:
         raise DataError(f"{root} holds no v1.0-* folder of tables; give the folder that holds v1.0-*/ and samples/")
     if len(found) > 1:
-        raise DataError(f"{root} holds several versions, {', '.join(found)}: say which one (version=...)")
+        raise DataError(
+            f"{root} holds several versions, {', '.join(found)}: name the folder of one in place of the root, such as "
+            f"{root / found[0]}"
+        )
     return found[0]
 
 

@@ -179,7 +179,7 @@ def _open_loop(
         "frames a second": ", ".join(map(str, request.rates_hz)),
         **{f"explainer of {label}": explainer_card(source) for label, source in explainers.items()},
     }
-    if "language" not in request.suites and not find_language(root, request.split).any:
+    if "language" not in request.suites and not find_language(dataset.root, request.split).any:
         suites = [suite for suite in suites if suite != "language"]  # "all" of what there is
     for suite in suites:
         if suite in _OPEN_LOOP:

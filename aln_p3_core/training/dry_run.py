@@ -17,6 +17,7 @@ from aln_p3_core.config import DriverConfig
 from aln_p3_core.datasets.language_files import find_language
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
 from aln_p3_core.datasets.splits import scenes_of_split, splits_of
+from aln_p3_core.datasets.tables import find_tables
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.errors import AlnP3Error, ConfigError
 from aln_p3_core.training.criterion import Criterion
@@ -150,7 +151,7 @@ def _texts(told: DryRun, config: TrainingConfig, roots: Sequence[Path], splits: 
             told.missing.append(str(error))
             continue
         for root in roots if not named else ():
-            found = [getattr(find_language(root, split), name) for split in splits]
+            found = [getattr(find_language(find_tables(root)[0], split), name) for split in splits]
             paths += [path for path in found if path is not None]
         if paths:
             told.add(f"texts.{name}", ", ".join(str(path) for path in dict.fromkeys(paths)))

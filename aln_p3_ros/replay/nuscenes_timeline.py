@@ -104,8 +104,8 @@ class NuScenesTimeline:
     ) -> None:
         from aln_p3_core.datasets.nuscenes import NuScenesDataset
 
-        self._root = Path(root)
-        self._dataset = NuScenesDataset(self._root, version=version)
+        self._dataset = NuScenesDataset(root, version=version)
+        self._root = self._dataset.root
         self._content = content
         self._language = LanguageAnnotations(content.language)
         scenes = list(self._dataset.scenes)

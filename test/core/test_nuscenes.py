@@ -184,6 +184,9 @@ class TestBrokenData:
         with pytest.raises(DataError, match=r"several versions, v1\.0-mini, v1\.0-trainval"):
             NuScenesDataset(root)
         assert NuScenesDataset(root, "v1.0-trainval").version == "v1.0-trainval"
+        # Everywhere a root is named, the folder of its tables says which ones.
+        named = NuScenesDataset(root / "v1.0-trainval")
+        assert (named.root, named.version) == (root, "v1.0-trainval") and named.frame(named.tokens[0]).views
         with pytest.raises(DataError, match=r"has no version 'v1\.0-test'"):
             NuScenesDataset(root, "v1.0-test")
 
