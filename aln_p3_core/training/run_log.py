@@ -95,3 +95,11 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     """A JSON file that is whole or not there."""
     with written_whole(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, default=str) + "\n")
+
+
+def card_commits(card: Path) -> list[str]:
+    """Commits that a run's card (`run.json`) tells of; none where it cannot be read."""
+    try:
+        return [str(commit) for commit in json.loads(card.read_text(encoding="utf-8")).get("commits", [])]
+    except (OSError, ValueError):
+        return []

@@ -43,7 +43,7 @@ from aln_p3_core.training.failures import explained
 from aln_p3_core.training.forking import without_opencv_threads
 from aln_p3_core.training.forward import TrainedModule
 from aln_p3_core.training.plots import plot_run
-from aln_p3_core.training.run_log import TIME, RunLog, read_rows, remove_partial_files, speed, write_json
+from aln_p3_core.training.run_log import TIME, RunLog, card_commits, read_rows, remove_partial_files, speed, write_json
 from aln_p3_core.training.sample_pictures import draw_samples
 from aln_p3_core.training.sampler import ClipSampler
 from aln_p3_core.training.schedule import make_optimizer, make_scheduler
@@ -144,7 +144,7 @@ class Trainer:
         self.module.lap = self._clock.lap
         # A signal asks for a stop; when all processes know of it, between two steps, they stop together.
         self._asked_to_stop = self.stopped = False
-        self._earlier_commits = [] if self._state is None else _commits(folder / "run.json")
+        self._earlier_commits = [] if self._state is None else card_commits(folder / "run.json")
         # Of the code that runs, whatever becomes of its files meanwhile.
         self._hardware = hardware_card(device)
 
@@ -489,14 +489,6 @@ class Trainer:
             **self._settings,
         }
         write_json(self.folder / "run.json", card)
-
-
-def _commits(card: Path) -> list[str]:
-    """That a run's card tells of; none where it cannot be read."""
-    try:
-        return [str(commit) for commit in json.loads(card.read_text(encoding="utf-8")).get("commits", [])]
-    except (OSError, ValueError):
-        return []
 
 
 def _begin_worker(number: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aln_p3_core.training.plots import plot_run
-from aln_p3_core.training.run_log import RunLog, read_rows, remove_partial_files, speed
+from aln_p3_core.training.run_log import RunLog, card_commits, read_rows, remove_partial_files, speed
 
 
 def test_a_run_that_goes_on_tells_no_step_twice(tmp_path: Path) -> None:
@@ -55,3 +55,12 @@ def test_only_half_written_files_are_removed(tmp_path: Path) -> None:
 def test_a_log_without_rows(tmp_path: Path, content: str) -> None:
     (tmp_path / "log.jsonl").write_text(content)
     assert plot_run(tmp_path) == []
+
+
+def test_a_card_tells_of_all_commits_that_had_a_part_in_it(tmp_path: Path) -> None:
+    card = tmp_path / "run.json"
+    assert card_commits(card) == []
+    card.write_text('{"commits": ["abc", "def"]}')
+    assert card_commits(card) == ["abc", "def"]
+    card.write_text('{"half')
+    assert card_commits(card) == []
