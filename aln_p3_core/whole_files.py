@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 def write_text(path: Path, text: str) -> None:
     """Writes a file of UTF-8 text, and the folders that it lies in."""
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Any, *, indent: int | None = 1) -> None:
+    """Writes a file of JSON, and the folders that it lies in."""
+    write_text(path, json.dumps(content, indent=indent) + "\n")
 
 
 @contextmanager

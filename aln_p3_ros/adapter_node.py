@@ -48,7 +48,6 @@ class AdapterNode(Node):
             raise
         settings = self._settings
         self._tracker = PlanTracker(settings)
-        self._speed = 0.0
         self._last = DriveCommand(0.0, 0.0, 0.0, "nothing has come yet")
         self._refusal = ""
         self._trajectories = self._ackermann = None
@@ -107,7 +106,6 @@ class AdapterNode(Node):
         except ValueError as error:
             self._refusal = f"odometry refused: {error}"
             return
-        self._speed = float(sample.linear[0])
         problem = self._tracker.add_odometry(sample, message.header.frame_id.lstrip("/"))
         wanted = self._settings.map_frame
         if wanted and wanted != self._tracker.frame:
@@ -122,7 +120,7 @@ class AdapterNode(Node):
         stamp_ns = to_ns(message.header.stamp)
         ground = self._tracker.ground_at(stamp_ns)
         if ground is not None:
-            self._publish_trajectory(message.points, stamp_ns, ground, self._speed)
+            self._publish_trajectory(message.points, stamp_ns, ground, self._tracker.speed)
 
     def _publish_stop(self) -> None:
         """While the plan is missing or stale: a declared stop from where the vehicle is."""

@@ -20,8 +20,9 @@ from std_msgs.msg import String
 
 from aln_p3_core.calibration import load_calibration
 from aln_p3_core.errors import AlnP3Error, ConfigError
+from aln_p3_core.whole_files import write_json
 from aln_p3_core.world.closed_loop.drives import Drive, name_drive
-from aln_p3_core.world.closed_loop.route_task import PROTOCOL, write_json
+from aln_p3_core.world.closed_loop.route_task import PROTOCOL
 from aln_p3_core.world.closed_loop.runner import RouteResult
 from aln_p3_core.world.planners.registry import make_planner
 from aln_p3_core.world.rig import world_rig

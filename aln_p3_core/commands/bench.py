@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aln_p3_core.commands.options import driver_options, make_driver, parse_size
-from aln_p3_core.whole_files import write_text
+from aln_p3_core.whole_files import write_json
 
 if TYPE_CHECKING:
     from aln_p3_core.driver.frame_driver import FrameDriver
@@ -79,7 +78,7 @@ def command(
     click.echo(f"weights: {card['weights']}")
     if json_path:
         figures = only.to_json() if only else {name: result.to_json() for name, result in results.items()}
-        write_text(Path(json_path), json.dumps(figures, indent=1) + "\n")
+        write_json(Path(json_path), figures)
 
 
 def _runtime_names(text: str | None) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aln_p3_core.whole_files import write_text
+from aln_p3_core.whole_files import write_json
 
 if TYPE_CHECKING:
     from aln_p3_core.driver.network import Precision
@@ -64,7 +63,7 @@ def command(oracle: Path | None, metrics: Path | None, json_path: Path | None, p
             "metrics": [asdict(line) for line in lines],
             "not_yet": waiting,
         }
-        write_text(json_path, json.dumps(report, indent=1) + "\n")
+        write_json(json_path, report)
     if oracle is not None and precision != "fp32":
         click.echo(f"{precision}: largest errors of the outputs are told above; agreement is judged in fp32 only")
     if waiting:

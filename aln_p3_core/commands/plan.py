@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from aln_p3_core.commands.options import driver_options, frame_options, make_driver
-from aln_p3_core.whole_files import write_text
+from aln_p3_core.whole_files import write_json
 
 if TYPE_CHECKING:
     from aln_p3_core.frame import DrivingFrame
@@ -71,7 +70,7 @@ def command(
         click.echo(f"guard: {scene.guard}")
     click.echo(f"{len(report['agents'])} agents and {len(report['map'])} map lines at score {min_score} or better")
     if json_path:
-        write_text(Path(json_path), json.dumps(report, indent=1) + "\n")
+        write_json(Path(json_path), report)
         click.echo(f"wrote {json_path}")
     picture_path = picture_path or (str(Path(json_path).with_suffix(".png")) if json_path else None)
     if picture_path:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from aln_p3_core.commands.options import parse_size
-from aln_p3_core.whole_files import write_text
+from aln_p3_core.whole_files import write_json
 
 
 @click.command("bench")
@@ -63,4 +62,4 @@ def command(
     if json_path:
         json_path.parent.mkdir(parents=True, exist_ok=True)
         report = {"results": [result.to_json() for result in results], "episode": episode.name, "condition": condition}
-        write_text(json_path, json.dumps(report | card, indent=1) + "\n")
+        write_json(json_path, report | card)

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from aln_p3_core.evaluation.report_blocks import Block, Picture, Section, Table
-from aln_p3_core.whole_files import write_text
+from aln_p3_core.whole_files import write_json, write_text
 from aln_p3_core.world.closed_loop.report import markdown_table
 from aln_p3_core.world.closed_loop.report_page import PAGE_STYLE
-from aln_p3_core.world.closed_loop.route_task import write_json
 
 # Characters of a text of the card.
 _LONGEST = 300

@@ -21,7 +21,7 @@ from typing import Any
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.studies.measures import COMMANDS, read_drives, read_measures, read_report
 from aln_p3_core.studies.steps import TRAIN, Run
-from aln_p3_core.whole_files import written_whole
+from aln_p3_core.whole_files import write_json
 
 #: What a study was when it began: its hash and marks of its data.
 STUDY_CARD = "study.json"
@@ -77,12 +77,6 @@ def failed_row(run: Run, step: str, reason: str) -> Row:
         "split": tests.split, "command": tests.command, "measures": {}, "state": "failed",
         "reason": f"{step}: {reason}",
     }  # fmt: skip
-
-
-def write_json(path: Path, content: Any, *, indent: int | None = 1) -> None:
-    """A JSON file that is whole or not there."""
-    with written_whole(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=indent) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> Any:

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import IO
 
 from aln_p3_core.errors import AlnP3Error
-from aln_p3_core.studies.rows import FAILED, ROWS, read_json, rows_of_run, write_json
+from aln_p3_core.studies.rows import FAILED, ROWS, read_json, rows_of_run
 from aln_p3_core.studies.steps import TRAIN, Options, Run, Step, steps_of
-from aln_p3_core.whole_files import written_whole
+from aln_p3_core.whole_files import write_json, written_whole
 
 #: Folder of a run's marks of steps that are done.
 STEPS = "steps"

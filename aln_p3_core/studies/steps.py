@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,13 @@ def _file_mark(path: Path) -> str:
     """Of a file's content; "" where there is none."""
     if not path.is_file():
         return ""
+    found = path.stat()
+    return _read_mark(path, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache
+def _read_mark(path: Path, size: int, changed_ns: int) -> str:
+    """All runs begin with the same files, and are asked for their steps several times: each is read once."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 

@@ -20,11 +20,11 @@ from aln_p3_core.errors import ConfigError
 from aln_p3_core.studies.plan import plan_text
 from aln_p3_core.studies.plots import draw_study
 from aln_p3_core.studies.results import analyse, to_json
-from aln_p3_core.studies.rows import RESULT_ROWS, RESULT_SCENES, STUDY_CARD, collect, read_json, write_json
+from aln_p3_core.studies.rows import RESULT_ROWS, RESULT_SCENES, STUDY_CARD, collect, read_json
 from aln_p3_core.studies.steps import Run
 from aln_p3_core.studies.study_file import Study
 from aln_p3_core.studies.table import table_text
-from aln_p3_core.whole_files import written_whole
+from aln_p3_core.whole_files import write_json, written_whole
 
 _BEGUN = ("study.yaml", "plan.md", STUDY_CARD, "runs")
 _MARKED = (

@@ -73,7 +73,7 @@ def dry_run(
     check_settings(driver, config)
     told = DryRun()
     try:
-        check_begin(config, fresh if init is not None else PARTS)
+        check_begin(config, init, fresh)
     except ConfigError as error:
         told.missing.append(f"a driver: {error}")
     frames = _data(told, config, roots)

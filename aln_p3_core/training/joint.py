@@ -278,10 +278,10 @@ class JointModule(TrainedModule):
 
     def sides(self) -> dict[str, list[nn.Parameter]]:
         """The driver with its heads, the explainer, and the alignments."""
-        found: dict[str, list[nn.Parameter]] = {"driver": [], "explainer": [], "alignment": []}
+        sides = {"explainer": _EXPLAINER, "alignment": _ALIGNMENT}
+        found: dict[str, list[nn.Parameter]] = {"driver": [], **{side: [] for side in sides}}
         for name, parameter in self.named_parameters():
-            side = next((s for s in ("explainer", "alignment") if name.startswith(f"{s}.")), "driver")
-            found[side].append(parameter)
+            found[next((side for side, prefix in sides.items() if name.startswith(prefix)), "driver")].append(parameter)
         return found
 
     def saved_state(self) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from aln_p3_core.whole_files import written_whole
+from aln_p3_core.whole_files import write_text, written_whole
 
 #: Before the names of seconds that a step spent in its parts.
 TIME = "time."
@@ -93,8 +93,7 @@ def remove_partial_files(folder: Path, names: Iterable[str]) -> None:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """A JSON file that is whole or not there."""
-    with written_whole(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, default=str) + "\n")
+    write_text(path, json.dumps(content, indent=1, default=str) + "\n")
 
 
 def card_commits(card: Path) -> list[str]:

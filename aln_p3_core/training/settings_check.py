@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 from aln_p3_core.config import DriverConfig
 from aln_p3_core.errors import ConfigError
@@ -76,15 +77,17 @@ def _check_kept_perception(stage: StageSettings, number: int, *, explained: bool
         raise ConfigError(f'data.store="perception" trains no perception: set stages.{number}.perception_weight=0')
 
 
-def check_begin(config: TrainingConfig, fresh: Sequence[str]) -> None:
+def check_begin(config: TrainingConfig, init: str | Path | None, fresh: Sequence[str]) -> None:
     """
     Args:
         config: of a training that begins.
-        fresh: parts of the driver that no checkpoint gives.
+        init: checkpoint that it begins with, or None.
+        fresh: parts that it does not take from there.
 
     Raises:
         ConfigError: when the first stage keeps parts as they are that nobody has trained.
     """
+    fresh = PARTS if init is None else fresh
     # The backbone has ImageNet's weights, where the recipe says so.
     if untrained := [part for part in config.stages[0].frozen if part in fresh and part != "backbone"]:
         raise ConfigError(

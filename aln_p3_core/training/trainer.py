@@ -47,7 +47,7 @@ from aln_p3_core.training.run_log import TIME, RunLog, card_commits, read_rows, 
 from aln_p3_core.training.sample_pictures import draw_samples
 from aln_p3_core.training.sampler import ClipSampler
 from aln_p3_core.training.schedule import make_optimizer, make_scheduler
-from aln_p3_core.training.settings import PARTS, StageSettings, TrainingConfig
+from aln_p3_core.training.settings import StageSettings, TrainingConfig
 from aln_p3_core.training.settings_check import check_begin, check_parts, check_settings
 from aln_p3_core.training.step_clock import StepClock
 from aln_p3_core.training.training_data import TrainingData, open_data
@@ -116,7 +116,7 @@ class Trainer:
             raise TrainingError(f"{folder} holds a run already: go on with --resume, or name another folder")
         self._state = load_state(checkpoints, self._settings) if resume else None
         if self._state is None:
-            check_begin(config, fresh if init is not None else PARTS)
+            check_begin(config, init, fresh)
         torch.manual_seed(config.run.seed)
         network = DriverNetwork(driver, load_pretrained=init is None or "backbone" in fresh)
         if init is not None and self._state is None:

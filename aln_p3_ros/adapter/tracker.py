@@ -99,6 +99,11 @@ class PlanTracker:
         """4x4 pose of the vehicle in the odometry's frame, None where it is unknown."""
         return self._odometry.pose_at(stamp_ns)
 
+    @property
+    def speed(self) -> float:
+        """m/s, of the last odometry; 0 before any."""
+        return self._speed
+
     def plan_age_s(self, now_ns: int) -> float | None:
         """Seconds since the stamp of the plan that is followed; None without one."""
         return None if self._plan_ns is None else (now_ns - self._plan_ns) * 1e-9

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from aln_p3_core.whole_files import write_json
 from aln_p3_core.world.closed_loop.campaign import ROUTES_FOLDER, CampaignOutcome
 from aln_p3_core.world.closed_loop.report_page import write_page
 from aln_p3_core.world.closed_loop.report_plot import write_plot
-from aln_p3_core.world.closed_loop.route_task import PROTOCOL, write_json
+from aln_p3_core.world.closed_loop.route_task import PROTOCOL
 from aln_p3_core.world.closed_loop.score import PENALTIES
 from aln_p3_core.world.closed_loop.settings import DriveSettings
 from aln_p3_core.world.closed_loop.statistics import ALL, GroupSummary, Statistic, summarise

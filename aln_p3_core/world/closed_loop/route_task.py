@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from aln_p3_core.errors import DataError
-from aln_p3_core.whole_files import write_text
+from aln_p3_core.whole_files import write_json
 from aln_p3_core.world.closed_loop.drives import Drive, OpenDrive, drive_name, name_drive, open_drive
 from aln_p3_core.world.closed_loop.human_drive import HUMAN, drive_human
 from aln_p3_core.world.closed_loop.runner import RouteResult, drive_episode, make_renderer
@@ -203,11 +203,6 @@ def read_report(path: Path) -> dict[str, Any]:
             f"{path} is no report of a route ({error}); `aln-p3 world drive --report` writes them"
         ) from error
     return report
-
-
-def write_json(path: Path, value: object) -> None:
-    """Writes a JSON file, all of it or nothing."""
-    write_text(path, json.dumps(value, indent=1) + "\n")
 
 
 def drive_opened(task: RouteTask, opened: OpenDrive, settings: DriveSettings) -> RouteResult:

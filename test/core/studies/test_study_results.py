@@ -15,9 +15,10 @@ from aln_p3_core.studies.measures import MEASURES, read_drives, read_report
 from aln_p3_core.studies.plan import plan_text
 from aln_p3_core.studies.plots import draw_study
 from aln_p3_core.studies.results import StudyResults, analyse, to_json
-from aln_p3_core.studies.rows import collect, failed_row, rows_of_run, write_json
+from aln_p3_core.studies.rows import collect, failed_row, rows_of_run
 from aln_p3_core.studies.steps import Run, planned_runs
 from aln_p3_core.studies.table import table_text
+from aln_p3_core.whole_files import write_json
 
 
 def results_with(effects: dict[str, float], **changes: object) -> StudyResults:
