@@ -6,7 +6,7 @@ steps, D driver width, W width of the text encoder, E width of the language mode
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 import torch
 from torch import Tensor
@@ -82,6 +82,29 @@ class AlignmentInputs:
         """The same without a way back to driver and explainer."""
         values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         return AlignmentInputs(**{name: None if value is None else value.detach() for name, value in values.items()})
+
+    def with_words_of_others(self) -> AlignmentInputs:
+        """The same with the words about other objects and frames: each row has those of the row half a batch further.
+
+        Rows of a batch are drawn anew in every step, so that nothing can be learnt from who is whose neighbour.
+        """
+        return replace(self, **{name: _half_round(getattr(self, name)) for name in _WORDS})
+
+
+_WORDS = (
+    "caption_embeddings_PW",
+    "caption_valid_P",
+    "motion_states_PE",
+    "motion_embeddings_PW",
+    "motion_valid_P",
+    "explanation_states_BE",
+    "explanation_embeddings_BW",
+    "explanation_valid_B",
+)
+
+
+def _half_round(rows: Tensor | None) -> Tensor | None:
+    return None if rows is None else rows.roll(-(len(rows) // 2), dims=0)
 
 
 @dataclass(slots=True)

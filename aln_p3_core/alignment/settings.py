@@ -97,8 +97,8 @@ class PredictionSettings:
     vision: "token" (motion features), "trajectory" (metres), or "both".
     modes: how motion features are pooled over modes: by "probability", by the "mean", or the "best" (likeliest).
     hidden: width of the projection heads' hidden layers; 0: linear heads.
-    to_driver: gradients go to the vision side. (The language model's states also read the driver's tokens: what goes
-        back that way is stopped where those tokens enter the explainer.)
+    to_driver: gradients go to the driver: by the vision side, and by the tokens that the language model's states have
+        read. (False costs a second pass of the explainer with language "output", where words teach the driver.)
     to_explainer: gradients go to the language side.
     contrast: of form "clip", and of the retrieval accuracy.
     """
@@ -141,6 +141,8 @@ class AlignmentSettings:
         the BERT family, as transformers saves them. The paper: CLIP.
     p1a, p2a, p3a: the terms.
     pool: the prompts of P2A and P3A.
+    shuffled_words: control: every object and frame is aligned with the words about another one. What the language model
+        learns stays true, so that `none` differs in nothing else.
     """
 
     text_encoder: str = "minilm"
@@ -148,6 +150,7 @@ class AlignmentSettings:
     p2a: PredictionSettings = field(default_factory=PredictionSettings)
     p3a: PlanningSettings = field(default_factory=PlanningSettings)
     pool: PromptSettings = field(default_factory=PromptSettings)
+    shuffled_words: bool = False
 
 
 def check_settings(settings: AlignmentSettings) -> None:

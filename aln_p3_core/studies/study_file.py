@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -339,7 +339,7 @@ def _shared(training: Training, recipe: str, settings: Mapping[str, Any]) -> dic
         "run": config.run,
         "data": config.data,
         "stages.N.steps": [stage.steps for stage in config.stages],
-        "texts": None if config.texts is None else replace(config.texts, shuffle_texts=False),
+        "texts": config.texts,
     }
 
 

@@ -19,6 +19,7 @@ from aln_p3_core.alignment.alignment import Alignment
 from aln_p3_core.alignment.gathering import several_processes
 from aln_p3_core.alignment.gradient_routes import routed
 from aln_p3_core.alignment.io import AlignmentInputs, AlignmentResult
+from aln_p3_core.alignment.settings import PlanningSettings, PredictionSettings
 from aln_p3_core.driver.io import DriverOutputs
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.errors import CheckpointError
@@ -53,12 +54,14 @@ class Words:
         context: the driver's tokens, with the way back to the driver.
         said: of the explainer; None for a batch without texts.
         to_driver: whether what was said has a way back to the driver.
+        apart: the same without that way, once somebody needs it.
     """
 
     scenes: TextScenes
     context: SceneContext
     said: ExplainerOutputs | None
     to_driver: bool
+    apart: ExplainerOutputs | None = None
 
 
 class JointModule(TrainedModule):
@@ -169,10 +172,8 @@ class JointModule(TrainedModule):
         """What the explainer reads of a batch of the driver's outputs and is to say of it; arguments as `read`."""
         if assignment is None:
             assignment = match(outputs, pad_targets(targets), self.criterion.losses)
-        # Validation keeps the true words.
-        settings = self.texts if self.training else replace(self.texts, shuffle_texts=False)
         scenes = text_scenes(
-            outputs, texts, targets, assignment.agent_LBQ[-1], self.network.config, self.explainer.config, settings
+            outputs, texts, targets, assignment.agent_LBQ[-1], self.network.config, self.explainer.config, self.texts
         )
         command_B = torch.stack([target.command for target in targets])
         with_map = self.explainer.config.mixer.map_tokens > 0
@@ -231,17 +232,19 @@ class JointModule(TrainedModule):
             steps_PMT2 = outputs.agent_forecasts_BQMT2.float()[scene_P, query_P]
             inputs.trajectories_PMT2 = centers_P2[:, None, None] + steps_PMT2.cumsum(dim=-2)
             inputs.motion_embeddings_PW = self._embedded([pair.motion for pair in pairs], device)
-            inputs.motion_states_PE = self._states(words, [pair.sample for pair in pairs])
+            inputs.motion_states_PE = self._states(words, [pair.sample for pair in pairs], settings.p2a)
             spoken = [bool(pair.motion) and (pair.sample >= 0 or not by_output) for pair in pairs]
             inputs.motion_valid_P = _flags(spoken).to(device)
         if settings.p3a.weight > 0:
             by_output = settings.p3a.language == "output"
             inputs.ego_B2D, inputs.plan_BT2 = context.ego_B2D, context.plan_BT2
             inputs.explanation_embeddings_BW = self._embedded(scenes.explanations, device)
-            inputs.explanation_states_BE = self._states(words, scenes.explained_by)
+            inputs.explanation_states_BE = self._states(words, scenes.explained_by, settings.p3a)
             explained = zip(scenes.explanations, scenes.explained_by, strict=True)
             spoken = [bool(text) and (sample >= 0 or not by_output) for text, sample in explained]
             inputs.explanation_valid_B = _flags(spoken).to(device)
+        if settings.shuffled_words and self.training:
+            inputs = inputs.with_words_of_others()
         result: AlignmentResult = self.alignment(inputs.detached() if heads_only else inputs)
         return result
 
@@ -261,13 +264,30 @@ class JointModule(TrainedModule):
         assert self.embeddings is not None
         return self.embeddings.embed(texts).to(device)
 
-    def _states(self, words: Words, samples: Sequence[int]) -> Tensor:
-        """[n, E] states over the answers of samples; zeros for -1."""
-        device = words.context.device
-        if words.said is None:
+    def _states(self, words: Words, samples: Sequence[int], term: PredictionSettings | PlanningSettings) -> Tensor:
+        """[n, E] states over the answers of samples, with the ways back that a term asks for; zeros for -1."""
+        device, said = words.context.device, words.said
+        if said is None:
             return torch.zeros(len(samples), self.explainer.language_width, device=device)
+        if term.language == "output" and term.to_explainer and words.to_driver and not term.to_driver:
+            said = self._said_apart(words)
         place = torch.tensor(samples, dtype=torch.long, device=device)
-        return words.said.answer_states_XE.float()[place.clamp_min(0)] * (place >= 0)[:, None]
+        return said.answer_states_XE.float()[place.clamp_min(0)] * (place >= 0)[:, None]
+
+    def _said_apart(self, words: Words) -> ExplainerOutputs:
+        """The explainer once more, without a way back to the driver. The mixer's statistics know this batch already,
+        and torch's random numbers go on as if nobody had asked."""
+        if words.apart is None:
+            context, spread = words.context.detach(), self.explainer.mixer.spread
+            own = dict(spread.named_buffers())
+            for name, value in own.items():
+                setattr(spread, name, value.clone())
+            devices = [context.device] if context.device.type == "cuda" else []
+            with torch.random.fork_rng(devices=devices), autocast(self.precision, context.device):
+                words.apart = self.explainer(context, self.explainer.encode(words.scenes.samples))
+            for name, value in own.items():
+                setattr(spread, name, value)
+        return words.apart
 
     def _every_parameter(self) -> Tensor:
         """Zero, with a way back to every parameter that learns from words: a batch without captions, say, still gives

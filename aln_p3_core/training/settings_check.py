@@ -53,8 +53,10 @@ def _check_texts(config: TrainingConfig) -> None:
         raise ConfigError("a training with an explainer needs texts")
     if config.augmentation.flip_probability > 0:
         raise ConfigError("augmentation.flip_probability would make the texts wrong (left and right): set it to 0")
-    if texts.shuffle_texts and config.run.batch_size < 2:
-        raise ConfigError("texts.shuffle_texts takes the words of the batch's other frames: run.batch_size must be > 1")
+    if config.alignment is not None and config.alignment.shuffled_words and config.run.batch_size < 2:
+        raise ConfigError(
+            "alignment.shuffled_words takes the words of the batch's other frames: run.batch_size must be 2 or more"
+        )
     if texts.per_frame < 1:
         raise ConfigError(f"texts.per_frame must be 1 or more, got {texts.per_frame}")
     if min(dataclasses.astuple(texts.shares)) < 0 or texts.pairs < 0 or texts.match_distance_m < 0:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from aln_p3_core.datasets.drivelm import DriveLmQuestion, load_drivelm
 from aln_p3_core.datasets.future import STEP_S
@@ -42,28 +39,6 @@ class TextLibrary:
     questions: list[tuple[QuestionAnswer, ...]]
     drivelm: list[tuple[DriveLmQuestion, ...]]
     captions: list[tuple[ObjectCaption | None, ...]]
-
-    def shuffled(self, indices: Sequence[int] | NDArray[np.int64], seed: int) -> TextLibrary:
-        """The same texts for other frames and objects: a control in which words say nothing about the scene.
-
-        Explanations, commands, lists of questions and captions are exchanged among the frames of `indices` that have
-        one, each kind by a permutation of its own; all others stay.
-        """
-        own = [int(index) for index in indices]
-        random = np.random.default_rng([seed, 0x5E])
-        agents = [(i, a) for i in own for a, caption in enumerate(self.captions[i]) if caption is not None]
-        said = _exchanged([self.captions[i][a] for i, a in agents], random)
-        captions = [list(of_frame) for of_frame in self.captions]
-        for (i, a), caption in zip(agents, said, strict=True):
-            captions[i][a] = caption
-        return replace(
-            self,
-            explanations=_exchanged_at(self.explanations, own, random),
-            commands=_exchanged_at(self.commands, own, random),
-            questions=_exchanged_at(self.questions, own, random),
-            drivelm=_exchanged_at(self.drivelm, own, random),
-            captions=[tuple(of_frame) for of_frame in captions],
-        )
 
 
 def load_texts(
@@ -133,15 +108,3 @@ def files_of(named: Sequence[str], splits: Sequence[str]) -> list[Path]:
         if not path.is_file():
             raise DataError(f"{path} is missing: get the published file, or change texts.*")
     return list(dict.fromkeys(paths))
-
-
-def _exchanged(entries: list[Entry], random: np.random.Generator) -> list[Entry]:
-    return [entries[place] for place in random.permutation(len(entries))]
-
-
-def _exchanged_at(entries: list[Entry], indices: Sequence[int], random: np.random.Generator) -> list[Entry]:
-    places = [index for index in indices if entries[index]]
-    changed = list(entries)
-    for place, entry in zip(places, _exchanged([entries[place] for place in places], random), strict=True):
-        changed[place] = entry
-    return changed

@@ -121,10 +121,7 @@ def text_scenes(
         scenes.append(_Scene(agents, detections.tolist(), queries, captions, plans_B3T2[number, int(target.command)]))
     found = _padded(scenes, outputs.plan_offsets_B3T2.device)
     for number, (said, scene) in enumerate(zip(texts, scenes, strict=True)):
-        told: _Scene | None = scene
-        if settings.shuffle_texts:  # the driver speaks about another frame
-            told = scenes[(number + 1) % len(scenes)] if len(scenes) > 1 else None
-        _add_texts(found, number, said, scene, told)
+        _add_texts(found, number, said, scene)
     return found
 
 
@@ -145,7 +142,7 @@ def _padded(scenes: Sequence[_Scene], device: torch.device) -> TextScenes:
     return TextScenes(tensors[0], tensors[1], tensors[2])
 
 
-def _add_texts(found: TextScenes, number: int, said: FrameTexts, scene: _Scene, told: _Scene | None) -> None:
+def _add_texts(found: TextScenes, number: int, said: FrameTexts, scene: _Scene) -> None:
     """Samples, pairs and explanation of one scene."""
     pairs = {row: TextPair(number, row, caption.text, caption.motion) for row, caption in scene.captions.items()}
     captioned = [row for row in scene.captions if row in scene.seen]
@@ -158,7 +155,7 @@ def _add_texts(found: TextScenes, number: int, said: FrameTexts, scene: _Scene, 
             row = captioned.pop(int(item.pick * len(captioned)))
             answer = scene.captions[row].text
         elif item.task in ONLINE_TASKS:
-            row, answer = _online(item, scene, told)
+            row, answer = _online(item, scene)
         if not answer:
             continue
         if item.task is Task.EXPLANATION:
@@ -178,15 +175,11 @@ def _add_texts(found: TextScenes, number: int, said: FrameTexts, scene: _Scene, 
     found.explained_by.append(explained_by)
 
 
-def _online(item: TextItem, scene: _Scene, told: _Scene | None) -> tuple[int, str]:
+def _online(item: TextItem, scene: _Scene) -> tuple[int, str]:
     """Row and answer of a text that puts the driver's own predictions into words; "" where there is nothing to say."""
-    if told is None:
-        return -1, ""
     if item.task in (Task.COUNT, Task.PLAN):
-        return -1, online_answer(item.task, told.agents, told.plan_T2)
-    if not scene.detections or not told.detections:
+        return -1, online_answer(item.task, scene.agents, scene.plan_T2)
+    if not scene.detections:
         return -1, ""
     row = int(item.pick * len(scene.detections))
-    return row, online_answer(
-        item.task, told.agents, told.plan_T2, told.detections[int(item.pick * len(told.detections))]
-    )
+    return row, online_answer(item.task, scene.agents, scene.plan_T2, scene.detections[row])

@@ -45,8 +45,6 @@ class TextSettings:
         captions.
     match_distance_m: an object's caption goes to the query that the assignment of the last decoder layer gives it,
         where that query's box lies so near to the object; else the caption is not used. 0: however far.
-    shuffle_texts: control: all texts are those of other frames and objects, exchanged once by lot (online tasks: of
-        another frame of the batch). Validation keeps the true ones.
     nu_x, tod3cap, questions, drivelm: files in the published formats; {split} stands for the name of a split. Without
         any, those in the roots' `language` folders.
     sample_tokens: so long are the sample texts of a run's folder at most.
@@ -57,7 +55,6 @@ class TextSettings:
     shares: TextShares = TextShares()
     pairs: int = 12
     match_distance_m: float = 4.0
-    shuffle_texts: bool = False
     nu_x: tuple[str, ...] = ()
     tod3cap: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
@@ -136,9 +135,16 @@ def open_data(
         }
         if learnt:
             indices = store.indices_of(learnt)
-            said = _source(texts, config, indices)
             clips = ClipDataset(
-                store, indices, network.config, data, config.augmentation, features, perceived, texts=said, **told
+                store,
+                indices,
+                network.config,
+                data,
+                config.augmentation,
+                features,
+                perceived,
+                texts=_source(texts, config),
+                **told,
             )
             parts.append(clips)
             weights.append(sampling_weights(store, indices, data) * len(indices))
@@ -182,16 +188,12 @@ def _library(dataset: NuScenesDataset, store: FrameStore, config: TrainingConfig
     return load_texts(dataset, store, splits, config.texts)
 
 
-def _source(
-    library: TextLibrary | None, config: TrainingConfig, learnt: NDArray[np.int64] | None = None
-) -> TextSource | None:
-    """Draws texts; those of the frames that are learnt are exchanged where the control asks for it."""
+def _source(library: TextLibrary | None, config: TrainingConfig) -> TextSource | None:
+    """Draws the texts of clips."""
     if library is None or config.texts is None:
         return None
     from aln_p3_core.training.text_data import TextSource
 
-    if learnt is not None and config.texts.shuffle_texts:
-        library = library.shuffled(learnt, config.run.seed)
     return TextSource(library, config.texts)
 
 

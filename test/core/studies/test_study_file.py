@@ -35,21 +35,33 @@ def test_the_alignment_study_has_the_variants_that_it_needs() -> None:
     assert len(planned_tests(study, study.tests.confirmatory)) == 4
 
 
-def test_the_alignment_study_names_settings_that_exist() -> None:
+@pytest.mark.parametrize("name", shipped_studies())
+def test_shipped_studies_name_settings_that_exist(name: str) -> None:
     from aln_p3_core.training.recipes import training_recipe
     from aln_p3_core.training.settings_check import check_settings
 
-    study = read_study("alignment")
+    study = read_study(name)
     for variant in study.variants:
         recipe = variant.recipe or study.training.recipe
         check_settings(*training_recipe(recipe, {**study.training.settings, **variant.settings}))
 
 
-def test_a_pilot_has_the_training_of_its_study() -> None:
-    pilot, study = read_study("alignment_pilot"), read_study("alignment")
+def test_the_control_learns_the_words_that_its_reference_learns() -> None:
+    """It may differ in what the alignments see alone, or it would speak worse whatever they do."""
+    settings = read_study("alignment").variant("shuffled").settings
+    assert settings and all(name.startswith("alignment.") for name in settings)
+
+
+@pytest.mark.parametrize("name", ["alignment_pilot", "alignment_forms"])
+def test_what_goes_with_a_study_has_its_training(name: str) -> None:
+    pilot, study = read_study(name), read_study("alignment")
     assert pilot.training == study.training
-    for variant in pilot.variants:
-        assert variant.settings == study.variant(variant.name).settings
+    shared = [variant for variant in pilot.variants if variant.name in ("none", "all")]
+    assert len(shared) == 2 and all(v.settings == study.variant(v.name).settings for v in shared)
+
+
+def test_a_training_is_taken_from_a_study_that_has_one() -> None:
+    study = read_study("alignment")
     of_another = {**small_tree(), "training": "alignment"}
     assert parse_study(yaml.safe_dump(of_another), "small").training == study.training
     assert parse_study(yaml.safe_dump(of_another), "small").hash != small_study().hash

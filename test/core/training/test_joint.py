@@ -81,18 +81,55 @@ def test_terms_are_named_and_sum_to_the_loss(models: Path) -> None:
     assert module.measures["align.p1a.pairs"] == 6 and module.measures["align.p3a.pairs"] == 2
 
 
-def test_shuffled_words_are_for_learning_only(models: Path) -> None:
-    """Those of the driver's own predictions come from another frame too, and only while it learns."""
-    module = made(models, texts__shuffle_texts=True)
+def test_shuffled_words_are_aligned_and_the_true_ones_learnt(models: Path) -> None:
+    true, mixed = made(models), made(models, alignment__shuffled_words=True)
+    stage = StageSettings(name="joint")
+    told = []
+    for module in (true, mixed):
+        module.begin_stage(stage)
+        torch.manual_seed(0)
+        told.append(module(spoken_batch(module), stage)[1])
+    terms = {name for name, value in told[0].items() if not torch.equal(value, told[1][name])}
+    assert terms == {"align.p1a", "align.p2a", "align.p3a"}
+    # In evaluation nothing is a control.
+    words = [module.eval()(spoken_batch(module), stage)[1] for module in (true, mixed)]
+    assert all(torch.equal(words[0][name], words[1][name]) for name in terms)
+
+
+@pytest.mark.parametrize(("term", "side"), [("p2a", "motion"), ("p3a", "planner")])
+@pytest.mark.parametrize(("to_driver", "to_explainer"), [(True, True), (True, False), (False, True), (False, False)])
+@pytest.mark.parametrize("language_to_driver", [True, False])
+def test_p2a_and_p3a_teach_whom_they_shall(
+    models: Path, term: str, side: str, to_driver: bool, to_explainer: bool, language_to_driver: bool
+) -> None:
+    """Neither the features nor the tokens that the words were told from may lead back where they must not."""
+    others: dict[str, Any] = {f"alignment__{name}__weight": 0.0 for name in ("p1a", "p2a", "p3a") if name != term}
+    own = {f"alignment__{term}__to_driver": to_driver, f"alignment__{term}__to_explainer": to_explainer}
+    module = made(models, **others, **own)
+    module.begin_stage(StageSettings())
     batch = spoken_batch(module)
-    prompt = prompt_for(Task.PLAN)
-    batch.texts = [FrameTexts((TextItem(Task.PLAN, prompt),)) for _ in batch.texts]
-    outputs = clip_outputs(module.network.eval(), batch)
-    module.train()
-    mixed = [sample.answer for sample in module.scenes(outputs, batch.targets, batch.texts)[0].samples]
-    module.eval()
-    true = [sample.answer for sample in module.scenes(outputs, batch.targets, batch.texts)[0].samples]
-    assert true[0] != true[1] and mixed == true[::-1]
+    outputs = clip_outputs(module.network, batch)
+    words = module.read(outputs, batch.targets, batch.texts, to_driver=language_to_driver)
+    module.aligned(words, outputs).total.backward()
+    found = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
+    assert moved(found, f"network.{side}.") is to_driver
+    assert moved(found, "network.") is to_driver
+    assert moved(found, "explainer.") is to_explainer
+    assert moved(found, f"alignment.{term}.")
+
+
+def test_what_an_alignment_keeps_from_the_driver_words_still_teach_it(models: Path) -> None:
+    """And what is looked at twice is counted once: statistics and random numbers stay those of one look."""
+    only: dict[str, Any] = {"alignment__p1a__weight": 0.0, "alignment__p2a__weight": 0.0}
+    kept, open_to = (made(models, **only, alignment__p3a__to_driver=way) for way in (False, True))
+    stage = StageSettings(plan=False, perception_weight=0.0)
+    assert moved(gradients(kept, stage), "network.agent_decoder.")
+    after = torch.rand(1)
+    gradients(open_to, stage)
+    assert torch.equal(after, torch.rand(1))
+    spread = [module.explainer.mixer.spread for module in (kept, open_to)]
+    torch.testing.assert_close(spread[0].mean, spread[1].mean)
+    torch.testing.assert_close(spread[0].variance, spread[1].variance)
 
 
 def test_every_trained_parameter_gets_a_gradient_and_the_language_model_none(models: Path) -> None:
@@ -221,6 +258,5 @@ def test_a_blind_explainer_is_seen(models: Path) -> None:
 
 
 def _outputs(module: JointModule) -> Any:
-    from aln_p3_core.training.forward import clip_outputs
 
     return clip_outputs(module.network, spoken_batch(module))

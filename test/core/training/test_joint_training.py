@@ -149,14 +149,6 @@ def test_an_explainer_of_a_driver_that_stayed_belongs_to_that_driver(root: Path,
     assert all(torch.equal(own[name], value) for name, value in taken.items())
 
 
-@pytest.mark.slow
-def test_shuffled_texts_are_learnt_and_the_true_ones_validated(root: Path, models: Path, tmp_path: Path) -> None:
-    true = run(root, models, tmp_path / "true")
-    mixed = run(root, models, tmp_path / "mixed", texts__shuffle_texts=True)
-    assert rows_of(tmp_path / "true")[0]["loss"] != rows_of(tmp_path / "mixed")[0]["loss"]
-    assert true.step == mixed.step == 4
-
-
 def test_a_stage_without_alignment_tells_no_measures_of_the_one_before(
     root: Path, models: Path, tmp_path: Path
 ) -> None:

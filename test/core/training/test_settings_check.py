@@ -31,6 +31,11 @@ def test_a_driver_that_stays_as_it_is_chooses_no_checkpoint() -> None:
         ("nano", {"run.best_by": "car_ap_2m"}, "no measure to minimise; there are score, plan_l2"),
         ("tiny", {"run.best_by": "plan_l2_withheld"}, "no measure to minimise"),
         ("nano", {"run.batch_size": 0}, "run.batch_size must be 1 or more"),
+        (
+            "nano_joint",
+            {"run.batch_size": 1, "alignment.shuffled_words": True},
+            "alignment.shuffled_words takes the words of the batch's other frames",
+        ),
         ("nano", {"stages.0.steps": 0}, "stages.0.steps must be 1 or more"),
         ("nano", {"run.best_by": "language"}, "no measure to minimise"),
         ("nano_joint", {"explainer": None}, "need an explainer"),
