@@ -70,7 +70,7 @@ class LanguageAnnotations:
         elif isinstance(first, Mapping) and "narration" in first:
             for sample_token, words in tree.items():
                 self._by_sample[sample_token]["nu_x"] = words
-        elif isinstance(first, Mapping) and "final_caption" in first:
+        elif isinstance(first, Mapping) and ("attribute_caption" in first or "final_caption" in first):
             self._by_object.update(tree)
         else:
             raise DataError(

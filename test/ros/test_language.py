@@ -54,6 +54,13 @@ def test_the_scene_description_is_given_for_the_word_scene():
     assert json.loads(LanguageAnnotations(["scene"]).text("s2", [], "a turn"))["scene"] == "a turn"
 
 
+def test_captions_without_their_sentence_are_told_as_well(tmp_path):
+    entry = {"scene_id": "scene-0001", "attribute_caption": {"attribute_caption": "black car", "category": "car"}}
+    path = tmp_path / "released.json"
+    path.write_text(json.dumps({"a1": entry}))
+    assert json.loads(LanguageAnnotations([str(path)]).text("s1", ["a1"], ""))["tod3cap"] == {"a1": entry}
+
+
 @pytest.mark.parametrize("content", ["{", "[]", '{"a": {"b": 1}}', "{}"])
 def test_a_file_of_no_known_kind_is_named(tmp_path, content):
     path = tmp_path / "odd.json"

@@ -54,7 +54,12 @@ def root(two_scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             for token in samples for what, answer, hop in (("a car", "yes", 0), ("a bus", "no", 1))
         ]  # fmt: skip
         (folder / f"NuScenes_{split}_questions.json").write_text(json.dumps({"questions": rows}))
-    captions = {token: {"final_caption": "A car is ahead"} for token in annotations}
+    # The world's form and the released one.
+    sentence, parts = (
+        {"final_caption": "A car is ahead"},
+        {"attribute_caption": {"attribute_caption": "A car"}, "motion_caption": {"motion_caption": "ahead"}},
+    )
+    captions = {token: (sentence, parts)[number % 2] for number, token in enumerate(annotations)}
     (folder / "final_caption_bbox_token.json").write_text(json.dumps(captions))
     return root
 

@@ -69,6 +69,17 @@ def test_every_frame_has_its_texts(dataset: NuScenesDataset, store: FrameStore) 
     assert "" in library.commands and "turn left and accelerate" in library.commands
 
 
+def test_captions_of_the_released_file_are_joined_from_their_parts(
+    root: Path, dataset: NuScenesDataset, store: FrameStore
+) -> None:
+    path = root / "language" / "final_caption_bbox_token.json"
+    rows = json.loads(path.read_text())
+    path.write_text(json.dumps({token: row | {"final_caption": None} for token, row in rows.items()}))
+    library = load_texts(dataset, store, SPLITS, TextSettings())
+    assert _captions(library) <= {f"{row['final_caption']} on the road" for row in rows.values()}
+    assert len(_captions(library)) == sum(map(len, library.captions))
+
+
 def test_files_are_named_or_found(root: Path, dataset: NuScenesDataset, store: FrameStore, tmp_path: Path) -> None:
     named = tmp_path / "Nu_X_train.json"
     token = store.token_at(0)

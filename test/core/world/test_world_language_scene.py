@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import world_helpers as helpers
 
+from aln_p3_core.datasets.tod3cap import load_tod3cap
 from aln_p3_core.frame import Command
 from aln_p3_core.geometry import VIRTUAL_MODEL_ORIGIN_EGO
 from aln_p3_core.world.actors import ActorFlag, ActorKind, Actors, join_actors, make_actors
@@ -137,8 +138,13 @@ def test_layouts_are_those_of_the_benchmarks(split: str) -> None:
         assert row["split"] == split and row["answer"] in ANSWERS
 
 
-def test_captions_are_true() -> None:
+def test_captions_are_true(tmp_path: Path) -> None:
     scene, said = crowded_scene(2), annotated(2)
+    whole, parts = tmp_path / "whole.json", tmp_path / "parts.json"
+    whole.write_text(json.dumps(said.tod3cap))
+    bare = {token: row | {"final_caption": None} for token, row in said.tod3cap.items()}
+    parts.write_text(json.dumps(bare))
+    read, joined = load_tod3cap(whole), load_tod3cap(parts)
     count = 0
     for frame in scene:
         facts = facts_of(frame)
@@ -147,12 +153,12 @@ def test_captions_are_true() -> None:
             caption, entry = caption_of(facts, row), said.tod3cap[facts.labels[row].token]
             assert parse_caption(entry["final_caption"]) == caption
             place = entry["localization_caption"]
-            joined = " ".join([
-                entry["attribute_caption"]["attribute_caption"], f"about {caption.depth_m} meters away",
-                place["localization_caption"], "is", entry["motion_caption"]["motion_caption"],
-                entry["map_caption"]["map_caption"],
-            ])  # fmt: skip
-            assert parse_caption(joined) == caption
+            token = facts.labels[row].token
+            assert read[token].final == entry["final_caption"]
+            # The file's depth has two digits: half a meter may be rounded the other way.
+            parsed = parse_caption(joined[token].final)
+            assert abs(parsed.depth_m - caption.depth_m) <= 1
+            assert replace(parsed, depth_m=caption.depth_m) == caption
             index = actors.ids.index(name)
             ahead = actors.positions[index, 0] - ego.x - VIRTUAL_MODEL_ORIGIN_EGO[0]
             left = actors.positions[index, 1] - ego.y
