@@ -15,7 +15,7 @@ LANGUAGE_FOLDER = "language"
 NU_X_FILE = "Nu_X_{split}.json"
 QUESTIONS_FILE = "NuScenes_{split}_questions.json"
 TOD3CAP_FILE = "final_caption_bbox_token.json"
-#: DriveLM's published names first.
+#: DriveLM's published names first; the second has questions without answers.
 DRIVELM_FILES = ("v1_1_{split}_nus.json", "v1_1_{split}_nus_q_only.json", "drivelm_{split}.json")
 
 #: Texts are published for whole splits; the parts of nuScenes mini belong to these.

@@ -24,6 +24,10 @@ _PROMPTS = {
     Task.PLAN: "Tell the next five points of the plan.",
 }
 
+# Of the tasks whose questions are the data set's. Without it nothing would tell whether NuScenes-QA's one word is
+# wanted or DriveLM's sentences.
+_BEFORE_QUESTIONS = {Task.QUESTION: "", Task.DRIVELM: "Answer in sentences: "}
+
 # A plan that ends so far to the side is a turn (VAD's rule for commands, method: section 6.1), m.
 _TURN_M = 2.0
 # A slower plan stands, and a change of speed below the second is none, m/s.
@@ -36,15 +40,15 @@ def prompt_for(task: Task, question: str = "") -> str:
 
     Args:
         task: kind of text.
-        question: of a QUESTION.
+        question: of a QUESTION or DRIVELM.
 
     Raises:
         ConfigError: for a question without words, or words for a task that has its own.
     """
-    if task is Task.QUESTION:
+    if task in _BEFORE_QUESTIONS:
         if not question.strip():
             raise ConfigError("a question needs words")
-        return question.strip()
+        return _BEFORE_QUESTIONS[task] + question.strip()
     if question:
         raise ConfigError(f"the task {task.value} has a prompt of its own; ask a question as task question")
     return _PROMPTS[task]

@@ -5,6 +5,7 @@
 | EXPLANATION | the ego car | "Narration: the car slows down. Reasoning: because a bus has stopped ahead." |
 | CAPTION | one object | "Red car about 16 meters away to the front left of the ego car is parked at the roadside" |
 | QUESTION | the scene | "yes", "3", "bus", "moving" |
+| DRIVELM | the scene | "The car should slow down, since <c1,CAM_FRONT,690.0,510.0> crosses its way." |
 | COMMAND | the ego car | "turn left and decelerate" |
 | COUNT | the scene | "There are 5 cars, 1 trucks, 0 construction_vehicles, ... in this frame." |
 | POSITION | one object | "It's about 16.4 meters away at 11 o'clock direction." |
@@ -30,6 +31,7 @@ class Task(Enum):
     EXPLANATION = "explanation"
     CAPTION = "caption"
     QUESTION = "question"
+    DRIVELM = "drivelm"
     COMMAND = "command"
     COUNT = "count"
     POSITION = "position"

@@ -146,7 +146,7 @@ def _texts(told: DryRun, config: TrainingConfig, roots: Sequence[Path], splits: 
     }
     for name, (named, wanted) in kinds.items():
         try:
-            paths = files_of(named, splits)
+            paths, lacking = files_of(named, splits, config.data.only_validated if name == "drivelm" else None)
         except AlnP3Error as error:
             told.missing.append(str(error))
             continue
@@ -154,7 +154,8 @@ def _texts(told: DryRun, config: TrainingConfig, roots: Sequence[Path], splits: 
             found = [getattr(find_language(find_tables(root)[0], split), name) for split in splits]
             paths += [path for path in found if path is not None]
         if paths:
-            told.add(f"texts.{name}", ", ".join(str(path) for path in dict.fromkeys(paths)))
+            without = "".join(f"; validation without {path}, which is missing" for path in lacking)
+            told.add(f"texts.{name}", ", ".join(str(path) for path in dict.fromkeys(paths)) + without)
         elif wanted:
             told.missing.append(f"texts.{name}: no file in the roots' folder language, and none is named")
 

@@ -56,6 +56,11 @@ class DataSettings:
     hidden_causes: tuple[str, ...] = ()
     scenes_limit: int = 0
 
+    @property
+    def only_validated(self) -> str | None:
+        """The validation split, unless it is learnt from as well."""
+        return None if self.validation_split in self.splits else self.validation_split
+
 
 @dataclass(frozen=True, slots=True)
 class AugmentationSettings:

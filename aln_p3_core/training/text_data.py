@@ -60,8 +60,11 @@ class TextSource:
         if explanation is not None:
             answer = explanation_answer(explanation.narration, explanation.reasoning)
             yield "explanation", iter([TextItem(Task.EXPLANATION, prompt_for(Task.EXPLANATION), answer)])
-        for kind, asked in (("question", library.questions[index]), ("drivelm", library.drivelm[index])):
-            yield kind, (TextItem(Task.QUESTION, prompt_for(Task.QUESTION, one.question), one.answer) for one in asked)
+        for kind, task, asked in (
+            ("question", Task.QUESTION, library.questions[index]),
+            ("drivelm", Task.DRIVELM, library.drivelm[index]),
+        ):
+            yield kind, iter([TextItem(task, prompt_for(task, one.question), one.answer) for one in asked])
         if library.commands[index]:
             yield "command", iter([TextItem(Task.COMMAND, prompt_for(Task.COMMAND), library.commands[index])])
         for kind, task in _ABOUT_SCENES.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from aln_p3_core.training.frame_store import FrameStore
 from aln_p3_core.training.text_settings import TextSettings
 
 Entry = TypeVar("Entry")
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +32,7 @@ class TextLibrary:
     Attributes:
         explanations: or None.
         commands: what the recorded plan does, as an answer; "" where its end is not known.
-        questions, drivelm: with their answers; those without an answer are left out.
+        questions, drivelm: with their answers.
         captions: of each target agent, in the order of `FrameTargets.agent_boxes_A10`, or None; () without captions.
     """
 
@@ -42,7 +44,11 @@ class TextLibrary:
 
 
 def load_texts(
-    dataset: NuScenesDataset, store: FrameStore, splits: Sequence[str], settings: TextSettings
+    dataset: NuScenesDataset,
+    store: FrameStore,
+    splits: Sequence[str],
+    settings: TextSettings,
+    validation: str | None = None,
 ) -> TextLibrary:
     """Reads the texts of a store's frames.
 
@@ -51,17 +57,26 @@ def load_texts(
         store: frames.
         splits: whose files are read.
         settings: with files of its own, or none: then those in the root's `language` folder.
+        validation: of the splits, the one that nothing is learnt of. DriveLM's answers for it are not published: where
+            its file is missing, that is logged.
 
     Raises:
-        DataError: when a file is missing or broken, or none has a text for any of the frames.
+        DataError: when another file is missing, one is broken, or none has a text for any of the frames.
     """
     found = [find_language(dataset.root, split) for split in splits]
     tokens = store.tokens
 
     def all_of(
-        load: Callable[[Path], dict[str, Entry]], named: Sequence[str], own: list[Path | None]
+        load: Callable[[Path], dict[str, Entry]],
+        named: Sequence[str],
+        own: list[Path | None],
+        spared: str | None = None,
     ) -> dict[str, Entry]:
-        paths = files_of(named, splits) or [path for path in own if path is not None]
+        paths, missing = files_of(named, splits, spared)
+        for path in missing:
+            _LOG.warning("%s is missing: validation does without it", path)
+        if not named:
+            paths = [path for path in own if path is not None]
         texts: dict[str, Entry] = {}
         for path in dict.fromkeys(paths):
             texts |= load(path)
@@ -69,7 +84,7 @@ def load_texts(
 
     nu_x = all_of(load_nu_x, settings.nu_x, [files.nu_x for files in found])
     questions = all_of(load_questions, settings.questions, [files.questions for files in found])
-    drivelm = all_of(load_drivelm, settings.drivelm, [files.drivelm for files in found])
+    drivelm = all_of(load_drivelm, settings.drivelm, [files.drivelm for files in found], validation)
     captions: list[tuple[ObjectCaption | None, ...]] = [()] * len(tokens)
     if settings.tod3cap or any(files.tod3cap for files in found):
         agents = [agent_annotations(dataset, store, index) for index in range(len(tokens))]
@@ -83,10 +98,7 @@ def load_texts(
             for offsets, mask in zip(store.column("plan_offsets"), store.column("plan_mask"), strict=True)
         ],
         questions=[tuple(questions.get(token, ())) for token in tokens],
-        drivelm=[
-            tuple(asked for asked in drivelm[token].questions if asked.answer) if token in drivelm else ()
-            for token in tokens
-        ],
+        drivelm=[drivelm.get(token, ()) for token in tokens],
         captions=captions,
     )
     if not any((*library.explanations, *library.questions, *library.drivelm, *map(any, captions))):
@@ -97,14 +109,21 @@ def load_texts(
     return library
 
 
-def files_of(named: Sequence[str], splits: Sequence[str]) -> list[Path]:
-    """Files that settings name, {split} filled in.
+def files_of(named: Sequence[str], splits: Sequence[str], spared: str | None = None) -> tuple[list[Path], list[Path]]:
+    """Files that settings name, {split} filled in: those that are there, and those that only `spared` needs and lacks.
 
     Raises:
-        DataError: naming a file that is missing.
+        DataError: naming a file that is missing and belongs to another split.
     """
-    paths = [Path(name.replace("{split}", split)).expanduser() for name in named for split in splits]
-    for path in paths:
-        if not path.is_file():
-            raise DataError(f"{path} is missing: get the published file, or change texts.*")
-    return list(dict.fromkeys(paths))
+    paths: dict[Path, None] = {}
+    missing: list[Path] = []
+    for name in named:
+        for split in splits:
+            path = Path(name.replace("{split}", split)).expanduser()
+            if path.is_file():
+                paths[path] = None
+            elif split == spared and "{split}" in name:
+                missing.append(path)
+            else:
+                raise DataError(f"{path} is missing: get the published file, or change texts.*")
+    return list(paths), missing

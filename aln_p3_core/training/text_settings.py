@@ -17,7 +17,7 @@ class TextShares:
     explanation: Nu-X, narration and reasoning.
     caption: TOD3Cap, of one annotated object.
     question: NuScenes-QA.
-    drivelm: DriveLM.
+    drivelm: DriveLM, to learn from only: nothing scores it.
     command: direction and change of speed of the recorded plan.
     count, position, motion, plan: the driver's own predictions, put into words (Hint-AD's online alignment).
     """

@@ -185,7 +185,7 @@ def _library(dataset: NuScenesDataset, store: FrameStore, config: TrainingConfig
     from aln_p3_core.training.text_library import load_texts
 
     splits = tuple(dict.fromkeys((*config.data.splits, config.data.validation_split)))
-    return load_texts(dataset, store, splits, config.texts)
+    return load_texts(dataset, store, splits, config.texts, config.data.only_validated)
 
 
 def _source(library: TextLibrary | None, config: TrainingConfig) -> TextSource | None:

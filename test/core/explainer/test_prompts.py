@@ -9,13 +9,32 @@ from aln_p3_core.explainer.tasks import Task
 
 
 def test_every_task_has_a_prompt_of_its_own() -> None:
-    prompts = [prompt_for(task) for task in Task if task is not Task.QUESTION]
+    asked = (Task.QUESTION, Task.DRIVELM)
+    prompts = [prompt_for(task) for task in Task if task not in asked]
     assert len(set(prompts)) == len(prompts) == 7
-    assert prompt_for(Task.QUESTION, " Are there any cars? ") == "Are there any cars?"
-    with pytest.raises(ConfigError, match="needs words"):
-        prompt_for(Task.QUESTION, "  ")
+    for task in asked:
+        with pytest.raises(ConfigError, match="needs words"):
+            prompt_for(task, "  ")
     with pytest.raises(ConfigError, match="prompt of its own"):
         prompt_for(Task.PLAN, "Where to?")
+
+
+def test_the_prompts_that_the_shipped_explainer_was_trained_with() -> None:
+    assert prompt_for(Task.QUESTION, " Are there any cars? ") == "Are there any cars?"
+    assert {task.value: prompt_for(task) for task in Task if task not in (Task.QUESTION, Task.DRIVELM)} == {
+        "explanation": "Describe what the ego car does and why.",
+        "caption": "Describe the object.",
+        "command": "Which command does the ego car follow?",
+        "count": "How many objects are detected?",
+        "position": "Where is the object?",
+        "motion": "How does the object move?",
+        "plan": "Tell the next five points of the plan.",
+    }
+
+
+def test_the_same_question_of_two_data_sets_tells_which_answer_is_wanted() -> None:
+    assert prompt_for(Task.DRIVELM, " What is moving? ") == "Answer in sentences: What is moving?"
+    assert prompt_for(Task.DRIVELM, "What is moving?") != prompt_for(Task.QUESTION, "What is moving?")
 
 
 def test_styles() -> None:

@@ -56,6 +56,18 @@ def test_a_missing_file_of_texts_is_told(models: Path) -> None:
     assert any("nowhere/train.json is missing" in line for line in told.missing)
 
 
+def test_drivelm_may_lack_its_validation_file(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "v1_1_train_nus.json").write_text("{}")
+    named = {"texts.drivelm": [str(tmp_path / "v1_1_{split}_nus.json")]}
+    driver, config = training_recipe("nano_joint", joint_settings(models) | named)
+    told = dry_run("nano_joint", driver, config, [])
+    assert not any("drivelm" in line or "v1_1" in line for line in told.missing)
+    row = dict(told.rows)["texts.drivelm"]
+    assert row.startswith(f"{tmp_path / 'v1_1_train_nus.json'};") and "v1_1_val_nus.json, which is missing" in row
+    driver, config = training_recipe("nano_joint", joint_settings(models) | named | {"data.splits": ["train", "val"]})
+    assert any("v1_1_val_nus.json is missing" in line for line in dry_run("nano_joint", driver, config, []).missing)
+
+
 def test_memory_grows_with_what_is_kept() -> None:
     driver, _ = training_recipe("base")
     one, two = (driver_activations(driver, clips, 4) for clips in (1, 2))

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from aln_p3_core.datasets.drivelm import DriveLmQuestion
 from aln_p3_core.datasets.nu_x import Explanation
 from aln_p3_core.datasets.nuscenes_qa import QuestionAnswer
 from aln_p3_core.datasets.tod3cap import ObjectCaption
@@ -24,7 +25,7 @@ LIBRARY = TextLibrary(
     explanations=[Explanation("it stops", "it is red"), None],
     commands=["go straight and stop", ""],
     questions=[tuple(QuestionAnswer(f"what {i}?", f"{i}", 0, "object") for i in range(5)), ()],
-    drivelm=[(), ()],
+    drivelm=[(), (DriveLmQuestion("what 0?", "A red car."),)],
     captions=[(caption(0), None, caption(2), caption(3)), ()],
 )
 NONE = TextShares(*[0.0] * 9)
@@ -56,6 +57,24 @@ def test_no_text_is_drawn_twice_and_a_frame_without_any_has_none() -> None:
     asked = [item.prompt for item in texts.draw(0, 1).items]
     assert sorted(asked) == [f"what {i}?" for i in range(5)]
     assert texts.draw(1, 1).items == () and texts.draw(1, 1).explanation == ""
+
+
+def test_a_question_tells_which_form_its_answer_has() -> None:
+    shares = replace(NONE, question=1.0, drivelm=1.0)
+    (sentence,) = source(per_frame=9, every_frame=(), shares=shares).draw(1, 0).items
+    assert (sentence.task, sentence.answer) == (Task.DRIVELM, "A red car.")
+    words = source(per_frame=9, every_frame=(), shares=shares).draw(0, 0).items
+    assert {item.task for item in words} == {Task.QUESTION} and sentence.prompt not in {item.prompt for item in words}
+
+
+def test_a_seed_draws_what_it_drew_for_the_shipped_explainer() -> None:
+    """Which kinds there are, and in which order, settles every draw."""
+    drawn = [source(per_frame=4).draw(0, seed).items for seed in range(3)]
+    assert [" ".join(item.task.value for item in items) for items in drawn] == [
+        "explanation plan caption question", "explanation position motion count", "explanation question caption count",
+    ]  # fmt: skip
+    assert (drawn[0][3].prompt, drawn[2][1].prompt) == ("what 1?", "what 2?")
+    assert drawn[1][2].pick == pytest.approx(0.8057979255950393, abs=1e-15)
 
 
 def test_what_the_driver_says_has_no_answer_yet() -> None:

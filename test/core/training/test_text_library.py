@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from stored_scenes import small_recipe
 from words_helpers import write_spoken_scenes
 
+from aln_p3_core.datasets.drivelm import DriveLmQuestion
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
 from aln_p3_core.errors import DataError
 from aln_p3_core.training.agent_tokens import agent_annotations
@@ -93,3 +95,32 @@ def test_files_are_named_or_found(root: Path, dataset: NuScenesDataset, store: F
         path.unlink()
     with pytest.raises(DataError, match="no text for any frame"):
         load_texts(dataset, store, SPLITS, TextSettings())
+
+
+def test_drivelm_is_learnt_where_it_has_answers_and_may_lack_the_validation_file(
+    dataset: NuScenesDataset, store: FrameStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = {"perception": [{"Q": "What moves?", "A": "A red car."}], "planning": [{"Q": "Why?", "A": ""}]}
+    scenes = {"scene": {"key_frames": {store.token_at(0): {"QA": asked}}}}
+    (tmp_path / "v1_1_train_nus.json").write_text(json.dumps(scenes))
+    settings = replace(TextSettings(), drivelm=(str(tmp_path / "v1_1_{split}_nus.json"),))
+    with caplog.at_level(logging.WARNING):
+        library = load_texts(dataset, store, SPLITS, settings, "val")
+    assert library.drivelm[0] == (DriveLmQuestion("What moves?", "A red car."),) and not any(library.drivelm[1:])
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{tmp_path / 'v1_1_val_nus.json'} is missing: validation does without it"
+    ]
+    with pytest.raises(DataError, match=r"v1_1_val_nus\.json is missing"):
+        load_texts(dataset, store, SPLITS, settings)
+    (tmp_path / "v1_1_train_nus.json").unlink()
+    with pytest.raises(DataError, match=r"v1_1_train_nus\.json is missing"):
+        load_texts(dataset, store, SPLITS, settings, "val")
+
+
+def test_of_other_texts_a_missing_validation_file_is_an_error(
+    dataset: NuScenesDataset, store: FrameStore, tmp_path: Path
+) -> None:
+    (tmp_path / "Nu_X_train.json").write_text("{}")
+    settings = replace(TextSettings(), nu_x=(str(tmp_path / "Nu_X_{split}.json"),))
+    with pytest.raises(DataError, match=r"Nu_X_val\.json is missing"):
+        load_texts(dataset, store, SPLITS, settings, "val")
