@@ -3,8 +3,9 @@
 The released code reads a list of (question, answer, truth) texts and tells tasks apart by the tag that a question
 begins with. What it does that ours does not:
 
-- narration and reasoning end at the first period, so that "at 12.5 km/h" loses its end, and answers that do not have
-  the form are left out of the mean: saying nothing costs nothing. Ours takes whole texts and scores every item.
+- narration and reasoning end at the first period, so that "at 12.5 km/h" loses its end, and an answer that lacks one of
+  the two, say since it was cut off within the reasoning, is left out of both means: saying nothing costs nothing. Ours
+  takes whole texts and scores every item.
 - a command without " and " counts as "forward and keep speed" for its parts. Ours counts it as wrong.
 """
 
@@ -21,6 +22,7 @@ from aln_p3_core.evaluation.language.captions import CaptionScores, Protocol, ca
 Meteor = Literal["needed", "optional", "never"]
 #: Parts of an explanation that are scored apart.
 EXPLANATION_PARTS = ("narration", "reasoning", "joined")
+_RELEASED_PARTS = {part: re.compile(rf"{part}: (.*?)\.") for part in ("Narration", "Reasoning")}
 
 _TAG = re.compile(r"<(.*?)>")
 _AND = " and "
@@ -70,10 +72,16 @@ def explanation_scores(
 
 
 def released_part(items: Iterable[Item], part: Literal["Narration", "Reasoning"]) -> tuple[list[str], list[str]]:
-    """References and answers as the released code cuts them; items without the pattern on either side are gone."""
-    pattern = re.compile(rf"{part}: (.*?)\.")
-    pairs = [(pattern.search(item.truth), pattern.search(item.answer)) for item in items]
-    kept = [(truth[1], answer[1]) for truth, answer in pairs if truth and answer]
+    """References and answers of one part as the released code cuts them; items where either side lacks either part are
+    gone."""
+    kept = []
+    for item in items:
+        truth, answer = (
+            {name: found[1] for name, pattern in _RELEASED_PARTS.items() if (found := pattern.search(text))}
+            for text in (item.truth, item.answer)
+        )
+        if len(truth) == len(answer) == len(_RELEASED_PARTS):
+            kept.append((truth[part], answer[part]))
     return [truth for truth, _ in kept], [answer for _, answer in kept]
 
 

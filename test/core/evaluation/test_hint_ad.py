@@ -35,6 +35,15 @@ def test_explanations_whole_and_as_cut() -> None:
     assert released_part(items, "Reasoning")[1] == ["the road is clear"], "and the silent one is left out"
 
 
+@pytest.mark.parametrize("cut", ["Narration: it goes. Reasoning: the road is", "Reasoning: the road is clear.", ""])
+def test_the_released_code_drops_an_item_from_both_parts(cut: str) -> None:
+    full = "Narration: it goes. Reasoning: the road is clear."
+    for items in ([Item("<caption> x", cut, full), Item("<caption> x", full, full)],
+                  [Item("<caption> x", full, cut), Item("<caption> x", full, full)]):  # fmt: skip
+        assert released_part(items, "Narration") == (["it goes"], ["it goes"])
+        assert released_part(items, "Reasoning") == (["the road is clear"], ["the road is clear"])
+
+
 def test_commands() -> None:
     truths = ["turn left and stop", "forward and keep speed", "go straight and stop"]
     answers = ["Turn left and stop.", "stop", "go straight and accelerate"]
