@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from aln_p3_core.errors import CalibrationError, InvalidFrameError
 from aln_p3_core.geometry import FloatArray, invert_transform, transform_problem
 
+#: What an acceleration sensor at rest feels, upwards, m/s^2.
+GRAVITY_MS2 = 9.81
 #: Cameras of nuScenes in the order that VAD's weights expect.
 NUSCENES_CAMERAS = (
     "CAM_FRONT",
@@ -152,7 +154,8 @@ class EgoStatus:
     A driver with ego status `none` never reads it.
 
     Attributes:
-        velocity: [3] m/s. acceleration: [3] m/s^2. rotation_rate: [3] rad/s.
+        velocity: [3] m/s. acceleration: [3] m/s^2, with gravity from "can_bus" (what a sensor feels), without it from
+            the others. rotation_rate: [3] rad/s.
         source: "can_bus", "odometry" or "poses" (differences of ego poses).
     """
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from aln_p3_core.config import ImageConfig
 from aln_p3_core.errors import ImageError, InvalidFrameError
-from aln_p3_core.frame import CameraCalibration, CameraView, DrivingFrame, EncodedImage
+from aln_p3_core.frame import GRAVITY_MS2, CameraCalibration, CameraView, DrivingFrame, EncodedImage
 from aln_p3_core.geometry import FloatArray, matrix_to_quaternion
 from aln_p3_core.image_files import check_encoded, is_jpeg
 
@@ -162,16 +162,23 @@ def can_bus_vector(frame: DrivingFrame) -> FloatArray:
     """CAN vector [18] in VAD's layout, absolute values; differences to the earlier frame are the memory's task.
 
     Translation 3 and quaternion 4 (w, x, y, z; w >= 0) of the ego pose in the global frame, acceleration 3,
-    rotation rate 3, velocity 3 (ego frame; zeros without ego status), yaw in radians and in degrees, both in
-    the turn that starts at 0 (method: hustvl/VAD, data preparation).
+    rotation rate 3, velocity 3 (ego frame), yaw in radians and in degrees, both in the turn that starts at 0 (method:
+    hustvl/VAD, data preparation).
+
+    Acceleration, rotation rate and velocity are zeros without ego status, and also where that comes from differences of
+    poses: VAD has zeros in scenes without CAN bus. The acceleration is what a sensor feels; to that of odometry gravity
+    is added.
     """
     vector = np.zeros(18)
     vector[:3] = frame.T_global_ego[:3, 3]
     vector[3:7] = matrix_to_quaternion(frame.T_global_ego)
-    if frame.ego_status is not None:
-        vector[7:10] = frame.ego_status.acceleration
-        vector[10:13] = frame.ego_status.rotation_rate
-        vector[13:16] = frame.ego_status.velocity
+    status = frame.ego_status
+    if status is not None and status.source != "poses":
+        vector[7:10] = status.acceleration
+        if status.source == "odometry":
+            vector[7:10] += GRAVITY_MS2 * frame.T_global_ego[2, :3]
+        vector[10:13] = status.rotation_rate
+        vector[13:16] = status.velocity
     yaw = float(np.arctan2(frame.T_global_ego[1, 0], frame.T_global_ego[0, 0])) % (2 * np.pi)
     vector[16], vector[17] = yaw, np.degrees(yaw)
     return vector

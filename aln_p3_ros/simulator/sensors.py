@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aln_p3_core.errors import ImageError
-from aln_p3_core.frame import CameraCalibration, RouteCommand
+from aln_p3_core.frame import GRAVITY_MS2, CameraCalibration, RouteCommand
 from aln_p3_core.geometry import FloatArray, invert_transform, make_transform, rotate_vectors, transform_points
 from aln_p3_core.world.assets.catalogue import MODELS, sizes_of
 from aln_p3_core.world.ego import EgoState
@@ -174,6 +174,6 @@ def _imu(stamp_ns: int, ego: EgoState) -> Any:
         orientation_covariance=unknown,
         angular_velocity=messages.vector([0.0, 0.0, ego.yaw_rate]),
         angular_velocity_covariance=unknown,
-        linear_acceleration=messages.vector([ego.acceleration, ego.speed * ego.yaw_rate, 9.81]),
+        linear_acceleration=messages.vector([ego.acceleration, ego.speed * ego.yaw_rate, GRAVITY_MS2]),
         linear_acceleration_covariance=unknown,
     )

@@ -116,8 +116,8 @@ def test_command_only_selects_the_row(driver, frames):
 
 @pytest.mark.parametrize(("ego_status", "changes"), [("none", False), ("planner", True), ("bev", True)])
 def test_ego_status_leaks_only_where_it_is_allowed(frames, ego_status, changes):
-    fast = EgoStatus(np.array([30.0, 0, 0]), np.array([3.0, 0, 0]), np.array([0, 0, 0.5]))
-    slow = EgoStatus(np.zeros(3), np.zeros(3), np.zeros(3))
+    fast = EgoStatus(np.array([30.0, 0, 0]), np.array([3.0, 0, 0]), np.array([0, 0, 0.5]), "can_bus")
+    slow = EgoStatus(np.zeros(3), np.zeros(3), np.zeros(3), "can_bus")
     plans = [
         small_driver(overrides={"ego_status": ego_status})
         .infer(dataclasses.replace(frames[0], ego_status=status))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import tracemalloc
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aln_p3_core.datasets.ego import status_from_poses
+from aln_p3_core.datasets.ego import CanBus, status_from_poses
 from aln_p3_core.frame import EgoPose
 from aln_p3_core.geometry import FloatArray, make_transform
 
@@ -64,3 +68,29 @@ def test_velocity_is_in_the_ego_frame() -> None:
     status = status_from_poses([before], 10**8, pose(0, 1.2, np.pi / 2))
     assert status is not None
     np.testing.assert_allclose(status.velocity, [12, 0, 0], atol=1e-9)
+
+
+def test_can_messages_are_kept_as_numbers(tmp_path: Path) -> None:
+    count = 2000
+    random = np.random.default_rng(0)
+    rows = [
+        {"utime": 20_000 * k, "vel": v[:3], "accel": v[3:6], "rotation_rate": v[6:]}
+        for k, v in enumerate(random.normal(size=(count, 9)).tolist())
+    ]
+    (tmp_path / "can_bus").mkdir()
+    (tmp_path / "can_bus" / "scene-0001_pose.json").write_text(json.dumps(rows[::-1]))
+    bus = CanBus(tmp_path)
+    tracemalloc.start()
+    assert bus.status("scene-0001", -1) is None
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert kept < 120 * count, "bytes a message"
+    for k in (0, 7, count - 1):
+        status = bus.status("scene-0001", 20_000_000 * k + 19_999_999)
+        assert status is not None and status.source == "can_bus"
+        assert (status.velocity.tolist(), status.acceleration.tolist()) == (rows[k]["vel"], rows[k]["accel"])
+        assert status.rotation_rate.tolist() == rows[k]["rotation_rate"]
+    last = 20_000_000 * (count - 1)
+    assert bus.status("scene-0001", last + 500_000_000) is not None
+    assert bus.status("scene-0001", last + 500_000_001) is None
+    assert bus.status("scene-0161", 0) is None, "a scene without CAN bus"

@@ -127,10 +127,20 @@ class TestMadeUpData:
         assert later is not None and later.source == "poses"
         assert dataset.frame("sample-0").ego_status is None
 
-    def test_a_broken_can_bus_file_is_named(self, make_root: MakeRoot) -> None:
+    @pytest.mark.parametrize(
+        "content",
+        [
+            '[{"utime": 3}]',
+            '[{"utime": 3, "vel": [1, 0], "accel": [0, 0, 0], "rotation_rate": [0, 0, 0]}]',
+            '[{"utime": 3, "vel": [1, 0, NaN], "accel": [0, 0, 0], "rotation_rate": [0, 0, 0]}]',
+            '[{"utime": 3, "vel": "fast", "accel": [0, 0, 0], "rotation_rate": [0, 0, 0]}]',
+            "{}[",
+        ],
+    )
+    def test_a_broken_can_bus_file_is_named(self, make_root: MakeRoot, content: str) -> None:
         root = make_root()
         (root / "can_bus").mkdir()
-        (root / "can_bus" / "scene-0001_pose.json").write_text('[{"utime": 3}]')
+        (root / "can_bus" / "scene-0001_pose.json").write_text(content)
         with pytest.raises(DataError, match=r"scene-0001_pose\.json is no list of CAN bus pose messages"):
             NuScenesDataset(root).frame("sample-2")
 

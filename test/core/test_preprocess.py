@@ -9,7 +9,7 @@ import pytest
 from aln_p3_core.config import ImageConfig, get_recipe
 from aln_p3_core.errors import ImageError, InvalidFrameError
 from aln_p3_core.frame import CameraCalibration, CameraView, DrivingFrame, EgoStatus, EncodedImage
-from aln_p3_core.geometry import make_transform, project_points, transform_points, virtual_T_ego_model
+from aln_p3_core.geometry import FloatArray, make_transform, project_points, transform_points, virtual_T_ego_model
 from aln_p3_core.preprocess import ImagePreprocessor, can_bus_vector
 
 FORWARD_CAMERA = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])  # camera axes as columns in the ego frame
@@ -156,3 +156,18 @@ def test_can_bus_vector_has_vads_layout() -> None:
     np.testing.assert_allclose(vector[7:16], [0.3, 0.2, 9.8, 0.01, 0.02, 0.03, 5, 0.1, 0])
     np.testing.assert_allclose(vector[16:], [np.radians(330), 330])
     assert not can_bus_vector(make_frame({}, T_global_ego=pose))[7:16].any()
+
+
+def test_the_can_vector_of_every_source_fits_what_was_learnt_from_the_can_bus() -> None:
+    level, tilt = np.eye(4), np.radians(5)
+    uphill = make_transform([np.cos(tilt / 2), 0, -np.sin(tilt / 2), 0], [0, 0, 0])
+
+    def measured(source: str, pose: FloatArray = level) -> FloatArray:
+        status = EgoStatus(np.array([5.0, 0, 0]), np.array([0.3, 0.2, 0.0]), np.array([0, 0, 0.1]), source)
+        return can_bus_vector(make_frame({}, T_global_ego=pose, ego_status=status))[7:16]
+
+    assert not measured("poses").any(), "as VAD's scenes without CAN bus"
+    np.testing.assert_allclose(measured("can_bus"), [0.3, 0.2, 0, 0, 0, 0.1, 5, 0, 0])
+    np.testing.assert_allclose(measured("odometry"), [0.3, 0.2, 9.81, 0, 0, 0.1, 5, 0, 0])
+    felt = measured("odometry", uphill)[:3]
+    np.testing.assert_allclose(felt, [0.3 + 9.81 * np.sin(tilt), 0.2, 9.81 * np.cos(tilt)], atol=1e-9)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from aln_p3_core.frame import GRAVITY_MS2
 from aln_p3_core.geometry import FloatArray
 from aln_p3_core.world.ego import MAX_ACCELERATION, MAX_BRAKING, EgoState
 
@@ -27,7 +28,6 @@ RATES_HZ = {
 #: Steering wheel angle over front wheel angle.
 STEERING_RATIO = 15.2
 WHEEL_CIRCUMFERENCE_M = 1.9
-_GRAVITY = 9.81
 _TRACK_M = 1.5
 
 Message = dict[str, Any]
@@ -103,7 +103,7 @@ def _vector(x: FloatArray, y: FloatArray | float, z: FloatArray | float) -> Floa
 def _inertial(m: _Motion) -> Mapping[str, FloatArray]:
     zero = np.zeros_like(m.heading)
     return {
-        "accel": _vector(m.acceleration, m.speed * m.yaw_rate, _GRAVITY),
+        "accel": _vector(m.acceleration, m.speed * m.yaw_rate, GRAVITY_MS2),
         "orientation": np.column_stack([np.cos(m.heading / 2), zero, zero, np.sin(m.heading / 2)]),
         "rotation_rate": _vector(zero, 0.0, m.yaw_rate),
     }

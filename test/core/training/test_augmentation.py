@@ -125,6 +125,8 @@ def test_a_camera_is_lost_as_on_the_road(dataset: ClipDataset, make_root: Callab
 
 def test_the_ego_status_is_withheld_as_on_the_road(dataset: ClipDataset) -> None:
     clip = dataset[2]
+    for frame in clip.frames:
+        frame.can_bus[7:16] = np.arange(1, 10)
     out = changed(clip, ego_status_dropout_probability=1.0)
     for old, new in zip(clip.frames, out.frames, strict=True):
         assert old.ego_status.any() and not new.ego_status.any()

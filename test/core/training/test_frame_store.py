@@ -95,7 +95,7 @@ def test_lines_are_kept_too(tmp_path: Path) -> None:
 
 def test_stored_vectors_have_the_layout_of_this_store_version() -> None:
     """When this fails because a vector has got another layout: raise STORE_VERSION, or old stores train on it."""
-    status = EgoStatus(np.array([3.0, 4, 0]), np.array([0.1, 0.2, 9.8]), np.array([0.01, 0.02, 0.03]))
+    status = EgoStatus(np.array([3.0, 4, 0]), np.array([0.1, 0.2, 9.8]), np.array([0.01, 0.02, 0.03]), "can_bus")
     frame = DrivingFrame(("CAM_FRONT",), {}, 1, T_global_ego=np.eye(4), T_ego_model=np.eye(4), ego_status=status)
     assert STORE_VERSION == 1
     assert ego_status_vector(frame).tolist() == [3, 4, 0.03, 5, 1, 0, 0, 0]

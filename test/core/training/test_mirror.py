@@ -158,7 +158,7 @@ def test_measured_motion_is_mirrored_as_vectors_and_turns() -> None:
 
     def vector(pose: np.ndarray, flip: bool) -> np.ndarray:
         polar, axial = (np.array([1.0, -1, 1]), np.array([-1.0, 1, -1])) if flip else (np.ones(3), np.ones(3))
-        status = EgoStatus(polar * [5, 0.5, 0.1], polar * [1, 2, 9.8], axial * [0.1, 0.2, 0.3])
+        status = EgoStatus(polar * [5, 0.5, 0.1], polar * [1, 2, 9.8], axial * [0.1, 0.2, 0.3], "can_bus")
         pose = across @ pose @ across if flip else pose
         assert matrix_to_quaternion(pose)[0] > 0
         return can_bus_vector(
