@@ -18,7 +18,7 @@ from aln_p3_core.datasets.nuscenes import NuScenesDataset
 from aln_p3_core.errors import DataError
 from aln_p3_core.training.agent_tokens import agent_annotations
 from aln_p3_core.training.frame_store import FrameStore
-from aln_p3_core.training.text_library import load_texts
+from aln_p3_core.training.text_library import TextLibrary, load_texts
 from aln_p3_core.training.text_settings import TextSettings
 
 SPLITS = ("train", "val")
@@ -124,3 +124,7 @@ def test_of_other_texts_a_missing_validation_file_is_an_error(
     settings = replace(TextSettings(), nu_x=(str(tmp_path / "Nu_X_{split}.json"),))
     with pytest.raises(DataError, match=r"Nu_X_val\.json is missing"):
         load_texts(dataset, store, SPLITS, settings, "val")
+
+
+def _captions(library: TextLibrary) -> set[str]:
+    return {caption.final for of_frame in library.captions for caption in of_frame if caption is not None}
