@@ -24,7 +24,7 @@ from aln_p3_core.explainer.consistency import DEFAULT_SETTINGS, ConsistencySetti
 from aln_p3_core.explainer.consistency_types import Kind, Verdict
 from aln_p3_core.explainer.plan_motion import plan_motion
 from aln_p3_core.explainer.prompts import prompt_for
-from aln_p3_core.explainer.scene_context import SceneContext, agent_rows, context_from_scene
+from aln_p3_core.explainer.scene_context import SceneContext, agent_rows, context_from_scene, join_contexts
 from aln_p3_core.explainer.settings import ExplainerConfig
 from aln_p3_core.explainer.statement import read_statement
 from aln_p3_core.explainer.tasks import Answer, Prompt, Task, parse_explanation
@@ -391,26 +391,8 @@ def _explain(explainer: Speaks, contexts: Sequence[SceneContext], batch: int, ma
     for begin in range(0, len(contexts), batch):
         part = contexts[begin : begin + batch]
         prompts = [Prompt(Task.EXPLANATION, question, scene=k) for k in range(len(part))]
-        texts += [a.text for a in explainer.generate(joined(part), prompts, max_new_tokens=max_new_tokens)]
+        texts += [a.text for a in explainer.generate(join_contexts(part), prompts, max_new_tokens=max_new_tokens)]
     return texts
-
-
-def joined(contexts: Sequence[SceneContext]) -> SceneContext:
-    """Contexts of one scene each as one batch; agents are padded with rows that are not valid."""
-    import torch
-    from torch.nn import functional
-
-    most = max(context.agent_valid_BA.shape[1] for context in contexts)
-    values: dict[str, Tensor | None] = {}
-    for name in (field.name for field in fields(SceneContext)):
-        tensors = [getattr(context, name) for context in contexts]
-        if tensors[0] is None:
-            values[name] = None
-            continue
-        if name in ("agents_BAD", "motion_BAM2D", "agent_boxes_BA10", "agent_valid_BA"):
-            tensors = [functional.pad(t, (*(0, 0) * (t.ndim - 2), 0, most - t.shape[1])) for t in tensors]
-        values[name] = torch.cat(tensors)
-    return SceneContext(**values)  # type: ignore[arg-type]
 
 
 def _shares(found: CauseIntervention | CommandIntervention) -> dict[str, object]:

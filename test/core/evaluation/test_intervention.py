@@ -12,7 +12,6 @@ from aln_p3_core.evaluation.language.intervention import (
     NamedScene,
     cells_under_box,
     flip_commands,
-    joined,
     mask_causes,
     said_direction,
     with_plan,
@@ -149,15 +148,11 @@ def test_small_boxes_and_boxes_outside_the_map() -> None:
     assert not len(cells_under_box(outside, (20, 12), _RANGE)[0])
 
 
-def test_contexts_are_joined_with_padding() -> None:
-    config = RuleSpeaker().config
-    one = context_from_scene(made_scene(made_agents(_CAR), _PLANS), config)
-    other = with_plan(context_from_scene(made_scene(made_agents(_CAR, _BUS, _FAR), _PLANS), config), _PLANS[1])
-    both = joined([one, other])
-    assert both.agent_valid_BA.tolist() == [[True, False, False], [True, True, True]]
-    assert not both.agents_BAD[0, 1:].any() and torch.equal(both.agents_BAD[1], other.agents_BAD[0])
-    torch.testing.assert_close(both.plan_BT2[1], torch.from_numpy(_PLANS[1].astype(np.float32)))
-    assert not torch.allclose(both.plan_BT2[0], both.plan_BT2[1]) and len(both) == 2
+def test_another_plan_takes_the_place_of_the_plan_and_nothing_else() -> None:
+    context = context_from_scene(scenes(1)[0].scene, RuleSpeaker().config)
+    other = with_plan(context, _PLANS[1])
+    torch.testing.assert_close(other.plan_BT2[0], torch.from_numpy(_PLANS[1].astype(np.float32)))
+    assert not torch.allclose(other.plan_BT2, context.plan_BT2) and torch.equal(other.agents_BAD, context.agents_BAD)
 
 
 @pytest.mark.parametrize(
