@@ -2,7 +2,7 @@
 
 Three classes: `divider` (road and lane dividers), `ped_crossing` (outlines of crossings), `boundary`
 (outlines of the union of road segments and lanes). Lines are cut at a 30 m x 60 m patch that turns with the
-car and resampled to a fixed number of points.
+car and resampled to a fixed number of points, or left as they are drawn.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ class MapTargets:
     """Map lines of one frame. V = lines, P = points a line.
 
     Attributes:
-        points_model: [V, P, 2] m, ordered along the line, evenly spaced. Closed outlines that lie wholly
-            inside the patch start and end at the same point.
+        points_model: [V, P, 2] m, ordered along the line: evenly spaced, or the vertices that the line is drawn with
+            (those with fewer repeat their last one). Closed outlines that lie wholly inside the patch start and end at
+            the same point.
         class_ids: [V] index into `scene.MAP_CLASSES`.
     """
 
@@ -59,7 +60,7 @@ class MapReader:
         self._layers: dict[str, dict[str, tuple[STRtree, NDArray[Any]]] | None] = {}
 
     def elements(
-        self, location: str, T_global_model: FloatArray, points_per_line: int = POINTS_PER_LINE
+        self, location: str, T_global_model: FloatArray, points_per_line: int | None = POINTS_PER_LINE
     ) -> MapTargets | None:
         """Map lines in the model frame, or None where the location has no map expansion.
 
@@ -68,7 +69,7 @@ class MapReader:
         Args:
             location: of the scene's log.
             T_global_model: 4x4, model frame to global frame.
-            points_per_line: points that every line is resampled to.
+            points_per_line: points that every line is resampled to; None leaves all vertices as they are.
 
         Raises:
             DataError: naming the file when it is broken or too old.
@@ -82,10 +83,11 @@ class MapReader:
         class_ids: list[int] = []
         for class_id, name in enumerate(MAP_CLASSES):
             geometry = _patch_lines(name, layers[name], T_global_model)
-            resampled = [_resample(line, points_per_line) for line in geometry]
-            lines += resampled
-            class_ids += [class_id] * len(resampled)
-        points = np.array(lines, dtype=np.float64).reshape(-1, points_per_line, 2)
+            lines += [_points(line, points_per_line) for line in geometry]
+            class_ids += [class_id] * len(geometry)
+        longest = points_per_line or max(map(len, lines), default=2)
+        padded = [np.pad(line, ((0, longest - len(line)), (0, 0)), mode="edge") for line in lines]
+        points = np.array(padded, dtype=np.float64).reshape(-1, longest, 2)
         return MapTargets(points, np.array(class_ids, dtype=np.int64))
 
     def _load(self, location: str) -> dict[str, tuple[STRtree, NDArray[Any]]] | None:
@@ -163,9 +165,11 @@ def _parts(geometry: BaseGeometry, kind: str) -> list[BaseGeometry]:
     return [part for part in parts if part.geom_type == kind]
 
 
-def _resample(line: BaseGeometry, count: int) -> FloatArray:
-    """[count, 2] evenly spaced points from the line's start to its end."""
-    from shapely import line_interpolate_point
+def _points(line: BaseGeometry, count: int | None) -> FloatArray:
+    """[count, 2] evenly spaced points from the line's start to its end; all its vertices for None."""
+    from shapely import get_coordinates, line_interpolate_point
 
+    if count is None:
+        return get_coordinates(line)
     points = line_interpolate_point(line, np.linspace(0.0, line.length, count))
     return np.array([[p.x, p.y] for p in points])

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aln_p3_core.datasets.ego import CanBus, status_from_poses
-from aln_p3_core.datasets.map_elements import MapReader
+from aln_p3_core.datasets.map_elements import MapReader, MapTargets
 from aln_p3_core.datasets.records import SensorRecord, read_file, read_lidar_points
 from aln_p3_core.datasets.stored_plans import COMMAND_FILE, StoredPlan, StoredPlans
 from aln_p3_core.datasets.stored_signals import SignalAhead, StoredSignals
@@ -235,6 +235,15 @@ class NuScenesDataset:
             future, mask = self.ego_future(token)
             targets = replace(targets, ego_future_model=future, ego_future_mask=mask)
         return targets
+
+    def map_truth(self, token: str) -> MapTargets | None:
+        """Map lines of a sample with all their vertices, in its model frame: what map lines are measured against.
+
+        Those of `targets` have few points, which cut the corners of a long outline off. None where the location has
+        no map expansion. Raises DataError for a broken one.
+        """
+        T_global_model = self.reference_of(token)[1] @ self.T_ego_model(token)
+        return self._maps.elements(self.location_of(self.scene_of(token)), T_global_model, points_per_line=None)
 
     def ego_future(self, token: str) -> tuple[FloatArray, NDArray[np.bool_]]:
         """What `targets` take for the ego's future, [6, 2] m and its mask [6], without the cost of all the rest."""

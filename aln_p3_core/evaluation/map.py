@@ -1,6 +1,6 @@
 """Vector map: average precision of lines by their distance (MapTR, section 4.1; VAD, section 4.2) under a protocol.
 
-    result = evaluate_map([p.map_elements for p in predictions], [t.map_elements for t in targets])
+    result = evaluate_map([p.map_elements for p in predictions], [dataset.map_truth(p.token) for p in predictions])
     result.mean_ap
 
 docs/evaluation.md gives the formulas.
@@ -21,6 +21,7 @@ from aln_p3_core.evaluation.map_lines import (
     Elements,
     IntArray,
     MapLines,
+    box_corners,
     box_gaps,
     chamfer,
     chamfer_bound,
@@ -110,7 +111,7 @@ def evaluate_map(
 
     Args:
         predictions: of each sample (`MapElements`); None where there is none.
-        truth: of the same samples (`MapTargets`).
+        truth: of the same samples, with all their vertices (`NuScenesDataset.map_truth`): published ones have them.
         protocol: None takes "p3".
         class_names: of the class indices.
 
@@ -163,7 +164,7 @@ def line_pairs(
     a, b = pairs_of_same_kind(ours, theirs)
     by_distance = protocol.similarity == "chamfer"
     limit = max(protocol.thresholds) if by_distance and not all_pairs else np.inf
-    near = box_gaps(ours.points_model[a], theirs.points_model[b]) <= limit
+    near = box_gaps(box_corners(ours.points_model)[a], box_corners(theirs.points_model)[b]) <= limit
     a, b = a[near], b[near]
     used = [np.unique(ids, return_inverse=True) for ids in (a, b)]
     first, second = ours.points_model[used[0][0]], resample(theirs.points_model[used[1][0]])

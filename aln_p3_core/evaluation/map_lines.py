@@ -126,6 +126,12 @@ def pairs_of_same_kind(first: MapLines, second: MapLines) -> tuple[IntArray, Int
     return a, order[np.repeat(start, counts) + within]
 
 
+def box_corners(points: FloatArray) -> FloatArray:
+    """[N, 2, 2] lowest and highest corner of the bounding boxes of lines [N, P, 2]: all that `box_gaps` needs of them,
+    and the room of two points where every line stands in many pairs."""
+    return np.stack([points.min(axis=1), points.max(axis=1)], axis=1)
+
+
 def box_gaps(first: FloatArray, second: FloatArray) -> FloatArray:
     """[K] distances between the bounding boxes of lines [K, P, 2] and [K, Q, 2]: no two points are nearer."""
     gap = np.maximum(first.min(axis=1) - second.max(axis=1), second.min(axis=1) - first.max(axis=1))

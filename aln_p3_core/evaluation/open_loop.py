@@ -19,6 +19,7 @@ from aln_p3_core.evaluation.sample_facts import SampleFacts, facts_of
 from aln_p3_core.evaluation.subjects import Subject
 
 if TYPE_CHECKING:
+    from aln_p3_core.datasets.map_elements import MapTargets
     from aln_p3_core.datasets.nuscenes import NuScenesDataset
     from aln_p3_core.datasets.targets import Targets
     from aln_p3_core.evaluation.ego_status_mlp import EgoStatusMlp
@@ -68,6 +69,12 @@ class OpenLoop:
         known: Mapping[str, Targets] = self.__dict__.get("targets", {})  # where `targets` was asked for before
         bar = tqdm(tokens, desc="truth", unit="frame", disable=not self.request.progress or bool(known))
         return {token: known[token] if known else self.dataset.targets(token) for token in bar}
+
+    @cached_property
+    def map_truth(self) -> list[MapTargets | None]:
+        """Map lines with all their vertices, in the order of the tokens; None where there is no map."""
+        bar = tqdm(self.tokens, desc="map truth", unit="frame", disable=not self.request.progress)
+        return [self.dataset.map_truth(token) for token in bar]
 
     @cached_property
     def truth(self) -> PlanningTruth:

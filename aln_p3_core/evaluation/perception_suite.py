@@ -61,7 +61,7 @@ def map_suite(open_loop: OpenLoop) -> tuple[Section, dict[str, Any]]:
     """The chapter, and its numbers as JSON by driver and protocol."""
     if not open_loop.drivers:
         return Section("Vector map", _BLIND), {}
-    truth = [open_loop.targets[token].map_elements for token in open_loop.tokens]
+    truth = open_loop.map_truth
     if all(elements is None for elements in truth):
         return Section("Vector map", "The data set has no map expansion: nothing was measured."), {}
     # Samples without a map say nothing about lines.

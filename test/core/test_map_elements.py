@@ -2,63 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from map_helpers import LOCATION, ExpansionWriter, rectangle
 
 from aln_p3_core.datasets.map_elements import MapReader, MapTargets
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
 from aln_p3_core.errors import DataError
 from aln_p3_core.geometry import FloatArray, make_transform, virtual_T_ego_model
 from aln_p3_core.scene import MAP_CLASSES
-
-LOCATION = "singapore-onenorth"
-_LAYERS = (
-    *("polygon", "line", "node", "drivable_area", "road_segment", "road_block", "lane", "ped_crossing", "walkway"),
-    *("stop_line", "carpark_area", "road_divider", "lane_divider", "traffic_light", "lane_connector"),
-)
-
-
-class ExpansionWriter:
-    """Collects nodes, lines and polygons under tokens, as the map expansion files do."""
-
-    def __init__(self) -> None:
-        self.content: dict[str, Any] = {layer: [] for layer in _LAYERS}
-        self.content |= {"version": "1.3", "canvas_edge": [2000, 2000], "arcline_path_3": {}, "connectivity": {}}
-
-    def _add(self, layer: str, **fields: Any) -> str:
-        token = f"{layer}-{len(self.content[layer])}"
-        self.content[layer].append({"token": token, **fields})
-        return token
-
-    def _nodes(self, points: list[tuple[float, float]]) -> list[str]:
-        return [self._add("node", x=float(x), y=float(y)) for x, y in points]
-
-    def line(self, layer: str, points: list[tuple[float, float]]) -> None:
-        self._add(layer, line_token=self._add("line", node_tokens=self._nodes(points)))
-
-    def polygon(
-        self, layer: str, points: list[tuple[float, float]], hole: list[tuple[float, float]] | None = None
-    ) -> None:
-        holes = [{"node_tokens": self._nodes(hole)}] if hole else []
-        token = self._add("polygon", exterior_node_tokens=self._nodes(points), holes=holes)
-        segments: dict[str, list[Any]] = {"left_lane_divider_segments": [], "right_lane_divider_segments": []}
-        self._add(layer, polygon_token=token, **(segments if layer == "lane" else {}))
-
-    def write(self, root: Path) -> Path:
-        folder = root / "maps" / "expansion"
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{LOCATION}.json"
-        path.write_text(json.dumps(self.content))
-        return path
-
-
-def rectangle(x0: float, y0: float, x1: float, y1: float) -> list[tuple[float, float]]:
-    return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
 
 
 @pytest.fixture
@@ -142,10 +97,24 @@ def test_an_outline_that_the_patch_cuts_is_one_line_wherever_it_starts(tmp_path:
         np.testing.assert_allclose(outline[[0, -1], 1], [29.8, 29.8], atol=1e-9)
 
 
+def test_all_vertices_of_lines_where_they_are_asked_for(street: ExpansionWriter, tmp_path: Path) -> None:
+    street.write(tmp_path)
+    elements = MapReader(tmp_path).elements(LOCATION, at(100, 49, 0.0), None)
+    assert elements is not None and elements.points_model.shape[1] == 5, "those of the outline of the crossing"
+    (crossing,) = lines_of(elements, "ped_crossing")
+    assert {tuple(point.round(9)) for point in crossing} == {(-5, 10), (-5, 14), (3, 10), (3, 14)}
+    road = max(lines_of(elements, "divider"), key=lambda line: np.ptp(line[:, 1]))
+    np.testing.assert_allclose(road, [[-1, -30], *[[-1, 30]] * 4], atol=1e-9)
+    few = MapReader(tmp_path).elements(LOCATION, at(100, 49, 0.0))
+    assert few is not None and few.class_ids.tolist() == elements.class_ids.tolist()
+
+
 def test_far_away_there_is_nothing(street: ExpansionWriter, tmp_path: Path) -> None:
     street.write(tmp_path)
     elements = MapReader(tmp_path).elements(LOCATION, at(1000, 1000, 0.3))
     assert elements is not None and len(elements) == 0 and elements.points_model.shape == (0, 20, 2)
+    elements = MapReader(tmp_path).elements(LOCATION, at(1000, 1000, 0.3), None)
+    assert elements is not None and len(elements) == 0 and elements.points_model.shape == (0, 2, 2)
 
 
 def test_without_the_expansion_there_are_no_elements(tmp_path: Path) -> None:
@@ -171,3 +140,7 @@ def test_targets_carry_the_map_of_their_scene(street: ExpansionWriter, make_root
     elements = NuScenesDataset(root).targets("sample-0").map_elements
     road = max(lines_of(elements, "divider"), key=lambda line: np.ptp(line[:, 1]))
     np.testing.assert_allclose(road, np.c_[np.zeros(20), np.linspace(-30, 30, 20)], atol=1e-9)
+    truth = NuScenesDataset(root).map_truth("sample-0")
+    assert elements is not None and truth is not None and truth.class_ids.tolist() == elements.class_ids.tolist()
+    road = max(lines_of(truth, "divider"), key=lambda line: np.ptp(line[:, 1]))
+    np.testing.assert_allclose(road[:2], [[0, -30], [0, 30]], atol=1e-9)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from aln_p3_core.datasets.map_elements import MapTargets
 from aln_p3_core.evaluation.map_lines import (
     MapLines,
+    box_corners,
     box_gaps,
     chamfer,
     chamfer_bound,
@@ -78,6 +79,7 @@ def test_chamfer_is_the_mean_of_nearest_points_and_never_below_its_bounds() -> N
         assert found[k] == pytest.approx((table.min(1).mean() + table.min(0).mean()) / 2, abs=1e-12)
     assert (chamfer_bound(first, second) <= found + 1e-12).all()
     assert (box_gaps(first, second) <= chamfer_bound(first, second) + 1e-12).all()
+    assert np.array_equal(box_gaps(box_corners(first), box_corners(second)), box_gaps(first, second))
     assert chamfer(first, first[:, ::-1]).max() == 0  # the direction of a line does not matter
 
 
