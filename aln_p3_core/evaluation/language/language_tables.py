@@ -36,7 +36,7 @@ def language_tables(
         _explanations(found, prior_explanations),
         _other_cuts(found),
         _captions(found),
-        _questions(found, prior_answers),
+        *_questions(found, prior_answers),
         _commands(found),
         _online(found),
         _consistency(found, other_consistency),
@@ -108,28 +108,37 @@ def _captions(found: Found) -> Table:
     )
 
 
-def _questions(found: Found, priors: Mapping[str, Mapping[str, Accuracy]]) -> Table:
+def _questions(found: Found, priors: Mapping[str, Mapping[str, Accuracy]]) -> list[Table]:
+    """By type and by hop, and by both at once."""
     named = {
         row_name(label, command): scores.questions
         for label, by_command in found.items()
         for command, scores in by_command.items()
         if scores.questions is not None
     }
+    if not named:
+        return []
     strong = frozenset(range(len(named)))
-    if named:
-        named |= priors
-    groups = [g for g in next(iter(named.values()), {}) if "_" not in g]
-    groups.sort(key=lambda group: (group != OVERALL, group[0] != "H"))
-    total = next(iter(named.values()), {})
-    rows = tuple((name, *(percent(v.value, 1) if (v := values.get(g)) else None for g in groups))
-                 for name, values in named.items())  # fmt: skip
-    columns = ("answers", *(f"{'all' if g == OVERALL else g} ({total[g].total})" for g in groups))
+    named |= priors
+    total = next(iter(named.values()))
+    groups = sorted((g for g in total if "_" not in g), key=lambda group: (group != OVERALL, group[0] != "H"))
+    both = [group for group in total if "_" in group]
+
+    def table(titles: Mapping[str, str], heading: str, note: str) -> Table:
+        columns = ("answers", *(f"{title} ({total[group].total})" for group, title in titles.items()))
+        rows = tuple((name, *(percent(v.value, 1) if (v := values.get(g)) else None for g in titles))
+                     for name, values in named.items())  # fmt: skip
+        return Table(columns, rows, heading, note, strong)
+
     note = (
         "Per cent of exact answers; H0 and H1: without and with one hop, all types; in brackets the questions. The "
         "priors answer without a look: the most frequent answer in the training questions, by type and hops, or by the "
         "very words of the question."
     )
-    return Table(columns, rows, "Questions", note, strong)
+    return [
+        table({g: "all" if g == OVERALL else g for g in groups}, "Questions", note),
+        table({g: g.replace("_", " H") for g in both}, "Questions by type and hops", "The same answers."),
+    ]
 
 
 def _commands(found: Found) -> Table:

@@ -6,6 +6,7 @@ from consistency_helpers import made_agents, made_plan
 
 from aln_p3_core.datasets.nu_x import Explanation
 from aln_p3_core.evaluation.language.language_tables import language_tables
+from aln_p3_core.evaluation.language.nuscenes_qa import Accuracy
 from aln_p3_core.evaluation.language.said import SaidFrame, Saying
 from aln_p3_core.evaluation.language.scores import explanations_consistency, score_language
 from aln_p3_core.evaluation.report_blocks import Table
@@ -48,3 +49,26 @@ def test_the_table_counts_texts_and_statements() -> None:
     assert rows["true"]["direction: contradicted"] == "0 of 1" and rows["true"]["contradicted"] == "0"
     assert rows["others"]["consistent %"] == "0.0" and rows["others"]["contradicted"] == "3"
     assert "place: contradicted" not in table.columns, "nobody said one"
+
+
+def test_answers_by_type_and_hops() -> None:
+    asked = [("exist", 0, "yes"), ("exist", 1, "no"), ("count", 1, "3"), ("count", 1, "4")]
+    frame = SaidFrame(
+        "keeps", "keeps", "straight",
+        tuple(
+            Saying("question", "given", "?", "no", False, right, {"num_hop": hop, "template_type": kind})
+            for kind, hop, right in asked
+        ),
+    )  # fmt: skip
+    scores = score_language([frame], "given", predictions(), {})
+    prior = {"Overall": Accuracy(2, 4), "exist_0": Accuracy(1, 1), "count_1": Accuracy(1, 2)}
+    tables = {
+        block.heading: block
+        for block in language_tables({"nano": {"given": scores}}, {}, {"prior": prior}, {})
+        if isinstance(block, Table)
+    }
+    assert tables["Questions"].columns == ("answers", "all (4)", "H0 (1)", "H1 (3)", "count (2)", "exist (2)")
+    both = tables["Questions by type and hops"]
+    assert both.columns == ("answers", "count H1 (2)", "exist H0 (1)", "exist H1 (1)")
+    assert both.rows == (("nano: command given", "0.0", "0.0", "100.0"), ("prior", "50.0", "100.0", None))
+    assert both.strong == {0}
