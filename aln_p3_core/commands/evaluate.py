@@ -118,6 +118,19 @@ on where it stopped. docs/evaluation.md defines every measure.
     show_default=True,
     help="Language: questions about a key frame, evenly spread; 0 for all, as benchmarks score them.",
 )
+@click.option(
+    "--texts",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Language: folder with the data set's texts, where the root cannot hold them [default: the root's language].",
+)
+@click.option(
+    "--train-texts",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="ROOT",
+    help="Language: root or folder whose texts of split train give the rows of the most frequent text and answer "
+    "[default: where the evaluated texts lie].",
+)
 @click.option("--scenes", "scenes_limit", type=click.IntRange(min=1), help="So many scenes of the split only.")
 @click.option("--routes", default="all", show_default=True, help="Closed loop: quick, free, scenarios or all.")
 @click.option("--seeds", default=3, show_default=True, help="Closed loop: repetitions of the set with other seeds.")
@@ -143,6 +156,8 @@ def command(
     language_tasks: str,
     language_captions: int,
     language_questions: int,
+    texts: Path | None,
+    train_texts: Path | None,
     scenes_limit: int | None,
     routes: str,
     seeds: int,
@@ -179,6 +194,8 @@ def command(
             language_tasks=tuple(name.strip() for name in language_tasks.split(",") if name.strip()),
             language_captions=language_captions,
             language_questions=language_questions,
+            texts=texts,
+            train_texts=train_texts,
             scenes_limit=scenes_limit or 0,
             routes=routes,
             seeds=seeds,

@@ -49,6 +49,9 @@ class Request:
         language_samples: key frames that are spoken about, evenly spread; 0 for all. language_tasks: groups of texts
             (`language.writing.TASK_GROUPS`). language_captions, language_questions: of each of these frames; 0
             questions for all.
+        texts: folder with the texts of the data set, where its root has none of its own (`find_language`).
+        train_texts: root or folder with the texts of a training, which rows to compare with take; None: where the
+            evaluated texts lie (`language.priors`).
         scenes_limit: only so many scenes, evenly spread over the split; 0 for all.
         routes, seeds, drive_rate_hz: of the closed loop.
         device, precision: of drivers.
@@ -74,6 +77,8 @@ class Request:
     language_tasks: tuple[str, ...] = ("explanation", "caption", "question", "command", "online")
     language_captions: int = 4
     language_questions: int = 4
+    texts: Path | None = None
+    train_texts: Path | None = None
     scenes_limit: int = 0
     routes: str = "all"
     seeds: int = 3
@@ -173,13 +178,16 @@ def _open_loop(
     findings.card |= {
         "data": str(root),
         "split": request.split,
+        **({"texts": str(request.texts)} if request.texts else {}),
+        **({"training texts": str(request.train_texts)} if request.train_texts else {}),
         "scenes": len(scenes),
         "samples": len(open_loop.tokens),
         "commands": open_loop.command_sources(),
         "frames a second": ", ".join(map(str, request.rates_hz)),
         **{f"explainer of {label}": explainer_card(source) for label, source in explainers.items()},
     }
-    if "language" not in request.suites and not find_language(dataset.root, request.split).any:
+    untold = request.texts is None and not find_language(dataset.root, request.split).any
+    if "language" not in request.suites and untold:
         suites = [suite for suite in suites if suite != "language"]  # "all" of what there is
     for suite in suites:
         if suite in _OPEN_LOOP:

@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aln_p3_core.datasets.nu_x import Explanation
-from aln_p3_core.evaluation.language.hint_ad import explanation_scores
 from aln_p3_core.evaluation.language.intervention_suite import intervention_json, intervention_tables
 from aln_p3_core.evaluation.language.language_tables import Found, language_tables
-from aln_p3_core.evaluation.language.nuscenes_qa import Accuracy, prior_answers, question_accuracy
+from aln_p3_core.evaluation.language.priors import (
+    OTHER_FRAME,
+    accuracies_json,
+    moved,
+    prior_texts,
+    priors_of,
+    scores_json,
+)
 from aln_p3_core.evaluation.language.said import CommandUse, SaidFrame, spread
 from aln_p3_core.evaluation.language.scores import LanguageScores, explanations_consistency, score_language
-from aln_p3_core.evaluation.language.truths import frame_truths, training_texts, true_captions
+from aln_p3_core.evaluation.language.truths import frame_truths, true_captions
 from aln_p3_core.evaluation.language.writing import TextWriter, WritingSettings, Written, write_texts
 from aln_p3_core.evaluation.report_blocks import Block, Gallery, Picture, Section
 from aln_p3_core.evaluation.report_cases import choose_cases, draw_case
@@ -25,7 +30,6 @@ from aln_p3_core.explainer.tasks import Task
 if TYPE_CHECKING:
     from aln_p3_core.datasets.nuscenes import NuScenesDataset
     from aln_p3_core.datasets.targets import Targets
-    from aln_p3_core.evaluation.language.captions import CaptionScores
     from aln_p3_core.evaluation.open_loop import OpenLoop
     from aln_p3_core.evaluation.sample_prediction import SamplePrediction
     from aln_p3_core.explainer.consistency import Consistency
@@ -35,26 +39,28 @@ TEXTS_FOLDER = "texts"
 #: Pictures of each kind.
 CASES = 3
 _USES: tuple[CommandUse, ...] = ("given", "none")
-_OFTEN, _OTHER = "most frequent text of training", "true text of another frame"
 
 
 def language_suite(open_loop: OpenLoop) -> tuple[Section, dict[str, Any]]:
     """The chapter, and its numbers as JSON: by driver and use of the command ("given", "none") `measures` (fractions;
-    CIDEr 0..10) and `by_scene` (sum and count of those that are means), and the scores in full.
+    CIDEr 0..10) and `by_scene` (sum and count of those that are means), and the scores in full; "priors" beside them.
 
     Raises:
         ConfigError: without pycocoevalcap. CheckpointError: for an explainer of another driver.
-        DataError: for a root without texts.
+        DataError: for a root without texts, or a folder that is named for its training texts and has none.
     """
     request, dataset = open_loop.request, open_loop.dataset
     settings = WritingSettings(
         groups=request.language_tasks, captions=request.language_captions, questions=request.language_questions
     )
     tokens = spread(open_loop.tokens, request.language_samples)
-    truths = frame_truths(dataset, tokens, request.split, settings.questions)
+    truths = frame_truths(dataset, tokens, request.split, settings.questions, request.texts)
+    known = prior_texts(dataset, request.split, request.texts, request.train_texts)
     targets = open_loop.targets_of(tokens)
     facts = facts_of(dataset, tuple(dict.fromkeys(map(dataset.scene_of, tokens))), targets)
-    boxes = true_captions(dataset, targets, tokens, request.split) if settings.asks(Task.CAPTION) else None
+    boxes = None
+    if settings.asks(Task.CAPTION):
+        boxes = true_captions(dataset, targets, tokens, request.split, request.texts)
     speeds = {token: fact.speed for token, fact in facts.items()}
     found: dict[str, dict[str, LanguageScores]] = {}
     written: dict[str, Written] = {}
@@ -69,12 +75,9 @@ def language_suite(open_loop: OpenLoop) -> tuple[Section, dict[str, Any]]:
         found[subject.label] = {use: score_language(own.frames, use, by_token(own), speeds, boxes) for use in _USES}
     if not found:
         return Section("Language", "No explainer: nothing was written."), {}
-    training = training_texts(dataset, request.split)
-    first = next(iter(found))
-    priors = _prior_explanations(found[first]["given"], training.explanation)
-    answers = _prior_answers(found[first]["given"], training.questions)
-    consistency = _other_consistency(written, speeds, found)
-    blocks: list[Block] = list(language_tables(found, priors, answers, consistency))
+    # All explainers were asked the same about the same frames.
+    priors = priors_of(found[next(iter(found))]["given"], known)
+    blocks: list[Block] = list(language_tables(found, priors, _other_consistency(written, speeds, found)))
     blocks += intervention_tables({label: own.interventions for label, own in written.items()})
     for label, own in written.items():
         blocks += _cases(dataset, label, own, found[label]["given"], facts, targets)
@@ -82,6 +85,7 @@ def language_suite(open_loop: OpenLoop) -> tuple[Section, dict[str, Any]]:
         label: {use: _json(scores) for use, scores in by_command.items()} for label, by_command in found.items()
     }
     for label, own in written.items():
+        results[label]["priors"] = priors.to_json()
         if own.interventions:
             results[label]["interventions"] = intervention_json(own.interventions)
     return Section("Language", _text(open_loop, tokens, found), tuple(blocks)), results
@@ -105,25 +109,6 @@ def _text(open_loop: OpenLoop, tokens: Sequence[str], found: Found) -> str:
     )
 
 
-def _prior_explanations(scores: LanguageScores, often: Explanation | None) -> dict[str, dict[str, CaptionScores]]:
-    """Scores that take no look: one text for all, and the true text of a frame half the set away."""
-    explained = scores.explanations
-    if explained is None:
-        return {}
-    true = list(explained.true)
-    said = {_OFTEN: None if often is None else [often] * len(true)}
-    said[_OTHER] = _moved(true) if len(true) > 1 else None
-    return {name: explanation_scores(true, texts, meteor="optional") for name, texts in said.items() if texts}
-
-
-def _prior_answers(scores: LanguageScores, train: Sequence[Any]) -> dict[str, dict[str, Accuracy]]:
-    if not train or not scores.asked:
-        return {}
-    titles = {"prior": "prior of type and hops", "question_prior": "prior of the question's words"}
-    guesses = prior_answers(train, scores.asked)
-    return {titles[name]: question_accuracy(scores.asked, answers) for name, answers in guesses.items()}
-
-
 def _other_consistency(
     written: Mapping[str, Written], speeds: Mapping[str, float], found: Found
 ) -> dict[str, dict[str, Consistency]]:
@@ -134,17 +119,12 @@ def _other_consistency(
         if explained is None:
             continue
         true = list(explained.true)
-        for name, texts in (("true text", true), (_OTHER, _moved(true))):
+        for name, texts in (("true text", true), (OTHER_FRAME, moved(true))):
             told = dict(zip(explained.tokens, texts, strict=True))
             rows[f"{name}, plan of {label}"] = explanations_consistency(
                 own.frames, "given", by_token(own), speeds, told
             )
     return rows
-
-
-def _moved(texts: list[Explanation]) -> list[Explanation]:
-    half = len(texts) // 2
-    return [*texts[half:], *texts[:half]]
 
 
 def _cases(
@@ -207,15 +187,12 @@ def _json(scores: LanguageScores) -> dict[str, Any]:
         "texts": scores.texts,
         "truncated": scores.truncated,
         "cider_interval": scores.interval(),
-        "explanations": {
-            name: {"protocol": found.protocol, "number": len(found), **found.corpus}
-            for name, found in ({**explained.parts, **explained.others} if explained else {}).items()
-        },
+        "explanations": scores_json({**explained.parts, **explained.others} if explained else {}),
         "captions": {
             found.name: {"kept": found.kept, "predictions": found.predictions, **found.scores}
             for found in scores.captions
         },
-        "questions": {name: asdict(group) | {"value": group.value} for name, group in (scores.questions or {}).items()},
+        "questions": accuracies_json(scores.questions or {}),
         "commands": {name: None if found is None else asdict(found) for name, found in commands.items()},
         "online": {
             task: {**errors.means(), "read": errors.read, "unread": errors.unread}

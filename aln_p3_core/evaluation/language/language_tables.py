@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from aln_p3_core.evaluation.language.captions import PROTOCOLS, SCORES, CaptionScores
 from aln_p3_core.evaluation.language.hint_ad import CommandAccuracy
-from aln_p3_core.evaluation.language.nuscenes_qa import OVERALL, Accuracy
+from aln_p3_core.evaluation.language.nuscenes_qa import OVERALL
+from aln_p3_core.evaluation.language.priors import Priors
 from aln_p3_core.evaluation.language.scores import LanguageScores
 from aln_p3_core.evaluation.report_blocks import Block, Cell, Table, number, percent, without_empty_columns
 from aln_p3_core.explainer.consistency import Consistency, Kind, Verdict
@@ -22,21 +23,19 @@ Found = Mapping[str, Mapping[str, LanguageScores]]
 
 def language_tables(
     found: Found,
-    prior_explanations: Mapping[str, Mapping[str, CaptionScores]],
-    prior_answers: Mapping[str, Mapping[str, Accuracy]],
+    priors: Priors,
     other_consistency: Mapping[str, Mapping[str, Consistency]],
 ) -> list[Block]:
     """All tables that have anything in them.
 
     Args:
-        found: scores. prior_explanations: parts of what is compared with, by name.
-        prior_answers: likewise of questions. other_consistency: likewise, of texts that nobody said here.
+        found: scores. priors: rows to compare with. other_consistency: likewise, of texts that nobody said here.
     """
     tables = [
-        _explanations(found, prior_explanations),
+        _explanations(found, priors),
         _other_cuts(found),
         _captions(found),
-        *_questions(found, prior_answers),
+        *_questions(found, priors),
         _commands(found),
         _online(found),
         _consistency(found, other_consistency),
@@ -49,7 +48,7 @@ def row_name(label: str, command: str) -> str:
     return f"{label}: {_COMMANDS[command]}"
 
 
-def _explanations(found: Found, priors: Mapping[str, Mapping[str, CaptionScores]]) -> Table:
+def _explanations(found: Found, priors: Priors) -> Table:
     rows: list[tuple[Cell, ...]] = []
     strong: list[int] = []
     for label, by_command in found.items():
@@ -61,14 +60,16 @@ def _explanations(found: Found, priors: Mapping[str, Mapping[str, CaptionScores]
                 interval = scores.interval(part)
                 band = None if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"
                 rows.append((f"{row_name(label, command)}, {part}", *_cells(values), band))
-    for name, parts in priors.items():
+    for name, parts in priors.explanations.items():
         rows += [(f"{name}, {part}", *_cells(values), None) for part, values in parts.items()]
     return Table(
         ("texts", "number", *_SCORE_COLUMNS, "CIDEr, 95 %"),
         tuple(rows),
         "Driving explanations",
         f"Times 100. Protocol raw: {PROTOCOLS['raw']}; whole texts, and none is left out. Joined: narration and "
-        "reasoning as one text. The last column holds 95 % of resamplings of scenes." + _java_note(found),
+        "reasoning as one text. The last column holds 95 % of resamplings of scenes."
+        + priors.texts.explanations.note
+        + _java_note(found),
         frozenset(strong),
     )
 
@@ -108,7 +109,7 @@ def _captions(found: Found) -> Table:
     )
 
 
-def _questions(found: Found, priors: Mapping[str, Mapping[str, Accuracy]]) -> list[Table]:
+def _questions(found: Found, priors: Priors) -> list[Table]:
     """By type and by hop, and by both at once."""
     named = {
         row_name(label, command): scores.questions
@@ -119,7 +120,7 @@ def _questions(found: Found, priors: Mapping[str, Mapping[str, Accuracy]]) -> li
     if not named:
         return []
     strong = frozenset(range(len(named)))
-    named |= priors
+    named |= priors.questions
     total = next(iter(named.values()))
     groups = sorted((g for g in total if "_" not in g), key=lambda group: (group != OVERALL, group[0] != "H"))
     both = [group for group in total if "_" in group]
@@ -133,7 +134,7 @@ def _questions(found: Found, priors: Mapping[str, Mapping[str, Accuracy]]) -> li
     note = (
         "Per cent of exact answers; H0 and H1: without and with one hop, all types; in brackets the questions. The "
         "priors answer without a look: the most frequent answer in the training questions, by type and hops, or by the "
-        "very words of the question."
+        "very words of the question." + priors.texts.questions.note
     )
     return [
         table({g: "all" if g == OVERALL else g for g in groups}, "Questions", note),

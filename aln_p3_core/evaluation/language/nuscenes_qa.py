@@ -47,27 +47,40 @@ def question_accuracy(questions: Sequence[QuestionAnswer], answers: Sequence[str
     return {group: Accuracy(sum(hits[group]), len(hits[group])) for group in order}
 
 
-def prior_answers(train: Iterable[QuestionAnswer], questions: Sequence[QuestionAnswer]) -> Mapping[str, list[str]]:
-    """Guesses without a look at the scene: the most frequent answer in the training questions.
+def prior_answers(
+    known: Iterable[QuestionAnswer],
+    questions: Sequence[QuestionAnswer],
+    known_scenes: Sequence[str] = (),
+    scenes: Sequence[str] = (),
+) -> Mapping[str, list[str]]:
+    """Guesses without a look at the scene: the most frequent answer in questions that are known.
+
+    Args:
+        known: such as the training questions. questions: to guess.
+        known_scenes, scenes: of each, where the known questions of a question's own scene shall not count, else it
+            would know the answer; () counts all.
 
     Returns:
         A guess a question by what the guess may know: "prior" (type and hops), "question_prior" (the whole text; the
         former for a text that was never asked). "" where nothing like it was asked.
     """
-    rows = [_row(question) for question in train]
-    guessers = {name: Guesses(rows, {}, key) for name, key in PRIORS.items()}
+    known = list(known)
+    rows = [_row(question, scene) for question, scene in zip(known, known_scenes or [""] * len(known), strict=True)]
+    scene_of = {scene: scene for scene in known_scenes}
+    guessers = {name: Guesses(rows, scene_of, key) for name, key in PRIORS.items()}
     found: dict[str, list[str]] = {name: [] for name in PRIORS}
-    for question in map(_row, questions):
-        by_type = guessers["prior"].guess(question, "") or ""
+    for question, scene in zip(questions, scenes or [""] * len(questions), strict=True):
+        row = _row(question, scene)
+        by_type = guessers["prior"].guess(row, scene) or ""
         found["prior"].append(by_type)
-        found["question_prior"].append(guessers["question_prior"].guess(question, "") or by_type)
+        found["question_prior"].append(guessers["question_prior"].guess(row, scene) or by_type)
     return found
 
 
-def _row(question: QuestionAnswer) -> dict[str, Any]:
-    """A question as the file has it."""
+def _row(question: QuestionAnswer, scene: str) -> dict[str, Any]:
+    """A question as the file has it; its scene stands for its sample."""
     return {
-        "sample_token": "",
+        "sample_token": scene,
         "question": question.question,
         "answer": question.answer,
         "num_hop": question.num_hop,

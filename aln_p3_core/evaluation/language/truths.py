@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aln_p3_core.datasets.future import STEP_S
 from aln_p3_core.datasets.language_files import find_language
-from aln_p3_core.datasets.nu_x import Explanation, load_nu_x
+from aln_p3_core.datasets.nu_x import load_nu_x
 from aln_p3_core.datasets.nuscenes_qa import QuestionAnswer, load_questions
 from aln_p3_core.datasets.tod3cap import load_tod3cap
 from aln_p3_core.errors import DataError
@@ -36,24 +36,26 @@ class FrameTruth:
 
 
 def frame_truths(
-    dataset: NuScenesDataset, tokens: Sequence[str], split: str, questions: int = 0
+    dataset: NuScenesDataset, tokens: Sequence[str], split: str, questions: int = 0, texts: Path | None = None
 ) -> dict[str, FrameTruth]:
     """Texts that the data set has for frames, by token.
 
     Args:
-        dataset: its root's language folder is read (`find_language`).
+        dataset: of the frames.
         tokens: of the frames. split: whose files are read.
         questions: at most so many a frame, evenly spread; 0 for all.
+        texts: folder with the files; None: those of the data set's root (`find_language`).
 
     Raises:
         DataError: when there are no texts, or a file is broken.
     """
-    files = find_language(dataset.root, split)
+    files = find_language(texts or dataset.root, split)
     if not files.any:
-        raise DataError(
-            f"{dataset.root} has no texts of split {split!r}: put Nu_X_{split}.json, NuScenes_{split}_questions.json "
-            "and final_caption_bbox_token.json into its folder language, or record a world, which writes them"
-        )
+        names = f"Nu_X_{split}.json, NuScenes_{split}_questions.json and final_caption_bbox_token.json"
+        remedy = f"put {names} there" if texts else (
+            f"put {names} into its folder language or into another one (--texts), or record a world, which writes them"
+        )  # fmt: skip
+        raise DataError(f"{texts or dataset.root} has no texts of split {split!r}: {remedy}")
     nu_x = load_nu_x(files.nu_x) if files.nu_x else {}
     asked = load_questions(files.questions) if files.questions else {}
     found = {}
@@ -71,13 +73,18 @@ def frame_truths(
 
 
 def true_captions(
-    dataset: NuScenesDataset, targets: Mapping[str, Targets], tokens: Sequence[str], split: str
+    dataset: NuScenesDataset,
+    targets: Mapping[str, Targets],
+    tokens: Sequence[str],
+    split: str,
+    texts: Path | None = None,
 ) -> CaptionedBoxes | None:
     """Annotated boxes of frames with at least a LiDAR or radar point, and their captions, in the model frame.
 
-    None where the root has no captions. A box without one is `tod3cap.IGNORED`. Raises DataError for a broken file.
+    `texts`: as in `frame_truths`. None where there are no captions. A box without one is `tod3cap.IGNORED`. Raises
+    DataError for a broken file.
     """
-    path = find_language(dataset.root, split).tod3cap
+    path = find_language(texts or dataset.root, split).tod3cap
     if path is None:
         return None
     rows = [(token, int(row)) for token in tokens for row in np.flatnonzero(targets[token].valid)]
@@ -94,26 +101,3 @@ def true_captions(
         headings=column("headings_model", (-1,)),
         texts=[captions[name].final if name in captions else IGNORED for name in names],
     )
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingTexts:
-    """What was said in training: what one knows without a look at the scene.
-
-    Attributes:
-        explanation: the most frequent one; None where there are none. questions: all of them.
-    """
-
-    explanation: Explanation | None
-    questions: tuple[QuestionAnswer, ...]
-
-
-def training_texts(dataset: NuScenesDataset, split: str) -> TrainingTexts:
-    """Texts of the root's training split; nothing where it has none, or is what is evaluated (`split`)."""
-    files = find_language(dataset.root, "train")
-    if split == "train":
-        return TrainingTexts(None, ())
-    counts = Counter(load_nu_x(files.nu_x).values()) if files.nu_x else Counter()
-    asked = load_questions(files.questions) if files.questions else {}
-    often = min(counts, key=lambda said: (-counts[said], said.narration, said.reasoning)) if counts else None
-    return TrainingTexts(often, tuple(question for own in asked.values() for question in own))

@@ -21,7 +21,7 @@ from aln_p3_core.evaluation.language.intervention import FlippedText, MaskedText
 from aln_p3_core.evaluation.language.intervention_suite import SceneInterventions, intervention_tables, summed_up
 from aln_p3_core.evaluation.language.said import SaidFrame, Saying, load_said, save_said, spread
 from aln_p3_core.evaluation.language.scores import LanguageScores, score_language
-from aln_p3_core.evaluation.language.truths import frame_truths, training_texts, true_captions
+from aln_p3_core.evaluation.language.truths import frame_truths, true_captions
 from aln_p3_core.evaluation.language.writing import TextWriter, WritingSettings, write_texts
 from aln_p3_core.evaluation.predictions import DriverPredictor
 from aln_p3_core.evaluation.report_blocks import Table
@@ -136,6 +136,11 @@ def test_the_report(root: Path, speaking: Path, tmp_path: Path) -> None:
     assert "caption_cider" in given["measures"] and "caption_cider" not in none["measures"]
     assert "| most frequent text of training, joined | 4 | 100.0 |" in text
     assert "| prior of the question's words | 100.0 | 100.0 | 100.0 | 100.0 |" in text
+    assert "--train-texts" not in text, "the root has training texts"
+    priors = report["results"]["language"]["driver"]["priors"]
+    assert priors["questions"]["prior of type and hops"]["exist_0"] == {"correct": 4, "total": 4, "value": 1.0}
+    assert priors["explanations"]["most frequent text of training"]["joined"]["bleu_1"] == pytest.approx(1.0)
+    assert priors["files"]["explanations"] == str(root / "language" / "Nu_X_train.json")
     files = sorted((tmp_path / "texts" / "driver").iterdir())
     assert [file.name for file in files] == [f"scene-000{n}.{end}" for n in (1, 2) for end in ("json", "npz")]
     frames = [frame for file in files[::2] for frame in load_said(file) or ()]
@@ -214,11 +219,15 @@ def test_truths(root: Path, two_scenes: Path) -> None:
     boxes = true_captions(dataset, targets, tokens, "val")
     assert boxes is not None and len(boxes) == sum(int(t.valid.sum()) for t in targets.values())
     assert set(boxes.texts) == {"A car is ahead"}
-    training = training_texts(dataset, "val")
-    assert training.explanation is not None and training.explanation.narration == "the car goes on"
-    assert training_texts(dataset, "train").questions == (), "not from what is evaluated"
+    bare = NuScenesDataset(two_scenes)
     with pytest.raises(DataError, match=r"no texts of split 'val': put Nu_X_val\.json"):
-        frame_truths(NuScenesDataset(two_scenes), tokens, "val")
+        frame_truths(bare, tokens, "val")
+    texts = root / "language"
+    assert frame_truths(bare, tokens, "val", 1, texts) == truths, "texts may lie elsewhere"
+    elsewhere = true_captions(bare, targets, tokens, "val", texts)
+    assert elsewhere is not None and elsewhere.texts == boxes.texts
+    with pytest.raises(DataError, match=rf"{root / 'maps'} has no texts of split 'val': put Nu_X_val"):
+        frame_truths(dataset, tokens, "val", 1, root / "maps")
 
 
 def sayings(explanation: str, answer: str, command: str, use: str = "given") -> tuple[Saying, ...]:

@@ -7,6 +7,7 @@ from consistency_helpers import made_agents, made_plan
 from aln_p3_core.datasets.nu_x import Explanation
 from aln_p3_core.evaluation.language.language_tables import language_tables
 from aln_p3_core.evaluation.language.nuscenes_qa import Accuracy
+from aln_p3_core.evaluation.language.priors import Priors, PriorTexts
 from aln_p3_core.evaluation.language.said import SaidFrame, Saying
 from aln_p3_core.evaluation.language.scores import explanations_consistency, score_language
 from aln_p3_core.evaluation.report_blocks import Table
@@ -40,7 +41,9 @@ def test_the_table_counts_texts_and_statements() -> None:
     scores = score_language(frames, "given", predictions(), {})
     foreign = dict(zip(_TEXTS, [_TEXTS["stops"], _TEXTS["turns"], _TEXTS["keeps"]], strict=True))
     true, others = (explanations_consistency(frames, "given", predictions(), {}, t) for t in (_TEXTS, foreign))
-    tables = language_tables({"nano": {"given": scores}}, {}, {}, {"true": true, "others": others})
+    tables = language_tables(
+        {"nano": {"given": scores}}, Priors({}, {}, PriorTexts()), {"true": true, "others": others}
+    )
     table = next(block for block in tables if isinstance(block, Table) and block.heading.startswith("Consistency"))
     rows = {row[0]: dict(zip(table.columns[1:], row[1:], strict=True)) for row in table.rows}
     own = rows["nano: command given"]
@@ -62,13 +65,10 @@ def test_answers_by_type_and_hops() -> None:
     )  # fmt: skip
     scores = score_language([frame], "given", predictions(), {})
     prior = {"Overall": Accuracy(2, 4), "exist_0": Accuracy(1, 1), "count_1": Accuracy(1, 2)}
-    tables = {
-        block.heading: block
-        for block in language_tables({"nano": {"given": scores}}, {}, {"prior": prior}, {})
-        if isinstance(block, Table)
-    }
+    blocks = language_tables({"nano": {"given": scores}}, Priors({}, {"prior": prior}, PriorTexts()), {})
+    tables = {block.heading: block for block in blocks if isinstance(block, Table)}
     assert tables["Questions"].columns == ("answers", "all (4)", "H0 (1)", "H1 (3)", "count (2)", "exist (2)")
     both = tables["Questions by type and hops"]
     assert both.columns == ("answers", "count H1 (2)", "exist H0 (1)", "exist H1 (1)")
     assert both.rows == (("nano: command given", "0.0", "0.0", "100.0"), ("prior", "50.0", "100.0", None))
-    assert both.strong == {0}
+    assert both.strong == {0} and "--train-texts" in tables["Questions"].note, "says why there is no prior of its own"

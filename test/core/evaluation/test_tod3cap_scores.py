@@ -95,3 +95,11 @@ def test_priors() -> None:
     ]
     found = prior_answers(train, asked)
     assert found == {"prior": ["no", "no", ""], "question_prior": ["yes", "no", ""]}
+
+
+def test_priors_without_the_own_scene() -> None:
+    known = [question("yes", 0), question("yes", 0), question("no", 0, text="Is a bus there?")]
+    scenes = ["a", "a", "b"]
+    asked = [question("yes", 0), question("yes", 0), question("yes", 0, text="Is a bus there?")]
+    found = prior_answers(known, asked, scenes, ["a", "b", "c"])
+    assert found == {"prior": ["no", "yes", "yes"], "question_prior": ["no", "yes", "no"]}
