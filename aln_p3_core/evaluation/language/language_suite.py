@@ -42,8 +42,9 @@ _USES: tuple[CommandUse, ...] = ("given", "none")
 
 
 def language_suite(open_loop: OpenLoop) -> tuple[Section, dict[str, Any]]:
-    """The chapter, and its numbers as JSON: by driver and use of the command ("given", "none") `measures` (fractions;
-    CIDEr 0..10) and `by_scene` (sum and count of those that are means), and the scores in full; "priors" beside them.
+    """The chapter, and its numbers as JSON: by driver and use of the command ("given", "none") `command` (under "given"
+    it may be the "ground truth"), `measures` (fractions; CIDEr 0..10) and `by_scene` (sum and count of those that are
+    means), and the scores in full; "priors" beside them.
 
     Raises:
         ConfigError: without pycocoevalcap. CheckpointError: for an explainer of another driver.
@@ -102,9 +103,15 @@ def _text(open_loop: OpenLoop, tokens: Sequence[str], found: Found) -> str:
         "off at their limit"
         for label, scores in found.items()
     ]
+    peeking = (
+        " Command ground truth: where the data set gives no command the explainer reads the plan for the one that the "
+        "true path fulfils, as in training and in published evaluations of VAD; it tells which way the car will go."
+        if any("ground truth" in scores["given"].command_source for scores in found.values())
+        else ""
+    )
     return (
         f"What the explainer says about {len(tokens)} of {len(open_loop.tokens)} key frames, evenly spread. "
-        f"{'; '.join(told)}. Command withheld: the explainer reads the plan for straight on. All texts lie in "
+        f"{'; '.join(told)}.{peeking} Command withheld: the explainer reads the plan for straight on. All texts lie in "
         f"{TEXTS_FOLDER}/."
     )
 
@@ -181,6 +188,7 @@ def _json(scores: LanguageScores) -> dict[str, Any]:
     }
     verdicts = [found.consistent for found in scores.consistency.values()]
     return {
+        "command": scores.command_source,
         "measures": measures,
         "by_scene": by_scene,
         "frames": scores.frames,

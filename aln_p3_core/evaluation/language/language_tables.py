@@ -15,7 +15,6 @@ from aln_p3_core.explainer.consistency import Consistency, Kind, Verdict
 
 _SCORE_COLUMNS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr")
 _NO_JAVA = " METEOR is blank: there is no Java here (docs/evaluation_language.md)."
-_COMMANDS = {"given": "command given", "none": "command withheld"}
 
 #: Scores by subject, then by use of the command.
 Found = Mapping[str, Mapping[str, LanguageScores]]
@@ -43,23 +42,23 @@ def language_tables(
     return [without_empty_columns(table) for table in tables if table.rows]
 
 
-def row_name(label: str, command: str) -> str:
-    """Such as "nano: command withheld"."""
-    return f"{label}: {_COMMANDS[command]}"
+def row_name(label: str, scores: LanguageScores) -> str:
+    """Such as "nano: command ground truth"."""
+    return f"{label}: command {'withheld' if scores.command == 'none' else scores.command_source}"
 
 
 def _explanations(found: Found, priors: Priors) -> Table:
     rows: list[tuple[Cell, ...]] = []
     strong: list[int] = []
     for label, by_command in found.items():
-        for command, scores in by_command.items():
+        for scores in by_command.values():
             if scores.explanations is None:
                 continue
             for part, values in scores.explanations.parts.items():
-                strong += [len(rows)] if command == "given" else []
+                strong += [len(rows)] if scores.command == "given" else []
                 interval = scores.interval(part)
                 band = None if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"
-                rows.append((f"{row_name(label, command)}, {part}", *_cells(values), band))
+                rows.append((f"{row_name(label, scores)}, {part}", *_cells(values), band))
     for name, parts in priors.explanations.items():
         rows += [(f"{name}, {part}", *_cells(values), None) for part, values in parts.items()]
     return Table(
@@ -77,9 +76,9 @@ def _explanations(found: Found, priors: Priors) -> Table:
 def _other_cuts(found: Found) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for label, by_command in found.items():
-        for command, scores in by_command.items():
+        for scores in by_command.values():
             others = scores.explanations.others if scores.explanations else {}
-            rows += [(f"{row_name(label, command)}, {name}", *_cells(values)) for name, values in others.items()]
+            rows += [(f"{row_name(label, scores)}, {name}", *_cells(values)) for name, values in others.items()]
     return Table(
         ("texts", "number", *_SCORE_COLUMNS),
         tuple(rows),
@@ -112,9 +111,9 @@ def _captions(found: Found) -> Table:
 def _questions(found: Found, priors: Priors) -> list[Table]:
     """By type and by hop, and by both at once."""
     named = {
-        row_name(label, command): scores.questions
+        row_name(label, scores): scores.questions
         for label, by_command in found.items()
-        for command, scores in by_command.items()
+        for scores in by_command.values()
         if scores.questions is not None
     }
     if not named:
@@ -151,8 +150,8 @@ def _commands(found: Found) -> Table:
             rows.append((name, str(accuracy.count), *parts))
 
     for label, by_command in found.items():
-        for command, scores in by_command.items():
-            name = row_name(label, command)
+        for scores in by_command.values():
+            name = row_name(label, scores)
             add(f"{name}, text against the truth", scores.commands)
             if scores.commands_of_plan is not None:
                 add(f"{name}, text against its own plan", scores.commands_of_plan)
@@ -186,9 +185,9 @@ def _online(found: Found) -> Table:
 
 def _consistency(found: Found, others: Mapping[str, Mapping[str, Consistency]]) -> Table:
     named = {
-        row_name(label, command): scores.consistency
+        row_name(label, scores): scores.consistency
         for label, by_command in found.items()
-        for command, scores in by_command.items()
+        for scores in by_command.values()
         if scores.consistency
     }
     strong = frozenset(range(len(named)))

@@ -16,7 +16,8 @@ FORMAT = "aln_p3.said 1"
 
 #: Tasks that are asked for once more where the command is withheld.
 AGAIN = (Task.EXPLANATION, Task.QUESTION, Task.COMMAND)
-#: Whose plan the explainer read: that of the route's command, or of none (straight on).
+#: Whose plan the explainer read: that of the route's command (where none is given, of the one that the true path
+#: fulfils), or of none (straight on).
 CommandUse = Literal["given", "none"]
 
 
@@ -44,7 +45,7 @@ class Saying:
 
 @dataclass(frozen=True, slots=True)
 class SaidFrame:
-    """All texts of one key frame. `route_command`: "left", "right" or "straight", as it was given."""
+    """All texts of one key frame. `route_command`: "left", "right" or "straight", as given or fulfilled."""
 
     token: str
     scene: str

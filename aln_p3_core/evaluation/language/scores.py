@@ -35,7 +35,7 @@ from aln_p3_core.evaluation.sample_prediction import SamplePrediction
 from aln_p3_core.explainer.consistency import Consistency, check_consistency
 from aln_p3_core.explainer.prompts import command_answer
 from aln_p3_core.explainer.tasks import Task, parse_explanation
-from aln_p3_core.frame import RouteCommand
+from aln_p3_core.frame import CommandProvenance, RouteCommand
 from aln_p3_core.geometry import FloatArray
 
 SceneSums = dict[str, tuple[float, int]]
@@ -75,6 +75,8 @@ class LanguageScores:
     """All scores of one explainer with one use of the command; None for what was not asked for, or has no truth.
 
     Attributes:
+        command_source: whose plan was read: that of a command that was "given", of the "ground truth" where the data
+            set gives none, "given or ground truth" where it gives some; "none" where the command was withheld.
         questions, asked_scenes, hits: accuracy by group; scene of each question and whether its answer was right.
         commands, commands_of_plan: against the truth, and against the driver's own plan.
         plan_commands: what the plan itself does against the truth.
@@ -85,6 +87,7 @@ class LanguageScores:
     """
 
     command: CommandUse
+    command_source: str
     frames: int
     texts: int
     truncated: float
@@ -179,6 +182,7 @@ def score_language(
     captions, described_scenes = _captions(frames, true_boxes) if command == "given" else ((), ())
     return LanguageScores(
         command=command,
+        command_source=_command_source(command, [predictions[frame.token] for frame in frames]),
         frames=len(frames),
         texts=len(every),
         truncated=float(np.mean([saying.truncated for saying in every])) if every else float("nan"),
@@ -283,6 +287,15 @@ def _question(saying: Saying) -> QuestionAnswer:
 
 def _plan(prediction: SamplePrediction, command: CommandUse) -> FloatArray:
     return (prediction if command == "given" else prediction.with_command(RouteCommand())).plan_model
+
+
+def _command_source(command: CommandUse, predictions: Sequence[SamplePrediction]) -> str:
+    if command == "none":
+        return command
+    sources = {prediction.command.provenance for prediction in predictions}
+    if CommandProvenance.GROUND_TRUTH not in sources:
+        return "given"
+    return "given or ground truth" if CommandProvenance.GIVEN in sources else "ground truth"
 
 
 def _same_command(saying: Saying) -> bool:

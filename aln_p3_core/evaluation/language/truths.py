@@ -13,11 +13,13 @@ from aln_p3_core.datasets.future import STEP_S
 from aln_p3_core.datasets.language_files import find_language
 from aln_p3_core.datasets.nu_x import load_nu_x
 from aln_p3_core.datasets.nuscenes_qa import QuestionAnswer, load_questions
+from aln_p3_core.datasets.targets import ground_truth_command
 from aln_p3_core.datasets.tod3cap import load_tod3cap
 from aln_p3_core.errors import DataError
 from aln_p3_core.evaluation.language.tod3cap import IGNORED, CaptionedBoxes
 from aln_p3_core.explainer.prompts import command_answer
 from aln_p3_core.explainer.tasks import explanation_answer
+from aln_p3_core.frame import CommandProvenance, RouteCommand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,11 +30,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FrameTruth:
-    """What would be right to say about a frame; None and () where the data set does not tell."""
+    """What would be right to say about a frame; None and () where the data set does not tell.
+
+    Attributes:
+        explanation, command, questions: texts.
+        route: the command that the true path fulfils, where the data set gives none: the driver's plan for it is what
+            true texts are about. None where one is given.
+    """
 
     explanation: str | None
     command: str | None
     questions: tuple[QuestionAnswer, ...]
+    route: RouteCommand | None = None
 
 
 def frame_truths(
@@ -68,6 +77,9 @@ def frame_truths(
             explanation_answer(explanation.narration, explanation.reasoning) if explanation else None,
             command_answer(places, STEP_S) if known.all() else None,
             tuple(own[i * len(own) // count] for i in range(count)),
+            ground_truth_command(dataset, token)
+            if dataset.command_of(token).provenance is CommandProvenance.DEFAULT
+            else None,
         )
     return found
 

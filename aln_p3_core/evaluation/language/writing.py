@@ -202,7 +202,10 @@ class TextWriter:
         for name, inference, is_key_frame in self.predictor.drive(dataset, list(until), until):
             truth = truths[name].get(inference.frame.token) if is_key_frame else None
             if truth is not None:
-                yield _Met(name, self.predictor.driver.scene(inference, with_tokens=True), truth)
+                scene = self.predictor.driver.scene(inference, with_tokens=True)
+                if truth.route is not None:
+                    scene = replace(scene, plan=replace(scene.plan, command=truth.route))
+                yield _Met(name, scene, truth)
 
     def _intervene(self, met: Sequence[_Met]) -> dict[str, SceneInterventions]:
         if INTERVENTION not in self.settings.groups:

@@ -177,6 +177,61 @@ def test_another_process_or_fewer_frames_change_no_text(root: Path, speaking: Pa
 
 
 @pytest.mark.slow
+def test_without_a_given_command_the_plan_of_the_true_path_is_read(two_scenes: Path, speaking: Path, tmp_path: Path,
+                                                                   root: Path) -> None:  # fmt: skip
+    dataset = NuScenesDataset(two_scenes)
+    truths = frame_truths(dataset, dataset.tokens, "val", 1, root / "language")
+    for token, truth in truths.items():
+        assert truth.route == dataset.targets(token).command, "as the row of the planning suite"
+    given = frame_truths(NuScenesDataset(root), dataset.tokens, "val", 1)
+    assert all(truth.route is None for truth in given.values()), "what is given counts"
+    last = dataset.tokens[-1]
+    left = RouteCommand(Command.LEFT, CommandProvenance.GROUND_TRUTH)
+    truths[last] = replace(truths[last], route=left)
+    writer = TextWriter(
+        DriverPredictor(speaking / "driver.safetensors", precision="fp32"),
+        speaking / "explainer.safetensors",
+        WritingSettings(("explanation",)),
+    )
+    written = write_texts(writer, dataset, dataset.tokens, truths, tmp_path, progress=False)
+    prediction = written.predictions[-1]
+    assert written.frames[-1].route_command == "left" and prediction.command == left and prediction.token == last
+    assert prediction.plans_model is not None
+    assert np.array_equal(prediction.plan_model, prediction.plans_model[Command.LEFT.value])
+    said = {saying.command: saying.answer for saying in written.frames[-1].said}
+    on_given = replace(truths[last], route=RouteCommand())
+    straight = write_texts(writer, dataset, dataset.tokens[2:], {**truths, last: on_given}, tmp_path / "b",
+                           progress=False)  # fmt: skip
+    assert said["none"] == straight.frames[-1].said[0].answer and len(straight.frames[-1].said) == 1
+
+
+@pytest.mark.slow
+def test_a_root_without_commands_and_texts(root: Path, two_scenes: Path, speaking: Path, tmp_path: Path) -> None:
+    texts = tmp_path / "texts"
+    shutil.copytree(root / "language", texts)
+    for file in texts.glob("*_train*"):
+        file.unlink()
+    result = run(
+        speaking / "driver.safetensors", "--data", two_scenes, "--report", tmp_path / "report", "--precision", "fp32",
+        "--texts", texts, "--language-tasks", "explanation,question",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    for told in (
+        "| driver: command ground truth, joined |",
+        "Command ground truth: where the data set gives no command",
+        "| most frequent text, other scenes of val, joined |",
+        "| prior of type and hops, other scenes of val |",
+        "--train-texts ROOT names",
+    ):
+        assert told in result.output, told
+    found = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert found["card"]["texts"] == str(texts)
+    driver = found["results"]["language"]["driver"]
+    assert (driver["given"]["command"], driver["none"]["command"]) == ("ground truth", "none")
+    assert "qa_accuracy" in driver["given"]["measures"], "under the key that studies read"
+
+
+@pytest.mark.slow
 def test_interventions_are_kept_and_told(root: Path, speaking: Path, tmp_path: Path) -> None:
     arguments = (speaking / "driver.safetensors", "--data", root, "--report", tmp_path, "--precision", "fp32",
                  "--language-tasks", "explanation,intervention")  # fmt: skip
@@ -223,7 +278,8 @@ def test_truths(root: Path, two_scenes: Path) -> None:
     with pytest.raises(DataError, match=r"no texts of split 'val': put Nu_X_val\.json"):
         frame_truths(bare, tokens, "val")
     texts = root / "language"
-    assert frame_truths(bare, tokens, "val", 1, texts) == truths, "texts may lie elsewhere"
+    told = {token: replace(truth, route=None) for token, truth in frame_truths(bare, tokens, "val", 1, texts).items()}
+    assert told == truths, "texts may lie elsewhere"
     elsewhere = true_captions(bare, targets, tokens, "val", texts)
     assert elsewhere is not None and elsewhere.texts == boxes.texts
     with pytest.raises(DataError, match=rf"{root / 'maps'} has no texts of split 'val': put Nu_X_val"):
@@ -239,14 +295,16 @@ def sayings(explanation: str, answer: str, command: str, use: str = "given") -> 
     )
 
 
-def scored(frames: Sequence[SaidFrame], use: str) -> LanguageScores:
+def scored(
+    frames: Sequence[SaidFrame], use: str, provenance: CommandProvenance = CommandProvenance.GIVEN
+) -> LanguageScores:
     steps = np.arange(1.0, 7.0)
     straight, left = (np.stack([side * steps**2, 4 * steps], axis=1) for side in (0.0, -0.3))
     plans = np.stack([left, left, straight])
     predictions = {
         frame.token: SamplePrediction(
             frame.token, frame.scene, plans[Command[frame.route_command.upper()].value], plans,
-            command=RouteCommand(Command[frame.route_command.upper()], CommandProvenance.GIVEN),
+            command=RouteCommand(Command[frame.route_command.upper()], provenance),
         )
         for frame in frames
     }  # fmt: skip
@@ -276,6 +334,10 @@ def test_scores_with_the_command_and_without(monkeypatch: pytest.MonkeyPatch) ->
     assert none.questions is not None and none.questions["Overall"].correct == 2, "what was straight counts as it is"
     assert none.explanations is not None and none.explanations.said[0] == none.explanations.said[1]
     assert none.plan_commands is not None and none.plan_commands.direction == 1.0
+    assert (given.command_source, none.command_source) == ("given", "none")
+    true = CommandProvenance.GROUND_TRUTH
+    assert scored(frames, "given", true).command_source == "ground truth"
+    assert scored(frames, "none", true).command_source == "none"
     contrary = scored([SaidFrame("a", "s1", "straight", sayings(LEFT, "yes", right))], "given")
     assert contrary.measures()[0]["consistency"] == 0.0
 
