@@ -106,10 +106,11 @@ on where it stopped. docs/evaluation.md defines every measure.
 )
 @click.option(
     "--language-captions",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=0),
     default=4,
     show_default=True,
-    help="Language: detected objects of a key frame that are described, best score first.",
+    help="Language: detected objects of a key frame that are described, best score first; 0 for all that the explainer "
+    "reads.",
 )
 @click.option(
     "--language-questions",

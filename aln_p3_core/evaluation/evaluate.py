@@ -48,7 +48,7 @@ class Request:
             drivers' files or ship with them (`find_explainers`).
         language_samples: key frames that are spoken about, evenly spread; 0 for all. language_tasks: groups of texts
             (`language.writing.TASK_GROUPS`). language_captions, language_questions: of each of these frames; 0
-            questions for all.
+            for all.
         texts: folder with the texts of the data set, where its root has none of its own (`find_language`).
         train_texts: root or folder with the texts of a training, which rows to compare with take; None: where the
             evaluated texts lie (`language.priors`).

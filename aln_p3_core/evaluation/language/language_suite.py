@@ -59,9 +59,9 @@ def language_suite(open_loop: OpenLoop) -> tuple[Section, dict[str, Any]]:
     known = prior_texts(dataset, request.split, request.texts, request.train_texts)
     targets = open_loop.targets_of(tokens)
     facts = facts_of(dataset, tuple(dict.fromkeys(map(dataset.scene_of, tokens))), targets)
-    boxes = None
+    captions = None
     if settings.asks(Task.CAPTION):
-        boxes = true_captions(dataset, targets, tokens, request.split, request.texts)
+        captions = true_captions(dataset, targets, tokens, request.split, request.texts)
     speeds = {token: fact.speed for token, fact in facts.items()}
     found: dict[str, dict[str, LanguageScores]] = {}
     written: dict[str, Written] = {}
@@ -73,7 +73,7 @@ def language_suite(open_loop: OpenLoop) -> tuple[Section, dict[str, Any]]:
             writer, dataset, tokens, truths, request.report / TEXTS_FOLDER / subject.label, request.jobs,
             label=f"{subject.label} texts", fresh=request.fresh, progress=request.progress,
         )  # fmt: skip
-        found[subject.label] = {use: score_language(own.frames, use, by_token(own), speeds, boxes) for use in _USES}
+        found[subject.label] = {use: score_language(own.frames, use, by_token(own), speeds, captions) for use in _USES}
     if not found:
         return Section("Language", "No explainer: nothing was written."), {}
     # All explainers were asked the same about the same frames.

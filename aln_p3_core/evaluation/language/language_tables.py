@@ -103,8 +103,11 @@ def _captions(found: Found) -> Table:
         tuple(rows),
         "Captions of detected objects",
         f"Times 100. Protocol tod3cap_whitespace: {PROTOCOLS['tod3cap_whitespace']}. released: the sizes of boxes are "
-        "compared, not their places, as the published code does; 3d: the boxes as they stand. Scores are multiplied by "
-        "the share that fits; below them, without that. Only the described objects count: missed ones cost nothing.",
+        "compared, not their places, and boxes on both sides count within nuScenes' class ranges only, as the "
+        "published code does; 3d: the boxes as they stand. Scores are multiplied by the share that fits; below them, "
+        "without that. Only the described objects count: missed ones cost nothing. The published score divides by all "
+        "detections of a frame, this one by those that were described, best score first (--language-captions; 0: all "
+        "that the explainer reads).",
     )
 
 

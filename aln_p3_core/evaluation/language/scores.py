@@ -30,7 +30,8 @@ from aln_p3_core.evaluation.language.hint_ad_alignment import (
 from aln_p3_core.evaluation.language.java import find_java
 from aln_p3_core.evaluation.language.nuscenes_qa import Accuracy, question_accuracy
 from aln_p3_core.evaluation.language.said import CommandUse, SaidFrame, Saying, of_task
-from aln_p3_core.evaluation.language.tod3cap import CaptionedBoxes, Form, Tod3capScores, tod3cap_scores
+from aln_p3_core.evaluation.language.tod3cap import CaptionedBoxes, Tod3capScores, tod3cap_scores
+from aln_p3_core.evaluation.language.truths import CaptionTruth
 from aln_p3_core.evaluation.sample_prediction import SamplePrediction
 from aln_p3_core.explainer.consistency import Consistency, check_consistency
 from aln_p3_core.explainer.prompts import command_answer
@@ -39,7 +40,6 @@ from aln_p3_core.frame import CommandProvenance, RouteCommand
 from aln_p3_core.geometry import FloatArray
 
 SceneSums = dict[str, tuple[float, int]]
-_FORMS: tuple[Form, ...] = ("released", "3d")
 _ONLINE: Mapping[Task, Callable[[Sequence[Item]], AlignmentErrors]] = {
     Task.COUNT: count_errors,
     Task.POSITION: position_errors,
@@ -159,14 +159,14 @@ def score_language(
     command: CommandUse,
     predictions: Mapping[str, SamplePrediction],
     speeds: Mapping[str, float],
-    true_boxes: CaptionedBoxes | None = None,
+    true_captions: CaptionTruth | None = None,
 ) -> LanguageScores:
     """Scores texts.
 
     Args:
         frames: with their texts. command: which ones.
         predictions: of the driver by token: its plans and what it sees. speeds: of the ego by token, m/s.
-        true_boxes: of these frames, with captions; None leaves captions out.
+        true_captions: of these frames; None leaves captions out.
 
     Raises:
         ConfigError: without pycocoevalcap. DataError: where a Java program fails.
@@ -179,7 +179,7 @@ def score_language(
     of_plan = {frame.token: command_answer(plans[frame.token], STEP_S) for frame, _ in commands}
     every = [saying for frame in frames for task in Task for saying in frame.of(task, command)]
     consistency = explanations_consistency(frames, command, predictions, speeds)
-    captions, described_scenes = _captions(frames, true_boxes) if command == "given" else ((), ())
+    captions, described_scenes = _captions(frames, true_captions) if command == "given" else ((), ())
     return LanguageScores(
         command=command,
         command_source=_command_source(command, [predictions[frame.token] for frame in frames]),
@@ -264,10 +264,10 @@ def _explanations(frames: Sequence[SaidFrame], command: CommandUse) -> Explanati
 
 
 def _captions(
-    frames: Sequence[SaidFrame], true_boxes: CaptionedBoxes | None
+    frames: Sequence[SaidFrame], true: CaptionTruth | None
 ) -> tuple[tuple[Tod3capScores, ...], tuple[str, ...]]:
     rows = of_task(frames, Task.CAPTION)
-    if true_boxes is None or not rows:
+    if true is None or not rows:
         return (), ()
     boxes = CaptionedBoxes(
         samples=[frame.token for frame, _ in rows],
@@ -276,8 +276,13 @@ def _captions(
         headings=np.array([saying.about["heading"] for _, saying in rows], dtype=np.float64),
         texts=[saying.answer for _, saying in rows],
     )
-    found = [s for form in _FORMS for s in tod3cap_scores(boxes, true_boxes, form, meteor="optional")]
-    return tuple(found), tuple(frame.scene for frame, _ in rows)
+    stored: dict[str, list[dict[str, Any]]] = {}
+    for frame, saying in rows:
+        row = true.released.stored_row(frame.token, saying.about, saying.answer)
+        stored.setdefault(frame.token, []).append(row)
+    released = tod3cap_scores(true.released.predicted(stored), true.released.boxes, "released", meteor="optional")
+    real = tod3cap_scores(boxes, true.boxes, "3d", meteor="optional")
+    return (*released, *real), tuple(frame.scene for frame, _ in rows)
 
 
 def _question(saying: Saying) -> QuestionAnswer:

@@ -17,6 +17,7 @@ from aln_p3_core.datasets.targets import ground_truth_command
 from aln_p3_core.datasets.tod3cap import load_tod3cap
 from aln_p3_core.errors import DataError
 from aln_p3_core.evaluation.language.tod3cap import IGNORED, CaptionedBoxes
+from aln_p3_core.evaluation.language.tod3cap_released import ReleasedTruth
 from aln_p3_core.explainer.prompts import command_answer
 from aln_p3_core.explainer.tasks import explanation_answer
 from aln_p3_core.frame import CommandProvenance, RouteCommand
@@ -84,32 +85,46 @@ def frame_truths(
     return found
 
 
+@dataclass(frozen=True, eq=False)
+class CaptionTruth:
+    """True boxes of frames with their captions.
+
+    Attributes:
+        boxes: with at least a LiDAR or radar point, in the model frame.
+        released: those that the released code keeps of them.
+    """
+
+    boxes: CaptionedBoxes
+    released: ReleasedTruth
+
+
 def true_captions(
     dataset: NuScenesDataset,
     targets: Mapping[str, Targets],
     tokens: Sequence[str],
     split: str,
     texts: Path | None = None,
-) -> CaptionedBoxes | None:
-    """Annotated boxes of frames with at least a LiDAR or radar point, and their captions, in the model frame.
+) -> CaptionTruth | None:
+    """Annotated boxes of frames, and their captions.
 
     `texts`: as in `frame_truths`. None where there are no captions. A box without one is `tod3cap.IGNORED`. Raises
-    DataError for a broken file.
+    DataError for a broken file, and as `DetectionTruth` does.
     """
     path = find_language(texts or dataset.root, split).tod3cap
     if path is None:
         return None
     rows = [(token, int(row)) for token in tokens for row in np.flatnonzero(targets[token].valid)]
     names = [targets[token].annotation_tokens[row] for token, row in rows]
-    captions = load_tod3cap(path, frozenset(names))
+    captions = load_tod3cap(path, frozenset(name for token in tokens for name in targets[token].annotation_tokens))
 
     def column(field: str, shape: tuple[int, ...]) -> np.ndarray:
         return np.array([getattr(targets[token], field)[row] for token, row in rows], dtype=np.float64).reshape(shape)
 
-    return CaptionedBoxes(
+    boxes = CaptionedBoxes(
         samples=[token for token, _ in rows],
         centers=column("centers_model", (-1, 3)),
         sizes_lwh=column("sizes_lwh", (-1, 3)),
         headings=column("headings_model", (-1,)),
         texts=[captions[name].final if name in captions else IGNORED for name in names],
     )
+    return CaptionTruth(boxes, ReleasedTruth(dataset, tokens, captions))

@@ -104,7 +104,8 @@ class WritingSettings:
     """What is asked of a key frame.
 
     Attributes:
-        groups: of TASK_GROUPS. captions: detected objects that are described, best score first.
+        groups: of TASK_GROUPS. captions: detected objects that are described, best score first; 0 for all that the
+            explainer reads (`scene_context.agent_rows`).
         questions: of the data set's questions about the frame, evenly spread; 0 for all.
     """
 
@@ -305,7 +306,7 @@ class TextWriter:
             add(Task.QUESTION, question.answer, question=question.question, about=about)
         add(Task.COUNT, online_answer(Task.COUNT, agents, plan))
         add(Task.PLAN, online_answer(Task.PLAN, agents, plan))
-        for focus, row in enumerate(rows[: self.settings.captions].tolist()):
+        for focus, row in enumerate(rows[: self.settings.captions or None].tolist()):
             about = {
                 "row": row,
                 "class": agents.class_names[int(agents.class_ids[row])],

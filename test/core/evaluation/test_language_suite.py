@@ -177,6 +177,22 @@ def test_another_process_or_fewer_frames_change_no_text(root: Path, speaking: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("captions", "described"), [(3, 3), (0, 20)])
+def test_so_many_objects_are_described(root: Path, speaking: Path, tmp_path: Path, captions: int, described: int
+                                       ) -> None:  # fmt: skip
+    dataset = NuScenesDataset(root)
+    writer = TextWriter(
+        DriverPredictor(speaking / "driver.safetensors", precision="fp32"),
+        speaking / "explainer.safetensors",
+        WritingSettings(("caption",), captions=captions),
+    )
+    tokens = dataset.tokens[:1]
+    written = write_texts(writer, dataset, tokens, frame_truths(dataset, tokens, "val"), tmp_path, progress=False)
+    rows = [saying.about["row"] for saying in written.frames[0].of(Task.CAPTION)]
+    assert rows == list(range(described)), "0: all that the explainer reads"
+
+
+@pytest.mark.slow
 def test_without_a_given_command_the_plan_of_the_true_path_is_read(two_scenes: Path, speaking: Path, tmp_path: Path,
                                                                    root: Path) -> None:  # fmt: skip
     dataset = NuScenesDataset(two_scenes)
@@ -272,8 +288,8 @@ def test_truths(root: Path, two_scenes: Path) -> None:
     assert first.command == "go straight and keep speed" and [q.answer for q in first.questions] == ["yes"]
     targets = {token: dataset.targets(token) for token in tokens}
     boxes = true_captions(dataset, targets, tokens, "val")
-    assert boxes is not None and len(boxes) == sum(int(t.valid.sum()) for t in targets.values())
-    assert set(boxes.texts) == {"A car is ahead"}
+    assert boxes is not None and len(boxes.boxes) == sum(int(t.valid.sum()) for t in targets.values())
+    assert set(boxes.boxes.texts) == {"A car is ahead"}
     bare = NuScenesDataset(two_scenes)
     with pytest.raises(DataError, match=r"no texts of split 'val': put Nu_X_val\.json"):
         frame_truths(bare, tokens, "val")
@@ -281,7 +297,7 @@ def test_truths(root: Path, two_scenes: Path) -> None:
     told = {token: replace(truth, route=None) for token, truth in frame_truths(bare, tokens, "val", 1, texts).items()}
     assert told == truths, "texts may lie elsewhere"
     elsewhere = true_captions(bare, targets, tokens, "val", texts)
-    assert elsewhere is not None and elsewhere.texts == boxes.texts
+    assert elsewhere is not None and elsewhere.boxes.texts == boxes.boxes.texts
     with pytest.raises(DataError, match=rf"{root / 'maps'} has no texts of split 'val': put Nu_X_val"):
         frame_truths(dataset, tokens, "val", 1, root / "maps")
 
