@@ -62,9 +62,8 @@ def facts_of(
     told = scene_facts(dataset)
     found = {}
     for name in scene_names:
-        tokens = dataset.scene_tokens(name)
         row = told.get(name, {})
-        for token, speed in zip(tokens, _speeds(dataset, tokens), strict=True):
+        for token, speed in ego_speeds(dataset, name).items():
             if token not in targets:
                 continue
             found[token] = SampleFacts(
@@ -94,12 +93,13 @@ def scene_facts(dataset: NuScenesDataset) -> Mapping[str, Mapping[str, Any]]:
     return content
 
 
-def _speeds(dataset: NuScenesDataset, tokens: Sequence[str]) -> list[float]:
-    """Speeds at key frames from the places before and after, m/s; 0 for a scene of one."""
+def ego_speeds(dataset: NuScenesDataset, scene_name: str) -> dict[str, float]:
+    """Speeds at a scene's key frames by token, from the places before and after, m/s; 0 for a scene of one."""
+    tokens = dataset.scene_tokens(scene_name)
     if len(tokens) < 2:
-        return [0.0] * len(tokens)
+        return dict.fromkeys(tokens, 0.0)
     references = [dataset.reference_of(token) for token in tokens]
     seconds = np.array([stamp_ns for stamp_ns, _ in references]) * 1e-9
     places: FloatArray = np.array([pose[:2, 3] for _, pose in references])
     velocity = np.gradient(places, seconds - seconds[0], axis=0)
-    return [float(speed) for speed in np.linalg.norm(velocity, axis=1)]
+    return dict(zip(tokens, np.linalg.norm(velocity, axis=1).tolist(), strict=True))

@@ -55,6 +55,7 @@ def intervene(
     drive: str,
     scenes: Sequence[NamedScene],
     bev_range_model: tuple[float, float, float, float],
+    max_new_tokens: int,
 ) -> SceneInterventions:
     """Asks about a drive's scenes: up to seven more explanations each.
 
@@ -62,9 +63,16 @@ def intervene(
         explainer: who is asked.
         drive, scenes: about what.
         bev_range_model: x, y minimum, then maximum, m that the driver's BEV map covers.
+        max_new_tokens: of each text.
     """
-    masked = {form: mask_causes(explainer, scenes, form=form, bev_range_model=bev_range_model).texts for form in FORMS}
-    return SceneInterventions(drive, len(scenes), masked, flip_commands(explainer, scenes).texts)
+    masked = {
+        form: mask_causes(
+            explainer, scenes, form=form, bev_range_model=bev_range_model, max_new_tokens=max_new_tokens
+        ).texts
+        for form in FORMS
+    }
+    flipped = flip_commands(explainer, scenes, max_new_tokens=max_new_tokens).texts
+    return SceneInterventions(drive, len(scenes), masked, flipped)
 
 
 def summed_up(found: Sequence[SceneInterventions]) -> tuple[list[CauseIntervention], CommandIntervention]:

@@ -32,6 +32,7 @@ from aln_p3_core.evaluation.language.said import (
 from aln_p3_core.evaluation.language.truths import FrameTruth
 from aln_p3_core.evaluation.prediction_files import load_predictions, save_predictions
 from aln_p3_core.evaluation.predictions import DriverPredictor, grouped, prediction_keys, prediction_of
+from aln_p3_core.evaluation.sample_facts import ego_speeds
 from aln_p3_core.evaluation.sample_prediction import SamplePrediction
 from aln_p3_core.explainer.tasks import Prompt, Task
 from aln_p3_core.frame import RouteCommand
@@ -189,7 +190,7 @@ class TextWriter:
         with cpu_threads(self.predictor.threads):
             met = list(self._meet(dataset, truths))
             sayings = self._speak(met, on_frame)
-            changed = self._intervene(met)
+            changed = self._intervene(dataset, met)
         written = {name: Written([], [], [changed[name]] if name in changed else []) for name in truths}
         for one, said in zip(met, sayings, strict=True):
             command = one.scene.plan.command.command.name.lower()
@@ -208,15 +209,19 @@ class TextWriter:
                     scene = replace(scene, plan=replace(scene.plan, command=truth.route))
                 yield _Met(name, scene, truth)
 
-    def _intervene(self, met: Sequence[_Met]) -> dict[str, SceneInterventions]:
+    def _intervene(self, dataset: NuScenesDataset, met: Sequence[_Met]) -> dict[str, SceneInterventions]:
         if INTERVENTION not in self.settings.groups:
             return {}
         scenes: dict[str, list[NamedScene]] = {}
+        speeds = {name: ego_speeds(dataset, name) for name in dict.fromkeys(one.name for one in met)}
         for one in met:
-            scenes.setdefault(one.name, []).append(NamedScene(one.name, one.scene))
+            speed = speeds[one.name].get(one.scene.token)
+            scenes.setdefault(one.name, []).append(NamedScene(one.name, one.scene, speed))
         low_x, low_y, _, high_x, high_y, _ = self.predictor.driver.config.point_cloud_range
         bev_range = (low_x, low_y, high_x, high_y)
-        return {name: intervene(self.speaker, name, named, bev_range) for name, named in scenes.items()}
+        # The same texts as in the chapter's other tables, judged with the same speeds.
+        limit = _LIMITS[Task.EXPLANATION]
+        return {name: intervene(self.speaker, name, named, bev_range, limit) for name, named in scenes.items()}
 
     def _speak(self, met: Sequence[_Met], on_frame: Callable[[], None]) -> list[list[Saying]]:
         """Sayings of every frame: with its command, then with the command withheld."""
