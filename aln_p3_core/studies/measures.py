@@ -113,7 +113,7 @@ _ALL_MEASURES = (
     _words("qa_accuracy", "QA accuracy", "%", 100.0),
     _words("qa_accuracy_hop0", "QA accuracy, no hop", "%", 100.0),
     _words("qa_accuracy_hop1", "QA accuracy, one hop", "%", 100.0),
-    _words("command_accuracy", "command accuracy", "%", 100.0),
+    _words("command_accuracy", "command accuracy (own rule)", "%", 100.0),
     _words("consistency", "consistency of plan and text", "%", 100.0),
     _drive("driving_score", "driving score", "", "more"),
     _drive("success_rate", "success", "%", "more"),

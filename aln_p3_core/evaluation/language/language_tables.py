@@ -160,10 +160,11 @@ def _commands(found: Found) -> Table:
                 add(f"{name}, text against its own plan", scores.commands_of_plan)
                 add(f"{name}, plan against the truth", scores.plan_commands)
     return Table(
-        ("command", "number", "direction %", "speed %", "both %"),
+        ("command, own rule", "number", "direction %", "speed %", "both %"),
         tuple(rows),
-        "Commands",
-        "Exact match of the two parts of such texts as 'turn left and decelerate'.",
+        "Commands, by this project's own rule",
+        "Exact match of the two parts of such texts as 'turn left and decelerate'. The truth is this project's own "
+        "rule on the path (docs/explainer.md), not the words of Hint-AD's commands.json.",
     )
 
 

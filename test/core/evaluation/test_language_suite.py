@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from aln_p3_core.cli import CORE_COMMANDS, make_cli
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
 from aln_p3_core.errors import CheckpointError, ConfigError, DataError
-from aln_p3_core.evaluation.language.intervention import FlippedText, MaskedText
+from aln_p3_core.evaluation.language.intervention import FlippedText, MaskedText, NamedScene
 from aln_p3_core.evaluation.language.intervention_suite import SceneInterventions, intervention_tables, summed_up
 from aln_p3_core.evaluation.language.said import SaidFrame, Saying, load_said, save_said, spread
 from aln_p3_core.evaluation.language.scores import LanguageScores, score_language
@@ -25,6 +25,7 @@ from aln_p3_core.evaluation.language.truths import frame_truths, true_captions
 from aln_p3_core.evaluation.language.writing import TextWriter, WritingSettings, write_texts
 from aln_p3_core.evaluation.predictions import DriverPredictor
 from aln_p3_core.evaluation.report_blocks import Table
+from aln_p3_core.evaluation.sample_facts import facts_of
 from aln_p3_core.evaluation.sample_prediction import SamplePrediction
 from aln_p3_core.evaluation.subjects import Subject, find_explainers
 from aln_p3_core.explainer.tasks import Task
@@ -128,6 +129,7 @@ def test_the_report(root: Path, speaking: Path, tmp_path: Path) -> None:
         "true text, plan of driver",
     ):
         assert f"| {row} |" in text, row
+    assert "### Commands, by this project's own rule\n\n| command, own rule |" in text
     assert page.count("data:image/jpeg") == 2 * 2, "the worst and the best, one a scene"
     given, none = (report["results"]["language"]["driver"][use] for use in ("given", "none"))
     assert given["frames"] == 4 and given["measures"]["qa_accuracy"] == 0.0
@@ -258,6 +260,29 @@ def test_interventions_are_kept_and_told(root: Path, speaking: Path, tmp_path: P
         assert "| driver, bev | 0 of 4 |" in result.output and "Intervention: another command's plan" in result.output
     found = json.loads((tmp_path / "report.json").read_text())["results"]["language"]["driver"]["interventions"]
     assert found["mask_tokens"]["scenes"] == found["flip_command"]["scenes"] == 4
+
+
+@pytest.mark.slow
+def test_interventions_speak_and_are_judged_as_all_explanations(
+    root: Path, speaking: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def intervene(speaker: object, drive: str, scenes: Sequence[NamedScene], *more: object) -> SceneInterventions:
+        asked.append(([scene.speed_now_ms for scene in scenes], more[-1]))
+        return SceneInterventions(drive, len(scenes), {"tokens": (), "bev": ()}, ())
+
+    monkeypatch.setattr("aln_p3_core.evaluation.language.writing.intervene", intervene)
+    dataset = NuScenesDataset(root)
+    writer = TextWriter(
+        DriverPredictor(speaking / "driver.safetensors", precision="fp32"),
+        speaking / "explainer.safetensors",
+        WritingSettings(("intervention",)),
+    )
+    tokens = dataset.tokens[:1]
+    write_texts(writer, dataset, tokens, frame_truths(dataset, tokens, "val"), tmp_path, progress=False)
+    (fact,) = facts_of(dataset, dataset.scenes, {tokens[0]: dataset.targets(tokens[0])}).values()
+    assert asked == [([fact.speed], 96)]
 
 
 def test_sums_of_interventions() -> None:
