@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aln_p3_core.commands.options import checkpoint_file, explainer_file, parse_overrides
+from aln_p3_core.training.launch import Start
 
 if TYPE_CHECKING:
     from aln_p3_core.config import DriverConfig
@@ -76,7 +77,9 @@ def command(
         _list(driver, config)
         return
     if dry_run:
-        _describe(recipe, driver, config, roots, init, fresh)
+        _describe(
+            Start(recipe, roots, folder, pairs, init, init_explainer, fresh, cache, jobs, resume, quiet), driver, config
+        )
         return
     if not roots:
         raise click.UsageError("--data ROOT is missing: a recorded world, or nuScenes")
@@ -110,18 +113,11 @@ def _list(driver: DriverConfig, config: TrainingConfig) -> None:
                 click.echo(click.wrap_text(meaning, 100, "    ", "    "))
 
 
-def _describe(
-    recipe: str,
-    driver: DriverConfig,
-    config: TrainingConfig,
-    roots: tuple[Path, ...],
-    init: Path | None,
-    fresh: tuple[str, ...],
-) -> None:
+def _describe(start: Start, driver: DriverConfig, config: TrainingConfig) -> None:
     """What the training would be, and what is missing for it."""
     from aln_p3_core.training.dry_run import dry_run
 
-    told = dry_run(recipe, driver, config, roots, init, fresh)
+    told = dry_run(start, driver, config)
     width = max(len(name) for name, _ in told.rows)
     for name, value in told.rows:
         click.echo(f"{name:<{width}}  {value}")

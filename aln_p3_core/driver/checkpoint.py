@@ -8,8 +8,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -24,6 +25,7 @@ from aln_p3_core.whole_files import written_whole
 
 FORMAT = "aln_p3.driver"
 FORMAT_VERSION = "1"
+_IMPORT_HINT = "; for a released VAD checkpoint use: aln-p3 import-vad"
 
 
 def checkpoint_hash(state_dict: Mapping[str, Tensor]) -> str:
@@ -100,8 +102,7 @@ def load_checkpoint(
             tensors are not those of its recipe (listing what differs).
     """
     path = resolve_checkpoint(path)
-    hint = "; for a released VAD checkpoint use: aln-p3 import-vad"
-    state, metadata = read_tensors(path, "driver checkpoint", FORMAT, FORMAT_VERSION, hint)
+    state, metadata = read_tensors(path, "driver checkpoint", FORMAT, FORMAT_VERSION, _IMPORT_HINT)
     try:
         config = from_dict(json.loads(metadata["recipe"]))
     except (KeyError, json.JSONDecodeError, ConfigError, TypeError) as error:
@@ -133,21 +134,48 @@ def read_tensors(
     Raises:
         CheckpointError: when the file is missing, damaged, half written, or of another format.
     """
+    state = _read(path, kind, lambda file, name: file.get_tensor(name))
+    return _of_format(path, kind, state, file_format, version, hint)
+
+
+def read_header(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Entries of a driver's checkpoint as tensors without data, and its metadata: the head of the file alone is read.
+
+    Args:
+        path: as in `load_checkpoint`.
+
+    Raises:
+        CheckpointError: when the file is missing, has no whole header, or is of another format.
+    """
+    path, kind = resolve_checkpoint(path), "driver checkpoint"
+    state = _read(path, kind, lambda file, name: torch.empty(file.get_slice(name).get_shape(), device="meta"))
+    return _of_format(path, kind, state, FORMAT, FORMAT_VERSION, _IMPORT_HINT)
+
+
+_State = tuple[dict[str, Tensor], dict[str, str]]
+
+
+def _read(path: Path, kind: str, value_of: Callable[[Any, str], Tensor]) -> _State:
+    """Entries of a file, as `value_of` takes them from it, and its metadata."""
     if not path.is_file():
         raise CheckpointError(f"no {kind} at {path}")
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            return {name: value_of(file, name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118 (no dict)
     except Exception as error:  # safetensors raises several unrelated types
         raise CheckpointError(f"{path} is damaged or only half written: {error}. Copy or make it again") from error
+
+
+def _of_format(path: Path, kind: str, read: _State, file_format: str, version: str, hint: str) -> _State:
+    """What was read. Raises CheckpointError when its metadata say another format."""
+    metadata = read[1]
     if metadata.get("format") != file_format:
         raise CheckpointError(f"{path} is no {kind} of this project (format {metadata.get('format')!r}){hint}")
     if metadata.get("format_version") != version:
         raise CheckpointError(
             f"{path} has format version {metadata.get('format_version')!r}, this release reads {version!r}"
         )
-    return state, metadata
+    return read
 
 
 def load_network(path: str | Path) -> tuple[DriverNetwork, dict[str, str]]:

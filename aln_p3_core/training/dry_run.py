@@ -20,7 +20,9 @@ from aln_p3_core.datasets.splits import scenes_of_split, splits_of
 from aln_p3_core.datasets.tables import find_tables
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.errors import AlnP3Error, ConfigError
+from aln_p3_core.training.begin import check_begin, check_init
 from aln_p3_core.training.criterion import Criterion
+from aln_p3_core.training.launch import Start
 from aln_p3_core.training.memory_estimate import (
     MemoryEstimate,
     driver_activations,
@@ -49,34 +51,23 @@ class DryRun:
         self.rows.append((name, str(value)))
 
 
-def dry_run(
-    recipe: str,
-    driver: DriverConfig,
-    config: TrainingConfig,
-    roots: Sequence[Path],
-    init: str | Path | None = None,
-    fresh: Sequence[str] = (),
-) -> DryRun:
+def dry_run(start: Start, driver: DriverConfig, config: TrainingConfig) -> DryRun:
     """Checks data and settings, and tells what the training would be.
 
     Args:
-        recipe: name of the training.
-        driver, config: its settings.
-        roots: data; none is told as missing.
-        init, fresh: as of the training.
+        start: what was given; no data is told as missing.
+        driver, config: settings of its recipe, with the changes that it names.
 
     Raises:
         ConfigError: for settings that contradict each other, or roots without a frame to learn from.
     """
-    from aln_p3_core.training.settings_check import check_begin, check_settings
+    from aln_p3_core.training.settings_check import check_parts, check_settings
 
     check_settings(driver, config)
+    check_parts(start.fresh, "--fresh")
     told = DryRun()
-    try:
-        check_begin(config, init, fresh)
-    except ConfigError as error:
-        told.missing.append(f"a driver: {error}")
-    frames = _data(told, config, roots)
+    _begin(told, start, driver, config)
+    frames = _data(told, driver, config, start.roots)
     parts, language = _parts(told, driver, config)
     _rows_of_parts(told, parts)
     learnt = sum(frames.get(split, 0) for split in config.data.splits)
@@ -90,13 +81,13 @@ def dry_run(
         image = driver.image
         picture = len(driver.cameras) * image.height * image.width * 3
         told.add("frame store", f"{sum(frames.values()) * picture / 2**30:.1f} GiB on disk")
-    data = " ".join(f"--data {root}" for root in roots) or "--data ROOT"
-    begun = init or ("DRIVER.safetensors" if config.explainer is not None else "")
-    init_option = f" --init {begun}" if begun else ""
-    told.add("start", f"aln-p3 train {recipe} {data} --out RUN{init_option}")
+    begun = "DRIVER.safetensors" if config.explainer is not None else ""
+    told.add("start", start.command(begins_with=begun))
+    processes = max(n for n in range(1, _GPUS + 1) if config.run.batch_size % n == 0)
+    launcher = f"torchrun --nproc-per-node {processes} -m aln_p3_core"
     told.add(
         "on several GPUs",
-        f"torchrun --nproc-per-node {_GPUS} -m aln_p3_core train {recipe} {data} --out RUN{init_option} "
+        f"{start.command(launcher, begun)} "
         f"(the number of processes divides run.batch_size, {config.run.batch_size}; accelerate launch does the same)",
     )
     return told
@@ -111,13 +102,42 @@ class _Part:
     shape: str = ""
 
 
-def _data(told: DryRun, config: TrainingConfig, roots: Sequence[Path]) -> dict[str, int]:
+def _begin(told: DryRun, start: Start, driver: DriverConfig, config: TrainingConfig) -> None:
+    """Whether there is something to begin with, and it fits."""
+    try:
+        check_begin(driver, config, start.init, start.fresh)
+        if start.init is not None:
+            check_init(driver, start.init, start.fresh)
+    except AlnP3Error as error:
+        told.missing.append(f"a driver to begin with: {error}")
+    if start.init_explainer is not None and config.explainer is not None:
+        from aln_p3_core.explainer.checkpoint import read_explainer
+
+        try:
+            read_explainer(start.init_explainer, config.explainer)
+        except AlnP3Error as error:
+            told.missing.append(f"an explainer to begin with: {error}")
+
+
+def _cameras(told: DryRun, driver: DriverConfig, dataset: NuScenesDataset) -> None:
+    """Compares the cameras of a root's first scene with the recipe's."""
+    scene = dataset.scenes[0]
+    rig = dataset.cameras_of(scene)
+    if absent := [name for name in driver.cameras if name not in rig]:
+        told.missing.append(
+            f"cameras of the recipe: {dataset.root} has no {', '.join(absent)} ({scene} has {', '.join(rig)}): name "
+            "the root's own, in the order of the recipe's, with --set 'driver.cameras=[\"...\", ...]'"
+        )
+
+
+def _data(told: DryRun, driver: DriverConfig, config: TrainingConfig, roots: Sequence[Path]) -> dict[str, int]:
     """Frames by split."""
     frames: dict[str, int] = {}
     splits = tuple(dict.fromkeys((*config.data.splits, config.data.validation_split)))
     for root in roots:
         dataset = NuScenesDataset(root)
         dataset.check_files(progress=True)
+        _cameras(told, driver, dataset)
         for split in splits:
             if split in splits_of(dataset):
                 count = sum(len(dataset.scene_tokens(scene)) for scene in scenes_of_split(dataset, split))

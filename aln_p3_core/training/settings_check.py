@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 
 from aln_p3_core.config import DriverConfig
 from aln_p3_core.errors import ConfigError
@@ -77,25 +76,6 @@ def _check_kept_perception(stage: StageSettings, number: int, *, explained: bool
         )
     if stage.perception_weight > 0:
         raise ConfigError(f'data.store="perception" trains no perception: set stages.{number}.perception_weight=0')
-
-
-def check_begin(config: TrainingConfig, init: str | Path | None, fresh: Sequence[str]) -> None:
-    """
-    Args:
-        config: of a training that begins.
-        init: checkpoint that it begins with, or None.
-        fresh: parts that it does not take from there.
-
-    Raises:
-        ConfigError: when the first stage keeps parts as they are that nobody has trained.
-    """
-    fresh = PARTS if init is None else fresh
-    # The backbone has ImageNet's weights, where the recipe says so.
-    if untrained := [part for part in config.stages[0].frozen if part in fresh and part != "backbone"]:
-        raise ConfigError(
-            f"the first stage ({config.stages[0].name}) keeps {', '.join(untrained)} as they are, and nobody has "
-            "trained them: begin with a trained driver (--init nano, or its file), without them in --fresh"
-        )
 
 
 def check_parts(names: Sequence[str], setting: str) -> None:

@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from aln_p3_core.config import DriverConfig, to_dict
-from aln_p3_core.driver.checkpoint import in_types_of, load_checkpoint, require_fit
+from aln_p3_core.driver.checkpoint import in_types_of, load_checkpoint
 from aln_p3_core.driver.checkpoint import save_state as save_driver
 from aln_p3_core.driver.io import DriverOutputs
 from aln_p3_core.driver.network import DriverNetwork
@@ -35,6 +35,7 @@ from aln_p3_core.errors import TrainingError
 from aln_p3_core.runtime.allocator import keep_freed_memory
 from aln_p3_core.runtime.device import hardware_card
 from aln_p3_core.training.batch import TrainingBatch
+from aln_p3_core.training.begin import check_begin, taken_over
 from aln_p3_core.training.checkpointing import TrainingState, load_state, named, of_part, save_state
 from aln_p3_core.training.clip_data import collate_clips
 from aln_p3_core.training.criterion import Criterion
@@ -48,7 +49,7 @@ from aln_p3_core.training.sample_pictures import draw_samples
 from aln_p3_core.training.sampler import ClipSampler
 from aln_p3_core.training.schedule import make_optimizer, make_scheduler
 from aln_p3_core.training.settings import StageSettings, TrainingConfig
-from aln_p3_core.training.settings_check import check_begin, check_parts, check_settings
+from aln_p3_core.training.settings_check import check_parts, check_settings
 from aln_p3_core.training.step_clock import StepClock
 from aln_p3_core.training.training_data import TrainingData, open_data
 from aln_p3_core.training.validation import BatchLoss, validate
@@ -116,16 +117,12 @@ class Trainer:
             raise TrainingError(f"{folder} holds a run already: go on with --resume, or name another folder")
         self._state = load_state(checkpoints, self._settings) if resume else None
         if self._state is None:
-            check_begin(config, init, fresh)
+            check_begin(driver, config, init, fresh)
         torch.manual_seed(config.run.seed)
         network = DriverNetwork(driver, load_pretrained=init is None or "backbone" in fresh)
         if init is not None and self._state is None:
             _, weights, _ = load_checkpoint(init)
-            anew = tuple(f"{part}." for part in fresh)
-            weights = {name: value for name, value in weights.items() if not name.startswith(anew)}
-            weights |= {name: value for name, value in network.state_dict().items() if name.startswith(anew)}
-            require_fit(weights, network.state_dict(), f"{init} does not fit the recipe {driver.name}")
-            network.load_state_dict(weights)
+            network.load_state_dict(taken_over(weights, network.state_dict(), fresh, init, driver.name))
         device = self.accelerator.device
         # Laid out as their gradients come, which also spares DDP a copy of each.
         for part in (network.backbone, network.neck):

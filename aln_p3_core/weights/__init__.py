@@ -47,6 +47,15 @@ def resolve_checkpoint(name_or_path: str | Path) -> Path:
     return Path(name_or_path)
 
 
+def name_of(path: str | Path) -> str:
+    """What stands for a file on a command line: the name of a shipped driver or explainer, else its path."""
+    folder = Path(str(resources.files(__package__)))
+    for name in SHIPPED:
+        if path in (name, folder / f"{name}.safetensors", folder / f"{name}_explainer.safetensors"):
+            return name
+    return f"./{path}" if str(path) in SHIPPED else str(path)
+
+
 def shipped_explainer(name: str = SHIPPED[0]) -> Path:
     """The file of the explainer that ships for a driver of that name.
 

@@ -59,9 +59,11 @@ def two_stages(folder: Path) -> Trainer:
     return Trainer(driver, replace(config, stages=stages), folder)
 
 
-def write_split_scenes(make_root: Callable[..., Path], train: int = 2, val: int = 1, samples: int = 8) -> Path:
-    """A root with the splits "train" and "val"."""
-    root = write_scenes(make_root, train + val, samples=samples)
+def write_split_scenes(
+    make_root: Callable[..., Path], train: int = 2, val: int = 1, samples: int = 8, **fields: Any
+) -> Path:
+    """A root with the splits "train" and "val"; `fields` as of `MadeUpRoot`."""
+    root = write_scenes(make_root, train + val, samples=samples, **fields)
     names = [f"scene-{i:04d}" for i in range(1, train + val + 1)]
     (root / "v1.0-mini" / "splits.json").write_text(json.dumps({"train": names[:train], "val": names[train:]}))
     return root

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from run_helpers import small_training, write_split_scenes
 from words_helpers import joint_settings, small_joint, write_models, write_spoken_scenes
 
 from aln_p3_core.commands.train import command
+from aln_p3_core.config import DriverConfig
+from aln_p3_core.driver.checkpoint import save_checkpoint
 from aln_p3_core.driver.network import DriverNetwork
+from aln_p3_core.frame import NUSCENES_CAMERAS
 from aln_p3_core.training.dry_run import dry_run
 from aln_p3_core.training.explainer_side import joint_module
+from aln_p3_core.training.launch import Start
 from aln_p3_core.training.memory_estimate import driver_activations, estimate, language_activations
 from aln_p3_core.training.recipes import training_recipe
+from aln_p3_core.weights import shipped_explainer
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_models(tmp_path_factory.mktemp("models"))
+
+
+def saved_driver(driver: DriverConfig, path: Path) -> Path:
+    save_checkpoint(path, DriverNetwork(driver, load_pretrained=False), driver)
+    return path
 
 
 def test_the_full_size_recipe_is_counted_without_its_models_and_says_what_is_missing() -> None:
@@ -37,9 +49,12 @@ def test_the_full_size_recipe_is_counted_without_its_models_and_says_what_is_mis
 def test_counts_are_those_of_the_module_that_is_trained(make_root: Callable[..., Path], models: Path) -> None:
     root = write_spoken_scenes(make_root)
     driver, config = small_joint(models)
-    assert "begin with a trained driver" in dry_run("nano_joint", driver, config, [root]).missing[0]
-    told = dry_run("nano_joint", driver, config, [root], init="nano")
-    assert not told.missing and "--init nano" in dict(told.rows)["start"]
+    start = Start("nano_joint", (root,))
+    told = dry_run(start, driver, config)
+    assert "begin with a trained driver" in told.missing[0] and "--init DRIVER.safetensors" in dict(told.rows)["start"]
+    init = saved_driver(driver, root.parent / "driver.safetensors")
+    told = dry_run(replace(start, init=init), driver, config)
+    assert not told.missing
     rows = dict(told.rows)
     module = joint_module(driver, config, DriverNetwork(driver, load_pretrained=False))
     total, trained = (
@@ -50,9 +65,57 @@ def test_counts_are_those_of_the_module_that_is_trained(make_root: Callable[...,
     assert rows["stage align"].startswith("2 steps, rate 0.0005: the driver is frozen")
 
 
+def test_a_checkpoint_of_another_recipe_is_told_from_its_header(tmp_path: Path) -> None:
+    driver, config = small_training()
+    of_shape = saved_driver(driver, tmp_path / "small.safetensors")
+    assert not _about(dry_run(Start("nano", init=of_shape), driver, config).missing, "to begin with")
+    wider, _ = small_training(driver__bev__rows=12)
+    (told,) = _about(dry_run(Start("nano", init=of_shape), wider, config).missing, "to begin with")
+    assert "does not fit the recipe nano" in told and "wrong shape: bev_encoder" in told
+    # A shipped driver for the recipe of full size: hundreds of entries differ, some are named.
+    full = training_recipe("aln_p3_base")
+    (told,) = _about(dry_run(Start("aln_p3_base", init="nano"), *full).missing, "to begin with")
+    assert "it is of the recipe nano" in told and told.count("\n") == 0 and len(told) < 500
+    # In a part that starts anew it may be another one.
+    planner, _ = small_training(driver__planner__rounds=2)
+    assert _about(dry_run(Start("nano", init=of_shape), planner, config).missing, "to begin with")
+    fresh = dry_run(Start("nano", init=of_shape, fresh=("planner",)), planner, config)
+    assert not _about(fresh.missing, "to begin with")
+    of_shape.write_bytes(of_shape.read_bytes()[:100])
+    (told,) = _about(dry_run(Start("nano", init=of_shape), driver, config).missing, "to begin with")
+    assert "damaged" in told
+
+
+def test_an_explainer_of_another_recipe_is_told(models: Path) -> None:
+    driver, config = small_joint(models)
+    told = dry_run(Start("nano_joint", init_explainer=shipped_explainer()), driver, config).missing
+    assert _about(told, "an explainer to begin with: ")
+
+
+def _about(lines: list[str], what: str) -> list[str]:
+    return [line for line in lines if what in line]
+
+
+def test_what_is_advised_to_begin_with_fits_the_recipe() -> None:
+    (small,) = _about(dry_run(Start("nano_speak"), *training_recipe("nano_speak")).missing, "to begin with")
+    assert "--init nano, or its file" in small
+    (full,) = _about(dry_run(Start("aln_p3_base"), *training_recipe("aln_p3_base")).missing, "to begin with")
+    assert "nano" not in full and "aln-p3 train base makes one" in full and "import-vad" in full
+
+
+def test_cameras_that_a_root_lacks_are_told(make_root: Callable[..., Path]) -> None:
+    rig = tuple(name for name in NUSCENES_CAMERAS if name != "CAM_BACK")
+    root = write_split_scenes(make_root, cameras=rig)
+    driver, config = small_training()
+    (told,) = _about(dry_run(Start("nano", (root,)), driver, config).missing, "cameras of the recipe")
+    assert "has no CAM_BACK (scene-0001 has CAM_FRONT, " in told
+    own, _ = small_training(driver__cameras=list(rig))
+    assert not _about(dry_run(Start("nano", (root,)), own, config).missing, "cameras of the recipe")
+
+
 def test_a_missing_file_of_texts_is_told(models: Path) -> None:
     driver, config = training_recipe("nano_joint", joint_settings(models) | {"texts.nu_x": ["nowhere/{split}.json"]})
-    told = dry_run("nano_joint", driver, config, [])
+    told = dry_run(Start("nano_joint"), driver, config)
     assert any("nowhere/train.json is missing" in line for line in told.missing)
 
 
