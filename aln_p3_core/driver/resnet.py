@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from aln_p3_core.config import BackboneConfig
+from aln_p3_core.config import BackboneConfig, ImageConfig
 from aln_p3_core.driver.convolution import Backbone, ConvNorm
 
 
@@ -51,6 +53,11 @@ class ResNet50(Backbone):
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.requires_grad_(False)
+
+    def load_pretrained(self, path: Path, image: ImageConfig) -> None:
+        from aln_p3_core.driver.resnet_weights import torchvision_state  # which reads checkpoints, of whole networks
+
+        self.load_state_dict(torchvision_state(path, image, self.state_dict()))
 
     def prefix(self, images: Tensor) -> Tensor:
         return self.stages[0](F.max_pool2d(self.stem(images), 3, 2, 1))

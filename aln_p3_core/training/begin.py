@@ -26,14 +26,29 @@ def check_begin(driver: DriverConfig, config: TrainingConfig, init: str | Path |
         fresh: parts that it does not take from there.
 
     Raises:
-        ConfigError: when the first stage keeps parts as they are that nobody has trained.
+        ConfigError: when parts are kept as they are that nobody has trained: those that the first stage freezes, and
+            the backbone's own frozen part. When the backbone's weights are named twice.
     """
     fresh = PARTS if init is None else fresh
-    # The backbone has ImageNet's weights, where the recipe says so.
-    if untrained := [part for part in config.stages[0].frozen if part in fresh and part != "backbone"]:
+    untrained = [part for part in config.stages[0].frozen if part in fresh and part != "backbone"]
+    if untrained:
         raise ConfigError(
             f"the first stage ({config.stages[0].name}) keeps {', '.join(untrained)} as they are, and nobody has "
             f"trained them: begin with a trained driver ({trained_driver(driver)}), without them in --fresh"
+        )
+    if "backbone" not in fresh:
+        if config.run.backbone_weights:
+            raise ConfigError(
+                f"run.backbone_weights and --init {init} both say what the backbone begins with: leave one out, or add "
+                "--fresh backbone"
+            )
+        return
+    frozen = driver.backbone.partly_frozen or "backbone" in config.stages[0].frozen
+    if frozen and not driver.backbone.pretrained:
+        raise ConfigError(
+            f"the backbone ({driver.backbone.kind}) is not trained as a whole, and what stays as it is would stay at "
+            f"random: begin with ImageNet's weights (driver.backbone.pretrained=true) or a trained driver "
+            f"({trained_driver(driver)})"
         )
 
 
@@ -45,6 +60,11 @@ def trained_driver(driver: DriverConfig) -> str:
         f"--init FILE of the recipe {driver.name}: aln-p3 train {driver.name} makes one, "
         "aln-p3 import-vad converts a released one"
     )
+
+
+def begins_pretrained(driver: DriverConfig, init: str | Path | None, fresh: Sequence[str]) -> bool:
+    """Whether a training that begins loads the backbone's ImageNet weights."""
+    return driver.backbone.pretrained and (init is None or "backbone" in fresh)
 
 
 def taken_over(

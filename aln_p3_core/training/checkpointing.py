@@ -29,7 +29,8 @@ from aln_p3_core.training.failures import is_full_disk
 
 _FORMAT = "aln_p3.training.1"
 _STATE, _WEIGHTS, _AVERAGE, _OPTIMIZER = "state.json", "weights.safetensors", "average.safetensors", "optimizer.pt"
-#: Settings that may be others when going on: they change nothing that is learnt (threads: by rounding only).
+#: Settings that may be others when going on: they change nothing that is learnt (threads: by rounding only) or only
+#: what is begun with.
 FREE_SETTINGS = frozenset(
     f"training.{name}"
     for name in (
@@ -39,6 +40,7 @@ FREE_SETTINGS = frozenset(
         "run.checkpoint_every",
         "run.draw_every",
         "run.keep_checkpoints",
+        "run.backbone_weights",
     )
 )
 

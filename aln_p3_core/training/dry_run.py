@@ -18,9 +18,10 @@ from aln_p3_core.datasets.language_files import find_language
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
 from aln_p3_core.datasets.splits import scenes_of_split, splits_of
 from aln_p3_core.datasets.tables import find_tables
+from aln_p3_core.driver.backbone import make_backbone, pretrained_file
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.errors import AlnP3Error, ConfigError
-from aln_p3_core.training.begin import check_begin, check_init
+from aln_p3_core.training.begin import begins_pretrained, check_begin, check_init
 from aln_p3_core.training.criterion import Criterion
 from aln_p3_core.training.launch import Start
 from aln_p3_core.training.memory_estimate import (
@@ -110,6 +111,15 @@ def _begin(told: DryRun, start: Start, driver: DriverConfig, config: TrainingCon
             check_init(driver, start.init, start.fresh)
     except AlnP3Error as error:
         told.missing.append(f"a driver to begin with: {error}")
+    if begins_pretrained(driver, start.init, start.fresh):
+        try:
+            file = pretrained_file(driver.backbone, config.run.backbone_weights)
+            make_backbone(driver.backbone, image=driver.image, weights=str(file))
+            told.add("backbone", f"{driver.backbone.kind} begins with the ImageNet weights of {file}")
+        except AlnP3Error as error:
+            told.missing.append(str(error))
+    elif start.init is not None:
+        told.add("backbone", f"{driver.backbone.kind} begins with the weights of {start.init}")
     if start.init_explainer is not None and config.explainer is not None:
         from aln_p3_core.explainer.checkpoint import read_explainer
 

@@ -134,6 +134,8 @@ def training_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> tu
     if name not in TRAINING_RECIPES:
         raise ConfigError(f"no training is named {name!r}; there are {', '.join(TRAINING_RECIPES)}")
     driver = get_recipe(_DRIVERS.get(name, name))
+    # A training begins as VAD's did. The recipe itself has no such weights: where nothing is learnt, all are loaded.
+    driver = replace(driver, backbone=replace(driver.backbone, pretrained=True))
     changes = dict(overrides or {})
     of_driver = {
         key.removeprefix(DRIVER_PREFIX): changes.pop(key) for key in list(changes) if key.startswith(DRIVER_PREFIX)

@@ -205,6 +205,8 @@ class RunSettings:
     keep_checkpoints: how many of the resumable checkpoints stay.
     best_by: measure of the validation that chooses the best checkpoint; smaller is better.
     threads: CPU threads of each process; 0 leaves torch's choice.
+    backbone_weights: file of the backbone's ImageNet weights, where the recipe begins with them
+        (`driver.backbone.pretrained`): a state dict of torchvision's ResNet-50. "" takes the installed ones.
     """
 
     seed: int = 0
@@ -216,6 +218,7 @@ class RunSettings:
     keep_checkpoints: int = 2
     best_by: str = "score"
     threads: int = 0
+    backbone_weights: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ def check_settings(driver: DriverConfig, config: TrainingConfig) -> None:
     """
     _refuse_mirrored_planning(config)
     _check_texts(config)
+    if config.run.backbone_weights and not driver.backbone.pretrained:
+        raise ConfigError("run.backbone_weights names weights that driver.backbone.pretrained=false would not load")
     for number, stage in enumerate(config.stages):
         check_parts(stage.frozen, f"stages.{number}.frozen")
         if config.data.store == "perception":

@@ -35,7 +35,7 @@ from aln_p3_core.errors import TrainingError
 from aln_p3_core.runtime.allocator import keep_freed_memory
 from aln_p3_core.runtime.device import hardware_card
 from aln_p3_core.training.batch import TrainingBatch
-from aln_p3_core.training.begin import check_begin, taken_over
+from aln_p3_core.training.begin import begins_pretrained, check_begin, taken_over
 from aln_p3_core.training.checkpointing import TrainingState, load_state, named, of_part, save_state
 from aln_p3_core.training.clip_data import collate_clips
 from aln_p3_core.training.criterion import Criterion
@@ -119,7 +119,8 @@ class Trainer:
         if self._state is None:
             check_begin(driver, config, init, fresh)
         torch.manual_seed(config.run.seed)
-        network = DriverNetwork(driver, load_pretrained=init is None or "backbone" in fresh)
+        pretrained = self._state is None and begins_pretrained(driver, init, fresh)
+        network = DriverNetwork(driver, load_pretrained=pretrained, backbone_weights=config.run.backbone_weights)
         if init is not None and self._state is None:
             _, weights, _ = load_checkpoint(init)
             network.load_state_dict(taken_over(weights, network.state_dict(), fresh, init, driver.name))

@@ -21,7 +21,6 @@ from aln_p3_core.training.trainer import Trainer
 
 SMALL: dict[str, Any] = {
     **{f"driver.{name}": value for name, value in SMALL_RECIPE.items()},
-    "driver.backbone.pretrained": False,
     "driver.embed_dims": 32,
     "driver.ffn_dims": 32,
     "driver.agents.queries": 8,

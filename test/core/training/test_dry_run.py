@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from resnet_helpers import WIDTH, write_weights
 from run_helpers import small_training, write_split_scenes
 from words_helpers import joint_settings, small_joint, write_models, write_spoken_scenes
 
@@ -101,6 +102,22 @@ def test_what_is_advised_to_begin_with_fits_the_recipe() -> None:
     assert "--init nano, or its file" in small
     (full,) = _about(dry_run(Start("aln_p3_base"), *training_recipe("aln_p3_base")).missing, "to begin with")
     assert "nano" not in full and "aln-p3 train base makes one" in full and "import-vad" in full
+
+
+def test_what_the_backbone_begins_with_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "none"))
+    (told,) = _about(dry_run(Start("tiny"), *training_recipe("tiny")).missing, "pretrained backbone")
+    assert "resnet50-0676ba61.pth is missing" in told
+    never = training_recipe("tiny", {"driver.backbone.pretrained": False})
+    assert _about(dry_run(Start("tiny"), *never).missing, "would stay at random")
+    small = {"driver.backbone.base_channels": WIDTH, "driver.backbone.stem_channels": WIDTH}
+    write_weights(tmp_path / "resnet.pth")
+    named = small | {"run.backbone_weights": str(tmp_path / "resnet.pth")}
+    told = dry_run(Start("tiny"), *training_recipe("tiny", named))
+    assert not _about(told.missing, "backbone")
+    assert dict(told.rows)["backbone"] == f"resnet50 begins with the ImageNet weights of {tmp_path / 'resnet.pth'}"
+    wrong = {"run.backbone_weights": str(tmp_path / "resnet.pth")}
+    assert _about(dry_run(Start("tiny"), *training_recipe("tiny", wrong)).missing, "is no such ResNet-50")
 
 
 def test_cameras_that_a_root_lacks_are_told(make_root: Callable[..., Path]) -> None:

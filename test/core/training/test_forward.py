@@ -16,6 +16,7 @@ from aln_p3_core.training.recipes import training_recipe
 from aln_p3_core.training.settings import StageSettings
 
 _DRIVER = {name: value for name, value in SMALL.items() if name.startswith("driver.")}
+_DRIVER["driver.backbone.pretrained"] = False
 _OF_VAD = _DRIVER | {
     "driver.heads": 4,
     "driver.can_bus_hidden": 8,

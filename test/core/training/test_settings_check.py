@@ -30,6 +30,11 @@ def test_a_driver_that_stays_as_it_is_chooses_no_checkpoint() -> None:
         ("nano", {"augmentation.flip_probability": 0.5}, "mirrors the traffic's side"),
         ("nano", {"run.best_by": "car_ap_2m"}, "no measure to minimise; there are score, plan_l2"),
         ("tiny", {"run.best_by": "plan_l2_withheld"}, "no measure to minimise"),
+        (
+            "nano",
+            {"run.backbone_weights": "a.pth", "driver.backbone.pretrained": False},
+            "names weights that driver.backbone.pretrained=false would not load",
+        ),
         ("nano", {"run.batch_size": 0}, "run.batch_size must be 1 or more"),
         (
             "nano_joint",
