@@ -34,6 +34,9 @@ if TYPE_CHECKING:
               help="Folder of prepared frames and features [default: the user's cache].")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes that prepare frames [default: one a core].")
 @click.option("--settings", "list_settings", is_flag=True, help="List every setting with its meaning, and stop.")
+@click.option(
+    "--prepare", is_flag=True, help="Prepare the frames that the training will read, without a GPU, and stop."
+)
 @click.option("--dry-run", is_flag=True, help="Check data and settings, tell what the training would be, and stop.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 def command(
@@ -48,6 +51,7 @@ def command(
     cache: Path | None,
     jobs: int | None,
     list_settings: bool,
+    prepare: bool,
     dry_run: bool,
     quiet: bool,
 ) -> None:
@@ -83,14 +87,22 @@ def command(
         return
     if not roots:
         raise click.UsageError("--data ROOT is missing: a recorded world, or nuScenes")
+    jobs = jobs or len(os.sched_getaffinity(0))
+    if prepare:
+        from aln_p3_core.training.settings_check import check_settings
+        from aln_p3_core.training.training_data import prepare_frames
+
+        check_settings(driver, config)
+        frames = prepare_frames(roots, driver, config.data, cache=cache, jobs=jobs, progress=not quiet)
+        click.echo(f"{frames} frames are prepared")
+        return
     if folder is None:
         raise click.UsageError("--out RUN is missing: the folder of the run")
     from aln_p3_core.training.trainer import Trainer
 
-    cores = len(os.sched_getaffinity(0))
     options: dict[str, Any] = {"init": init, "fresh": fresh, "init_explainer": init_explainer}
     trainer = Trainer(driver, config, folder, resume=resume, **options)
-    trainer.run(list(roots), cache=cache, jobs=jobs or cores, progress=not quiet)
+    trainer.run(list(roots), cache=cache, jobs=jobs, progress=not quiet)
     if not trainer.accelerator.is_main_process:
         return
     if trainer.stopped:

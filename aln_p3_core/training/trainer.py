@@ -43,6 +43,7 @@ from aln_p3_core.training.ema import averaged
 from aln_p3_core.training.failures import explained
 from aln_p3_core.training.forking import without_opencv_threads
 from aln_p3_core.training.forward import TrainedModule
+from aln_p3_core.training.meeting import Meeting
 from aln_p3_core.training.plots import plot_run
 from aln_p3_core.training.run_log import TIME, RunLog, card_commits, read_rows, remove_partial_files, speed, write_json
 from aln_p3_core.training.sample_pictures import draw_samples
@@ -212,7 +213,7 @@ class Trainer:
             cache=cache,
             jobs=jobs,
             process=(self.accelerator.process_index, self.accelerator.num_processes),
-            wait=self.accelerator.wait_for_everyone,
+            wait=Meeting(self.accelerator.num_processes).wait,
             device=self.accelerator.device,
             progress=progress,
         )

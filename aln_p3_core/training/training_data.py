@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from aln_p3_core.config import DriverConfig
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
-from aln_p3_core.datasets.splits import scenes_of_split, splits_of
+from aln_p3_core.datasets.splits import ALL_SCENES, scenes_of_split, splits_of
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.geometry import FloatArray
@@ -90,7 +91,7 @@ def open_data(
         cache: folder of the stores; the user's cache when None.
         jobs: processes that prepare frames.
         process: (rank, number of processes).
-        wait: waits for the other processes.
+        wait: waits for the other processes, for as long as it takes the first one to prepare all frames.
         device: where features are computed.
 
     Raises:
@@ -103,8 +104,8 @@ def open_data(
     for root in roots:
         dataset = NuScenesDataset(root)
         datasets.append(dataset)
-        learnt = _scenes(dataset, data.splits, data.scenes_limit)
-        checked = _scenes(dataset, (data.validation_split,), data.scenes_limit) if validation is None else ()
+        learnt, checked = scenes_in_use(dataset, data)
+        checked = checked if validation is None else ()
         if not learnt and not checked:
             continue
         needed = [*learnt, *checked]
@@ -161,12 +162,48 @@ def open_data(
                 **told,
             )
     if not parts:
-        known = {split for dataset in datasets for split in splits_of(dataset)}
-        raise ConfigError(f"no root has a scene of the splits {data.splits}; there are {', '.join(sorted(known))}")
+        raise _nowhere(data, {split for dataset in datasets for split in splits_of(dataset)})
     joined = np.concatenate(weights)
     return TrainingData(
         JoinedClips(parts), joined / joined.sum(), validation, chosen_places(validation, data), datasets
     )
+
+
+def prepare_frames(
+    roots: Sequence[Path],
+    driver: DriverConfig,
+    data: DataSettings,
+    *,
+    cache: Path | None,
+    jobs: int,
+    progress: bool = True,
+) -> int:
+    """Makes the frame stores that a training will open, without a network or a GPU; arguments as of `open_data`.
+
+    Returns:
+        Frames in them.
+
+    Raises:
+        As `open_data`.
+    """
+    frames, validated = 0, False
+    known: set[str] = set()
+    for root in roots:
+        dataset = NuScenesDataset(root)
+        known |= set(splits_of(dataset))
+        learnt, checked = scenes_in_use(dataset, data)
+        needed = [*learnt, *(() if validated else checked)]
+        validated = validated or bool(checked)
+        if needed:
+            folder = None if cache is None else cache / "frames"
+            frames += len(FrameStore.build(dataset, driver, folder, scenes=needed, jobs=jobs, progress=progress))
+    if not frames:
+        raise _nowhere(data, known)
+    return frames
+
+
+def _nowhere(data: DataSettings, known: Collection[str]) -> ConfigError:
+    return ConfigError(f"no root has a scene of the splits {data.splits}; there are {', '.join(sorted(known))}")
 
 
 def perception_reader(config: TrainingConfig) -> Reader | None:
@@ -205,10 +242,12 @@ def chosen_places(validation: ClipDataset | None, data: DataSettings) -> list[in
     return np.unique(np.linspace(0, len(validation) - 1, min(count, len(validation))).astype(int)).tolist()
 
 
-def _scenes(dataset: NuScenesDataset, splits: Sequence[str], limit: int) -> tuple[str, ...]:
-    known = splits_of(dataset)
-    names: list[str] = []
-    for split in splits:
-        if split in known or split == "all":
-            names += scenes_of_split(dataset, split)[: limit or None]
-    return tuple(dict.fromkeys(names))
+def scenes_in_use(dataset: NuScenesDataset, data: DataSettings) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Scenes of a root to learn from, and those to choose the best checkpoint by."""
+    known = {*splits_of(dataset), ALL_SCENES}
+
+    def of(splits: Sequence[str]) -> tuple[str, ...]:
+        found = [scenes_of_split(dataset, split)[: data.scenes_limit or None] for split in splits if split in known]
+        return tuple(dict.fromkeys(name for names in found for name in names))
+
+    return of(data.splits), of((data.validation_split,))
