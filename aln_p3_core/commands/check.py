@@ -18,9 +18,11 @@ import click
 def command(root: Path, version: str | None, calibration: Path | None) -> None:
     """Checks a nuScenes-schema data set: tables, references between them, and that every file is there.
 
-    Names what is missing or broken; exit code 1 then.
+    Names what is missing or broken; exit code 1 then. Tells which scenes have no map and no CAN messages, which are
+    expansions that not everybody needs.
     """
     from aln_p3_core.calibration import calibration_of_scene, save_calibration
+    from aln_p3_core.datasets.expansions import missing_expansions
     from aln_p3_core.datasets.nuscenes import NuScenesDataset
 
     dataset = NuScenesDataset(root, version)
@@ -32,6 +34,8 @@ def command(root: Path, version: str | None, calibration: Path | None) -> None:
         click.echo(f"  and {len(dataset.scenes) - 10} more")
     dataset.check_files(progress=True)
     click.echo("every file is there")
+    for line in missing_expansions(dataset, dataset.scenes).lines():
+        click.echo(line)
     if calibration:
         calibration.parent.mkdir(parents=True, exist_ok=True)
         save_calibration(calibration, calibration_of_scene(dataset))

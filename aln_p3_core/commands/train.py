@@ -93,7 +93,7 @@ def command(
         from aln_p3_core.training.training_data import prepare_frames
 
         check_settings(driver, config)
-        frames = prepare_frames(roots, driver, config.data, cache=cache, jobs=jobs, progress=not quiet)
+        frames = prepare_frames(roots, driver, config, cache=cache, jobs=jobs, progress=not quiet)
         click.echo(f"{frames} frames are prepared")
         return
     if folder is None:
@@ -133,6 +133,8 @@ def _describe(start: Start, driver: DriverConfig, config: TrainingConfig) -> Non
     width = max(len(name) for name, _ in told.rows)
     for name, value in told.rows:
         click.echo(f"{name:<{width}}  {value}")
-    for number, line in enumerate(told.missing):
-        click.echo(click.style("missing before it can start:", bold=True) if not number else "", nl=not number)
-        click.echo(f"  {line}")
+    for title, lines in (("worth knowing:", told.notes), ("missing before it can start:", told.missing)):
+        if lines:
+            click.echo(click.style(title, bold=True))
+        for line in dict.fromkeys(lines):
+            click.echo(f"  {line}")

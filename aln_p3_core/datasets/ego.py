@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from aln_p3_core.datasets.expansions import can_bus_file
 from aln_p3_core.errors import DataError
 from aln_p3_core.frame import EgoPose, EgoStatus
 from aln_p3_core.geometry import FloatArray, invert_transform, matrix_to_quaternion
@@ -31,7 +32,7 @@ class CanBus:
     """
 
     def __init__(self, root: Path) -> None:
-        self._folder = root / "can_bus"
+        self._root = root
         # Stamps [n] in ns, and what the messages say [n, 9]: as objects, 850 scenes would take half a gigabyte.
         self._scenes: dict[str, tuple[NDArray[np.int64], FloatArray]] = {}
 
@@ -54,7 +55,7 @@ class CanBus:
         return EgoStatus(velocity, acceleration, rotation_rate, "can_bus")
 
     def _load(self, scene_name: str) -> tuple[NDArray[np.int64], FloatArray]:
-        path = self._folder / f"{scene_name}_pose.json"
+        path = can_bus_file(self._root, scene_name)
         if not path.is_file():
             return np.zeros(0, np.int64), np.zeros((0, 9))
         try:

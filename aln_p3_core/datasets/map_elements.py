@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aln_p3_core.datasets.expansions import map_file
 from aln_p3_core.errors import DataError
 from aln_p3_core.geometry import FloatArray, heading_of
 from aln_p3_core.scene import MAP_CLASSES
@@ -91,7 +92,7 @@ class MapReader:
         return MapTargets(points, np.array(class_ids, dtype=np.int64))
 
     def _load(self, location: str) -> dict[str, tuple[STRtree, NDArray[Any]]] | None:
-        path = self._root / "maps" / "expansion" / f"{location}.json"
+        path = map_file(self._root, location)
         if not path.is_file():
             return None
         from aln_p3_core.datasets.world_map import WorldMap

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from aln_p3_core.datasets.expansions import map_file
 from aln_p3_core.errors import DataError
 from aln_p3_core.frame import Command
 from aln_p3_core.geometry import FloatArray, wrap_angle
@@ -120,7 +121,7 @@ def read_lane_graph(root: Path, location: str, turn_rad: float) -> LaneGraph | N
     """
     from nuscenes.map_expansion.arcline_path_utils import discretize_lane
 
-    path = root / "maps" / "expansion" / f"{location}.json"
+    path = map_file(root, location)
     if not path.is_file():
         return None
     try:

@@ -5,24 +5,21 @@ Networks are built on torch's meta device: shapes without memory, so that a lapt
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
 from aln_p3_core.config import DriverConfig
-from aln_p3_core.datasets.language_files import find_language
-from aln_p3_core.datasets.nuscenes import NuScenesDataset
-from aln_p3_core.datasets.splits import scenes_of_split, splits_of
-from aln_p3_core.datasets.tables import find_tables
 from aln_p3_core.driver.backbone import make_backbone, pretrained_file
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.errors import AlnP3Error, ConfigError
 from aln_p3_core.training.begin import begins_pretrained, check_begin, check_init
 from aln_p3_core.training.criterion import Criterion
+from aln_p3_core.training.dry_run_data import data_rows, used_roots
+from aln_p3_core.training.dry_run_rows import DryRun
+from aln_p3_core.training.dry_run_texts import text_rows
 from aln_p3_core.training.launch import Start
 from aln_p3_core.training.memory_estimate import (
     MemoryEstimate,
@@ -31,25 +28,12 @@ from aln_p3_core.training.memory_estimate import (
     language_activations,
 )
 from aln_p3_core.training.settings import PARTS, StageSettings, TrainingConfig
-from aln_p3_core.training.text_library import files_of
 
 # GPUs of one machine that the launch command and the sharded estimate are for.
 _GPUS = 8
 _LANGUAGE_MODEL = "language model"
 # Of CLIP ViT-L/14, where the text encoder is not there.
 _CLIP_WIDTH = 768
-
-
-@dataclass(slots=True)
-class DryRun:
-    """What is told: named rows, and what is missing before the training can start."""
-
-    rows: list[tuple[str, str]] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-
-    def add(self, name: str, value: Any) -> None:
-        """A row."""
-        self.rows.append((name, str(value)))
 
 
 def dry_run(start: Start, driver: DriverConfig, config: TrainingConfig) -> DryRun:
@@ -60,7 +44,8 @@ def dry_run(start: Start, driver: DriverConfig, config: TrainingConfig) -> DryRu
         driver, config: settings of its recipe, with the changes that it names.
 
     Raises:
-        ConfigError: for settings that contradict each other, or roots without a frame to learn from.
+        ConfigError: for settings that contradict each other, or roots without a frame to learn from. DataError: for
+            broken tables.
     """
     from aln_p3_core.training.settings_check import check_parts, check_settings
 
@@ -68,21 +53,18 @@ def dry_run(start: Start, driver: DriverConfig, config: TrainingConfig) -> DryRu
     check_parts(start.fresh, "--fresh")
     told = DryRun()
     _begin(told, start, driver, config)
-    frames = _data(told, driver, config, start.roots)
+    used = used_roots(start.roots, config)
+    learnt = data_rows(told, driver, config, used, start.cache)
+    text_rows(told, config, used)
     parts, language = _parts(told, driver, config)
     _rows_of_parts(told, parts)
-    learnt = sum(frames.get(split, 0) for split in config.data.splits)
     steps = sum(stage.steps for stage in config.stages)
     passes = f": {steps * config.run.batch_size / learnt:.1f} passes" if learnt else ""
     told.add("steps", f"{steps} of {config.run.batch_size} clips{passes}")
     for stage in config.stages:
         told.add(f"stage {stage.name}", _stage(config, stage))
     _memory(told, driver, config, parts, language)
-    if frames:
-        image = driver.image
-        picture = len(driver.cameras) * image.height * image.width * 3
-        told.add("frame store", f"{sum(frames.values()) * picture / 2**30:.1f} GiB on disk")
-    begun = "DRIVER.safetensors" if config.explainer is not None else ""
+    begun = "DRIVER.safetensors" if config.explainer is not None or config.stages[0].frozen else ""
     told.add("start", start.command(begins_with=begun))
     processes = max(n for n in range(1, _GPUS + 1) if config.run.batch_size % n == 0)
     launcher = f"torchrun --nproc-per-node {processes} -m aln_p3_core"
@@ -127,67 +109,6 @@ def _begin(told: DryRun, start: Start, driver: DriverConfig, config: TrainingCon
             read_explainer(start.init_explainer, config.explainer)
         except AlnP3Error as error:
             told.missing.append(f"an explainer to begin with: {error}")
-
-
-def _cameras(told: DryRun, driver: DriverConfig, dataset: NuScenesDataset) -> None:
-    """Compares the cameras of a root's first scene with the recipe's."""
-    scene = dataset.scenes[0]
-    rig = dataset.cameras_of(scene)
-    if absent := [name for name in driver.cameras if name not in rig]:
-        told.missing.append(
-            f"cameras of the recipe: {dataset.root} has no {', '.join(absent)} ({scene} has {', '.join(rig)}): name "
-            "the root's own, in the order of the recipe's, with --set 'driver.cameras=[\"...\", ...]'"
-        )
-
-
-def _data(told: DryRun, driver: DriverConfig, config: TrainingConfig, roots: Sequence[Path]) -> dict[str, int]:
-    """Frames by split."""
-    frames: dict[str, int] = {}
-    splits = tuple(dict.fromkeys((*config.data.splits, config.data.validation_split)))
-    for root in roots:
-        dataset = NuScenesDataset(root)
-        dataset.check_files(progress=True)
-        _cameras(told, driver, dataset)
-        for split in splits:
-            if split in splits_of(dataset):
-                count = sum(len(dataset.scene_tokens(scene)) for scene in scenes_of_split(dataset, split))
-                frames[split] = frames.get(split, 0) + count
-    if not roots:
-        told.missing.append("the data: --data ROOT names a nuScenes-schema root, with the tables, pictures and maps")
-    elif not any(frames.get(split) for split in config.data.splits):
-        raise ConfigError(f"no frame of the splits {', '.join(config.data.splits)} in {', '.join(map(str, roots))}")
-    if frames:
-        told.add("frames", ", ".join(f"{split} {count}" for split, count in frames.items()))
-    if config.texts is not None:
-        _texts(told, config, roots, splits)
-    return frames
-
-
-def _texts(told: DryRun, config: TrainingConfig, roots: Sequence[Path], splits: Sequence[str]) -> None:
-    """Files of the texts, by kind."""
-    texts = config.texts
-    assert texts is not None
-    shares = texts.shares
-    kinds = {
-        "nu_x": (texts.nu_x, shares.explanation > 0 or "explanation" in texts.every_frame),
-        "tod3cap": (texts.tod3cap, shares.caption > 0 or "caption" in texts.every_frame),
-        "questions": (texts.questions, shares.question > 0 or "question" in texts.every_frame),
-        "drivelm": (texts.drivelm, shares.drivelm > 0 or "drivelm" in texts.every_frame),
-    }
-    for name, (named, wanted) in kinds.items():
-        try:
-            paths, lacking = files_of(named, splits, config.data.only_validated if name == "drivelm" else None)
-        except AlnP3Error as error:
-            told.missing.append(str(error))
-            continue
-        for root in roots if not named else ():
-            found = [getattr(find_language(find_tables(root)[0], split), name) for split in splits]
-            paths += [path for path in found if path is not None]
-        if paths:
-            without = "".join(f"; validation without {path}, which is missing" for path in lacking)
-            told.add(f"texts.{name}", ", ".join(str(path) for path in dict.fromkeys(paths)) + without)
-        elif wanted:
-            told.missing.append(f"texts.{name}: no file in the roots' folder language, and none is named")
 
 
 def _parts(told: DryRun, driver: DriverConfig, config: TrainingConfig) -> tuple[dict[str, _Part], Any]:

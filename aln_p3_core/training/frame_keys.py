@@ -11,6 +11,7 @@ from typing import Any
 
 from aln_p3_core.cache import cache_folder as cache_folder
 from aln_p3_core.config import DriverConfig
+from aln_p3_core.datasets.expansions import can_bus_file, map_file
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
 
 #: Raised whenever the layout or the meaning of what is stored changes (ego status and CAN vector included): older
@@ -79,10 +80,7 @@ def _fingerprint(dataset: NuScenesDataset, scene: str, files: dict[Path, bytes])
                 state.update(array.tobytes())
     location = dataset.location_of(scene)
     # Stored CAN vectors of scenes without CAN bus once held differences of poses: those are built anew.
-    for path, without in (
-        (dataset.root / "maps" / "expansion" / f"{location}.json", b""),
-        (dataset.root / "can_bus" / f"{scene}_pose.json", b"zeros"),
-    ):
+    for path, without in ((map_file(dataset.root, location), b""), (can_bus_file(dataset.root, scene), b"zeros")):
         if path not in files:
             files[path] = hashlib.sha256(path.read_bytes()).digest() if path.is_file() else without
         state.update(files[path])

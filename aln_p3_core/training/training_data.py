@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -21,6 +21,7 @@ from aln_p3_core.errors import ConfigError
 from aln_p3_core.geometry import FloatArray
 from aln_p3_core.training.clip_data import Clip, ClipDraw
 from aln_p3_core.training.clips import ClipDataset
+from aln_p3_core.training.data_check import check_expansions
 from aln_p3_core.training.feature_store import FeatureStore
 from aln_p3_core.training.frame_store import FrameStore
 from aln_p3_core.training.hidden_causes import answers_to
@@ -95,7 +96,8 @@ def open_data(
         device: where features are computed.
 
     Raises:
-        ConfigError: when no root has a scene of the splits. DataError: for a sample that cannot be read.
+        ConfigError: when no root has a scene of the splits. DataError: for a sample that cannot be read, or a root
+            without maps for a training that learns lines.
     """
     data = config.data
     rank, processes = process
@@ -109,6 +111,7 @@ def open_data(
         if not learnt and not checked:
             continue
         needed = [*learnt, *checked]
+        _tell(check_expansions(dataset, learnt, checked, config), rank)
         if rank == 0:
             store = FrameStore.build(dataset, network.config, frames, scenes=needed, jobs=jobs, progress=progress)
         wait()
@@ -172,7 +175,7 @@ def open_data(
 def prepare_frames(
     roots: Sequence[Path],
     driver: DriverConfig,
-    data: DataSettings,
+    config: TrainingConfig,
     *,
     cache: Path | None,
     jobs: int,
@@ -186,20 +189,27 @@ def prepare_frames(
     Raises:
         As `open_data`.
     """
-    frames, validated = 0, False
-    known: set[str] = set()
+    frames, validated, known = 0, False, set[str]()
     for root in roots:
         dataset = NuScenesDataset(root)
         known |= set(splits_of(dataset))
-        learnt, checked = scenes_in_use(dataset, data)
+        learnt, checked = scenes_in_use(dataset, config.data)
         needed = [*learnt, *(() if validated else checked)]
         validated = validated or bool(checked)
         if needed:
+            _tell(check_expansions(dataset, learnt, checked, config), 0)
             folder = None if cache is None else cache / "frames"
             frames += len(FrameStore.build(dataset, driver, folder, scenes=needed, jobs=jobs, progress=progress))
     if not frames:
-        raise _nowhere(data, known)
+        raise _nowhere(config.data, known)
     return frames
+
+
+def _tell(lines: Sequence[str], rank: int) -> None:
+    from tqdm import tqdm
+
+    for line in lines if rank == 0 else ():
+        tqdm.write(line)
 
 
 def _nowhere(data: DataSettings, known: Collection[str]) -> ConfigError:
@@ -244,10 +254,16 @@ def chosen_places(validation: ClipDataset | None, data: DataSettings) -> list[in
 
 def scenes_in_use(dataset: NuScenesDataset, data: DataSettings) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Scenes of a root to learn from, and those to choose the best checkpoint by."""
+    learnt, checked = (scenes_by_split(dataset, data, of) for of in (data.splits, (data.validation_split,)))
+    return joined_scenes(learnt.values()), joined_scenes(checked.values())
+
+
+def scenes_by_split(dataset: NuScenesDataset, data: DataSettings, splits: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Scenes of those splits that a root has; "all" is every scene."""
     known = {*splits_of(dataset), ALL_SCENES}
+    return {split: scenes_of_split(dataset, split)[: data.scenes_limit or None] for split in splits if split in known}
 
-    def of(splits: Sequence[str]) -> tuple[str, ...]:
-        found = [scenes_of_split(dataset, split)[: data.scenes_limit or None] for split in splits if split in known]
-        return tuple(dict.fromkeys(name for names in found for name in names))
 
-    return of(data.splits), of((data.validation_split,))
+def joined_scenes(groups: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    """Scenes of several groups, each once."""
+    return tuple(dict.fromkeys(name for names in groups for name in names))

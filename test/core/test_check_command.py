@@ -21,6 +21,7 @@ def test_a_whole_data_set_and_its_cameras(track_root, tmp_path):
     result = run(track_root, "--calibration", path)
     assert result.exit_code == 0, result.output
     assert "1 scenes, 4 key frames" in result.output and "every file is there" in result.output
+    assert "no map of track (1 of 1 scenes" in result.output and "no CAN bus of 1 of 1 scenes" in result.output
     rig = load_calibration(path)
     for name, calibration in track.rig(400, 225).items():
         np.testing.assert_allclose(rig[name].T_ego_cam, calibration.T_ego_cam, atol=1e-9)

@@ -1,4 +1,4 @@
-"""Map lines from an expansion file in the devkit's own schema, written here because the real one is not free."""
+"""Map lines from an expansion file."""
 
 from __future__ import annotations
 

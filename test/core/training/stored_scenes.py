@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from map_helpers import ExpansionWriter
+
 from aln_p3_core.config import DriverConfig, get_recipe, with_overrides
 
 SMALL_RECIPE = {"image.height": 64, "image.width": 96, "bev.rows": 10, "bev.columns": 10}
@@ -24,7 +26,8 @@ def small_recipe(**overrides: Any) -> DriverConfig:
 
 
 def write_scenes(make_root: Callable[..., Path], count: int, samples: int = 5, **fields: Any) -> Path:
-    """A root with `count` scenes, "scene-0001" and so on, alike but for their tokens and pictures' files."""
+    """A root with `count` scenes, "scene-0001" and so on, alike but for their tokens and pictures' files. Their map is
+    there and has no lines."""
     objects = [
         ("vehicle.car", lambda t: (110 + 8 * t, 52.0, 0.1), range(samples)),
         ("human.pedestrian.adult", lambda t: (112.0, 46 + t, 1.6), range(1, samples)),
@@ -33,6 +36,7 @@ def write_scenes(make_root: Callable[..., Path], count: int, samples: int = 5, *
     fields = {"ego": lambda t: (100 + 4 * t + t * t, 50 + 0.3 * t * t, 0.1 * t), "objects": objects, **fields}
     root = make_root(samples=samples, **fields)
     add_scenes(root, range(2, count + 1))
+    ExpansionWriter().write(root)
     return root
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -14,11 +17,14 @@ from words_helpers import joint_settings, small_joint, write_models, write_spoke
 
 from aln_p3_core.commands.train import command
 from aln_p3_core.config import DriverConfig
+from aln_p3_core.datasets.nuscenes import NuScenesDataset
 from aln_p3_core.driver.checkpoint import save_checkpoint
 from aln_p3_core.driver.network import DriverNetwork
+from aln_p3_core.errors import ConfigError
 from aln_p3_core.frame import NUSCENES_CAMERAS
 from aln_p3_core.training.dry_run import dry_run
 from aln_p3_core.training.explainer_side import joint_module
+from aln_p3_core.training.frame_store import FrameStore
 from aln_p3_core.training.launch import Start
 from aln_p3_core.training.memory_estimate import driver_activations, estimate, language_activations
 from aln_p3_core.training.recipes import training_recipe
@@ -140,12 +146,103 @@ def test_drivelm_may_lack_its_validation_file(models: Path, tmp_path: Path) -> N
     (tmp_path / "v1_1_train_nus.json").write_text("{}")
     named = {"texts.drivelm": [str(tmp_path / "v1_1_{split}_nus.json")]}
     driver, config = training_recipe("nano_joint", joint_settings(models) | named)
-    told = dry_run("nano_joint", driver, config, [])
+    told = dry_run(Start("nano_joint"), driver, config)
     assert not any("drivelm" in line or "v1_1" in line for line in told.missing)
-    row = dict(told.rows)["texts.drivelm"]
-    assert row.startswith(f"{tmp_path / 'v1_1_train_nus.json'};") and "v1_1_val_nus.json, which is missing" in row
+    assert dict(told.rows)["texts.drivelm"] == str(tmp_path / "v1_1_train_nus.json")
     driver, config = training_recipe("nano_joint", joint_settings(models) | named | {"data.splits": ["train", "val"]})
-    assert any("v1_1_val_nus.json is missing" in line for line in dry_run("nano_joint", driver, config, []).missing)
+    assert _about(dry_run(Start("nano_joint"), driver, config).missing, "v1_1_val_nus.json is missing")
+
+
+def test_a_download_of_pictures_alone_can_be_trained_on(make_root: Callable[..., Path]) -> None:
+    root = write_split_scenes(make_root)
+    driver, config = small_training(data__validation_split="none")
+    for path in (root / "samples").glob("*LIDAR*"):
+        path.unlink()
+    unused = next((root / "samples").glob("3-CAM_FRONT-*"))  # of the split that is not in use
+    unused.unlink()
+    told = dry_run(Start("nano", (root,)), driver, config)
+    assert not told.missing
+    assert _about(told.notes, f"files of {root} that are missing, which this training does not read: samples 25")
+    lost = next((root / "samples").glob("2-CAM_FRONT-*"))
+    lost.unlink()
+    (line,) = _about(dry_run(Start("nano", (root,)), driver, config).missing, "pictures")
+    assert line.startswith("1 of 96 pictures of the key frames are missing or empty") and str(lost) in line
+
+
+def test_a_root_without_maps_is_missing_something(make_root: Callable[..., Path]) -> None:
+    root = write_split_scenes(make_root)
+    driver, config = small_training()
+    told = dry_run(Start("nano", (root,)), driver, config)
+    assert not told.missing and _about(told.notes, "no CAN bus of 3 of 3 scenes")
+    shutil.rmtree(root / "maps" / "expansion")
+    assert _about(dry_run(Start("nano", (root,)), driver, config).missing, "maps/expansion/LOCATION.json")
+    _, without = small_training(
+        losses__map_class=0.0, losses__map_points=0.0, losses__map_direction=0.0, losses__bev_raster=0.0
+    )
+    told = dry_run(Start("nano", (root,)), driver, without)
+    assert not told.missing and _about(told.notes, "no map of singapore-onenorth (3 of 3 scenes")
+
+
+def test_the_stores_are_compared_with_the_disk_of_the_cache(
+    make_root: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_split_scenes(make_root)
+    driver, config = small_training(data__store="pixels")
+    start = Start("nano", (root,), cache=tmp_path / "disk" / "cache")
+    frame = 6 * 64 * 96 * 3
+    asked: list[Path] = []
+
+    def free(path: Path) -> object:
+        asked.append(path)
+        return SimpleNamespace(free=24 * frame)
+
+    monkeypatch.setattr(shutil, "disk_usage", free)
+    told = dry_run(start, driver, config)
+    assert not told.missing and asked == [tmp_path]  # the nearest folder that is there
+    assert "0 of 24 frames are there" in dict(told.rows)["frame store"] and "features store" not in dict(told.rows)
+    with_features = replace(config, data=replace(config.data, store="features"))
+    told = dry_run(start, driver, with_features)
+    # 40 maps of an eighth of the picture's size, in half precision.
+    assert _about(told.missing, f"room for what is prepared: {24 * (frame + 6 * 40 * 8 * 12 * 2) / 2**30:.1f} GiB")
+    assert "features store" in dict(told.rows)
+    FrameStore.build(
+        NuScenesDataset(root), driver, tmp_path / "disk" / "cache" / "frames", scenes=["scene-0001"], progress=False
+    )
+    told = dry_run(start, driver, with_features)
+    assert not told.missing and "8 of 24 frames are there" in dict(told.rows)["frame store"]
+
+
+def test_texts_are_judged_split_by_split_and_frame_by_frame(make_root: Callable[..., Path], models: Path) -> None:
+    root = write_spoken_scenes(make_root)
+    driver, config = small_joint(models)
+    start = Start("nano_joint", (root,))
+    rows = dict(dry_run(start, driver, config).rows)
+    language = root / "language"
+    assert rows["texts.nu_x"].startswith(f"train 16 of 16 frames, val 7 of 8 frames ({language / 'Nu_X_train.json'}, ")
+    assert rows["texts.tod3cap"].startswith("train 16 of 16 frames, val 8 of 8 frames (")
+    # A file of another split helps nobody who learns.
+    (language / "Nu_X_train.json").unlink()
+    told = dry_run(start, driver, config)
+    assert _about(told.missing, "texts.nu_x: no file for the split train") and not _about(told.notes, "texts.nu_x")
+    # Nor does one whose frames are others.
+    (language / "Nu_X_train.json").write_text(json.dumps({"stranger": {"narration": "a", "reasoning": "b"}}))
+    assert _about(dry_run(start, driver, config).missing, "texts.nu_x: none of the 16 frames of the split train")
+    (language / "NuScenes_val_questions.json").unlink()
+    told = dry_run(start, driver, config)
+    assert _about(told.notes, "texts.questions: no file for the split val") and not _about(told.missing, "questions")
+
+
+def test_every_scene_can_be_learnt(make_root: Callable[..., Path], models: Path) -> None:
+    root = write_spoken_scenes(make_root)
+    driver, config = small_joint(models, data__splits=["all"], data__validation_split="none")
+    told = dry_run(Start("nano_joint", (root,)), driver, config)
+    rows = dict(told.rows)
+    assert rows["frames"] == "all 24" and "0.3 passes" in rows["steps"]
+    assert rows["texts.nu_x"].startswith("all 23 of 24 frames") and not _about(told.missing, "texts.")
+    assert _about(told.notes, "no scene of the split none")
+    _, nowhere = small_joint(models, data__splits=["heldout"])
+    with pytest.raises(ConfigError, match="no frame of the splits heldout"):
+        dry_run(Start("nano_joint", (root,)), driver, nowhere)
 
 
 def test_memory_grows_with_what_is_kept() -> None:
