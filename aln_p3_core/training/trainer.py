@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import gc
 import json
 import math
 import signal
@@ -206,7 +207,7 @@ class Trainer:
         self._write_card(data, ended)
 
     def _open_data(self, roots: list[Path], cache: Path | None, jobs: int, progress: bool) -> TrainingData:
-        return open_data(
+        data = open_data(
             roots,
             self.module.network,
             self.config,
@@ -217,6 +218,9 @@ class Trainer:
             device=self.accelerator.device,
             progress=progress,
         )
+        # Tables that nobody refers to any more refer to each other.
+        gc.collect()
+        return data
 
     def _run_stages(self, data: TrainingData, progress: bool) -> None:
         sampler = ClipSampler(

@@ -102,10 +102,12 @@ def open_data(
     data = config.data
     rank, processes = process
     frames = None if cache is None else cache / "frames"
-    parts, weights, validation, datasets = [], [], None, []
+    parts, weights, validation, datasets, known = [], [], None, [], set[str]()
     for root in roots:
         dataset = NuScenesDataset(root)
-        datasets.append(dataset)
+        known |= set(splits_of(dataset))
+        # The others are done with the tables, gigabytes of them, when everything is open.
+        datasets += [dataset] if rank == 0 else []
         learnt, checked = scenes_in_use(dataset, data)
         checked = checked if validation is None else ()
         if not learnt and not checked:
@@ -165,7 +167,7 @@ def open_data(
                 **told,
             )
     if not parts:
-        raise _nowhere(data, {split for dataset in datasets for split in splits_of(dataset)})
+        raise _nowhere(data, known)
     joined = np.concatenate(weights)
     return TrainingData(
         JoinedClips(parts), joined / joined.sum(), validation, chosen_places(validation, data), datasets
