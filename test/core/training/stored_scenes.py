@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from map_helpers import ExpansionWriter
-
 from aln_p3_core.config import DriverConfig, get_recipe, with_overrides
+
+# Helpers run under torchrun too, which knows their own folder alone.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from map_helpers import ExpansionWriter
 
 SMALL_RECIPE = {"image.height": 64, "image.width": 96, "bev.rows": 10, "bev.columns": 10}
 
