@@ -28,6 +28,7 @@ from aln_p3_core.training.memory_estimate import (
     language_activations,
 )
 from aln_p3_core.training.settings import PARTS, StageSettings, TrainingConfig
+from aln_p3_core.weights import name_of
 
 # GPUs of one machine that the launch command and the sharded estimate are for.
 _GPUS = 8
@@ -101,7 +102,7 @@ def _begin(told: DryRun, start: Start, driver: DriverConfig, config: TrainingCon
         except AlnP3Error as error:
             told.missing.append(str(error))
     elif start.init is not None:
-        told.add("backbone", f"{driver.backbone.kind} begins with the weights of {start.init}")
+        told.add("backbone", f"{driver.backbone.kind} begins with the weights of {name_of(start.init)}")
     if start.init_explainer is not None and config.explainer is not None:
         from aln_p3_core.explainer.checkpoint import read_explainer
 
