@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
+from aln_p3_core.cache import cache_folder
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.world.city.city_map import CityMap
 from aln_p3_core.world.city.netconvert import build_network
@@ -84,16 +84,11 @@ def network_file(name: str) -> Path:
     match = _RANDOM_NAME.fullmatch(name)
     if match is None:
         raise ConfigError(f"no city {name!r}; choose random-<seed> or one of {', '.join(CITIES)}")
-    file = _cache_folder() / f"{name}.net.xml.gz"
+    file = cache_folder() / "cities" / f"{name}.net.xml.gz"
     if not file.is_file():
         seed = int(match[1])
         build_network(draw_plan(STYLES[seed % len(STYLES)], 1000 + seed), file)
     return file
-
-
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "aln_p3" / "cities"
 
 
 @lru_cache(maxsize=8)

@@ -34,8 +34,8 @@ def test_unknown_names_are_refused_with_the_choices() -> None:
 
 
 def test_random_cities_lie_in_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    file = tmp_path / "aln_p3" / "cities" / "random-3.net.xml.gz"
+    monkeypatch.setenv("ALN_P3_CACHE", str(tmp_path))
+    file = tmp_path / "cities" / "random-3.net.xml.gz"
     file.parent.mkdir(parents=True)
     file.write_bytes(network_file("oak-dale").read_bytes())
     assert network_file("random-3") == file
