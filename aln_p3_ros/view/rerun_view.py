@@ -1,6 +1,6 @@
 """The view in Rerun: cameras, boxes, forecasts, map and plan in space, to look around in and to scrub in time.
 
-For machines without RViz. Rerun is optional (`pip install 'aln-p3-core[rerun]'`); nothing is imported from it
+For machines without RViz. Rerun is optional (`pip install '.[rerun]'`); nothing is imported from it
 before it is asked for. This file knows no ROS.
 """
 

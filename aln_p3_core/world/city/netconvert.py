@@ -50,7 +50,7 @@ def netconvert_program() -> Path:
     found = shutil.which("netconvert")
     if found is None:
         raise ConfigError(
-            "new cities are built with SUMO's netconvert, which is not installed: pip install 'aln-p3-core[cities]', "
+            "new cities are built with SUMO's netconvert, which is not installed: pip install eclipse-sumo, "
             "or use one of the cities that come with the package"
         )
     return Path(found)

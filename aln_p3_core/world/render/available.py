@@ -18,7 +18,7 @@ def rendering_problem() -> str | None:
     try:
         import moderngl
     except ImportError:
-        return 'the Python package moderngl is missing: pip install "aln-p3-core[world]"'
+        return 'the Python package moderngl is missing: pip install ".[world]" in the source tree'
     _load_triton()
     try:
         context = moderngl.create_context(standalone=True, backend="egl", require=OPENGL_VERSION)  # type: ignore[arg-type]

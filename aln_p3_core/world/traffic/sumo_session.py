@@ -61,7 +61,7 @@ class SumoSession:
             import libsumo
         except ImportError as error:
             raise ConfigError(
-                f"traffic needs libsumo ({error}); install it: pip install 'aln-p3-core[world]'"
+                f"traffic needs libsumo ({error}); pip install '.[world]' in the source tree brings it"
             ) from error
         if not network.is_file():
             raise DataError(f"no SUMO network at {network}")

@@ -109,7 +109,7 @@ def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_packages_that_are_not_there_are_named(monkeypatch: pytest.MonkeyPatch, tiny_language: Path) -> None:
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "transformers" else found(name))
-    with pytest.raises(ConfigError, match=r"needs transformers: pip install 'aln-p3-core\[explainer\]'"):
+    with pytest.raises(ConfigError, match=r"needs transformers: pip install '\.\[explainer\]'"):
         load_language_model(LanguageModelSettings(source=str(tiny_language)))
 
 

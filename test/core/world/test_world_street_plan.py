@@ -72,5 +72,5 @@ def test_netconvert_builds_a_plan_into_the_same_bytes(tmp_path: Path) -> None:
 def test_says_what_to_install_without_netconvert(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(ConfigError, match="pip install"):
+    with pytest.raises(ConfigError, match="pip install eclipse-sumo"):
         netconvert_program()
