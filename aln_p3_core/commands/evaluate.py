@@ -12,10 +12,10 @@ _EPILOG = """
 \b
 Examples
   # A trained driver, all that can be measured:
-  aln-p3 evaluate out/train/best.safetensors --data out/world --split val --report out/val --jobs 2
+  aln-p3 evaluate out/nano/driver.safetensors --data out/world --split val --report out/val --jobs 2
 \b
   # Open loop only, on scenes that nothing was chosen by:
-  aln-p3 evaluate best.safetensors --data out/world --split heldout --suite planning,detection --report out/held
+  aln-p3 evaluate driver.safetensors --data out/world --split heldout --suite planning,detection --report out/held
 \b
   # What simple planners reach:
   aln-p3 evaluate constant_velocity --data out/world --suite planning --report out/baselines
@@ -24,7 +24,7 @@ Examples
   aln-p3 evaluate out/joint/driver.safetensors --data out/world --split heldout --suite language --report out/words
 \b
   # Recorded drives too, a row each:
-  aln-p3 evaluate best.safetensors --suite planning --log scene-0061.npz --log scene-0103.npz --report out/logs
+  aln-p3 evaluate driver.safetensors --suite planning --log scene-0061.npz --log scene-0103.npz --report out/logs
 \b
 Predictions and drives are kept in the report's folder: another suite, or the same command after an interruption, goes
 on where it stopped. docs/evaluation.md defines every measure.
@@ -136,7 +136,12 @@ on where it stopped. docs/evaluation.md defines every measure.
 @click.option("--routes", default="all", show_default=True, help="Closed loop: quick, free, scenarios or all.")
 @click.option("--seeds", default=3, show_default=True, help="Closed loop: repetitions of the set with other seeds.")
 @click.option("--drive-rate", default=2, show_default=True, help="Closed loop: plans a second.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:n.")
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="auto, cpu, cuda or cuda:n; another than auto only where --suite leaves out closed_loop (all has it).",
+)
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto", show_default=True)
 @click.option("--fresh", is_flag=True, help="Predict and drive again what is in the report already.")
 def command(

@@ -31,7 +31,7 @@ Examples
   aln-p3 world drive --planner nano --routes quick --film both --report out/nano
 \b
   # A trained driver on cities that nothing was chosen by, cameras and plans at 10 Hz:
-  aln-p3 world drive --planner out/train/best.safetensors --split heldout --rate 10 --report out/final
+  aln-p3 world drive --planner out/nano/driver.safetensors --split heldout --rate 10 --report out/final
 \b
   # One episode, looked at:
   aln-p3 world drive --planner expert --scenario cut_in --city iris-bridge --seed 4 --film both --report out/one
@@ -40,7 +40,8 @@ Examples
   aln-p3 world drive --planner expert --log scene.npz --log-mode react --report out/log
 \b
   # States that a driver reaches, labelled with what the expert would do there, to train on:
-  aln-p3 world drive --planner out/train --routes all --split train --relabel expert --out out/dagger
+  aln-p3 world drive --planner out/planner/driver.safetensors --routes all --split train --relabel expert \\
+      --out out/dagger
 \b
 A route that is in the report already (same planner, settings, commit) is not driven again, so a campaign that was
 interrupted goes on where it stopped: call it again. docs/closed_loop.md defines every measure.
@@ -62,8 +63,8 @@ def make_command(ros_drive: RouteDriver | None = None) -> click.Command:
         required=True,
         metavar="NAME|CHECKPOINT",
         help="Who drives; repeatable: stand_still, constant_velocity, constant_curvature, route_blind, expert, "
-        "nano (the driver that ships), untrained:RECIPE, a checkpoint (or its folder; unguarded: before it drives "
-        "it without its guard), or `baselines` for all that have names.",
+        "nano (the driver that ships), untrained:RECIPE, a checkpoint (or a folder that holds nothing else; "
+        "unguarded: before it drives it without its guard), or `baselines` for all that have names.",
     )
     @click.option("--routes", metavar="SET", help="quick, free, scenarios or all [default: quick].")
     @click.option("--seeds", default=1, show_default=True, help="Repetitions of the set with other seeds.")
@@ -79,6 +80,13 @@ def make_command(ros_drive: RouteDriver | None = None) -> click.Command:
     @click.option("--images/--no-images", default=None, help="Render the cameras [default: if the planner looks].")
     @click.option("--jobs", default=1, show_default=True, help="Processes. They never change a result.")
     @click.option("--threads", default=1, show_default=True, help="CPU threads of a network in each process.")
+    @click.option(
+        "--precision",
+        type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
+        default="auto",
+        show_default=True,
+        help="Of a network; auto is what this machine computes fastest in. Every route's JSON says which it was.",
+    )
     @click.option("--film", type=click.Choice(["none", "bev", "cameras", "both"]), default="none", show_default=True)
     @click.option("--film-format", type=click.Choice(["gif", "mp4"]), default="gif", show_default=True)
     @click.option("--traces", is_flag=True, help="Keep every drive's trace, for `aln-p3 world film` afterwards.")
@@ -109,7 +117,9 @@ def make_command(ros_drive: RouteDriver | None = None) -> click.Command:
         "there as the target (DAgger), instead of measuring.",
     )
     @click.option("--out", "root", type=click.Path(file_okay=False, path_type=Path), help="Data set of --relabel.")
-    @click.option("--ros", is_flag=True, help="Drive through ROS topics, in lock-step: the same result.")
+    @click.option(
+        "--ros", is_flag=True, help="Drive through ROS topics, in lock-step: the same result. Not unguarded:."
+    )
     @click.option("--fresh", is_flag=True, help="Drive again what is in the report already.")
     def command(
         planners: tuple[str, ...],
@@ -122,6 +132,7 @@ def make_command(ros_drive: RouteDriver | None = None) -> click.Command:
         images: bool | None,
         jobs: int,
         threads: int,
+        precision: str,
         film: str,
         film_format: str,
         traces: bool,
@@ -158,7 +169,7 @@ def make_command(ros_drive: RouteDriver | None = None) -> click.Command:
         views = {"none": (), "both": ("bev", "cameras")}.get(film, (film,))
         chosen, said = _routes(routes, seeds, split, scenario, city, seed, condition, logs, log_mode)
         if relabel:
-            _relabel(planners, chosen, settings, split, root, jobs)
+            _relabel(planners, chosen, settings, split, root, jobs, precision)
             return
         if out is None:
             raise click.UsageError("say where the report goes: --report DIR")
@@ -173,6 +184,7 @@ def make_command(ros_drive: RouteDriver | None = None) -> click.Command:
             films=Filming(views, film_format),
             jobs=jobs,
             threads=threads,
+            precision=precision,
             fresh=fresh,
             options={"keep_trace": traces, "through": "ros" if ros else "python"},
         )
@@ -234,9 +246,11 @@ def _relabel(
     split: str,
     root: Path | None,
     jobs: int,
+    precision: str,
 ) -> None:
     from aln_p3_core.commands.world_record import report
     from aln_p3_core.world.episode import Episode
+    from aln_p3_core.world.planners.registry import PLANNERS
     from aln_p3_core.world.recorder.relabel import record_driven
     from aln_p3_core.world.recorder.settings import SCENE_S, RecordSettings
 
@@ -245,7 +259,11 @@ def _relabel(
         raise click.UsageError("--relabel records one planner on routes or an episode (no --log) into --out ROOT")
     seconds = settings.time_limit_s or SCENE_S
     recording = RecordSettings(size=settings.size, rate_hz=settings.rate_hz, duration_s=seconds)
-    report(root, record_driven(root, planners[0], episodes, split=split, settings=recording, jobs=jobs, progress=True))
+    options = {} if planners[0] in PLANNERS else {"precision": precision}
+    done = record_driven(
+        root, planners[0], episodes, split=split, settings=recording, options=options, jobs=jobs, progress=True
+    )
+    report(root, done)
 
 
 command = make_command()

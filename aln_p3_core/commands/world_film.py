@@ -32,6 +32,7 @@ def command(route: Path, view: str, film_format: str, fps: float, out: Path | No
     """
     from aln_p3_core.world.closed_loop.drives import find_drive
     from aln_p3_core.world.closed_loop.route_task import (
+        AUTO,
         Filming,
         PlannerChoice,
         RouteTask,
@@ -50,6 +51,7 @@ def command(route: Path, view: str, film_format: str, fps: float, out: Path | No
         folder=out or route.parent,
         films=Filming(("bev", "cameras") if view == "both" else (view,), film_format, fps, fps),
         threads=report["threads"],
+        precision=report.get("precision") or AUTO,
     )
     stored = route.with_suffix(".npz")
     trace = Trace.load(stored) if stored.exists() else _drive_again(task, report)

@@ -12,7 +12,7 @@ from aln_p3_core.evaluation.report_blocks import Picture, Section, Table
 from aln_p3_core.world.closed_loop.campaign import seeded_routes
 from aln_p3_core.world.closed_loop.report import COLUMNS, shown
 from aln_p3_core.world.closed_loop.reported_campaign import BASELINES, CampaignPlan, drive_and_report
-from aln_p3_core.world.closed_loop.route_task import PROTOCOL
+from aln_p3_core.world.closed_loop.route_task import AUTO, PROTOCOL
 from aln_p3_core.world.closed_loop.settings import DriveSettings
 from aln_p3_core.world.closed_loop.statistics import ALL, GroupSummary, summarise
 
@@ -26,7 +26,7 @@ class ClosedLoopSettings:
 
     Attributes:
         routes: named set: "quick", "free", "scenarios" or "all". seeds: repetitions. split: of the cities.
-        rate_hz: plans a second. jobs: processes. threads: of a network. fresh: drive again what is there.
+        rate_hz: plans a second. jobs: processes. threads, precision: of a network. fresh: drive again what is there.
         baselines: beside the subjects: planners, or BASELINES for all that have names.
     """
 
@@ -36,6 +36,7 @@ class ClosedLoopSettings:
     rate_hz: int = 2
     jobs: int = 1
     threads: int = 1
+    precision: str = AUTO
     fresh: bool = False
     baselines: tuple[str, ...] = (BASELINES,)
 
@@ -69,6 +70,7 @@ def closed_loop_suite(
         command=command,
         jobs=settings.jobs,
         threads=settings.threads,
+        precision=settings.precision,
         fresh=settings.fresh,
     )
     outcome, files = drive_and_report(plan, report / FOLDER)

@@ -1,6 +1,6 @@
 """`evaluate`: everything that is measured of drivers and planners, in one report.
 
-evaluate(Request(subjects=("out/train/best.safetensors",), data=Path("out/world"), report=Path("out/report")))
+evaluate(Request(subjects=("out/nano/driver.safetensors",), data=Path("out/world"), report=Path("out/report")))
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Request:
             evaluated texts lie (`language.priors`).
         scenes_limit: only so many scenes, evenly spread over the split; 0 for all.
         routes, seeds, drive_rate_hz: of the closed loop.
-        device, precision: of drivers.
+        device, precision: of drivers; the closed loop has no device of its own.
         fresh: predict and drive everything again.
         command: the command line, for the card.
         progress: show progress bars.
@@ -110,8 +110,8 @@ def evaluate(request: Request) -> dict[str, Path]:
     suites = find_suites(request.suites)
     if request.jobs < 1:
         raise ConfigError(f"the number of jobs must be 1 or more, not {request.jobs}")
-    if "closed_loop" in suites and (request.device, request.precision) != ("auto", "auto"):
-        raise ConfigError("--device and --precision are of the other suites: leave closed_loop out (--suite), or them")
+    if "closed_loop" in suites and request.device != "auto":
+        raise ConfigError("--device is of the other suites: leave closed_loop out (--suite), or --device")
     subjects = find_subjects(
         request.subjects,
         device=request.device,
@@ -226,6 +226,7 @@ def _closed_loop(request: Request, subjects: Sequence[Subject], findings: _Findi
         rate_hz=request.drive_rate_hz,
         jobs=request.jobs,
         threads=request.threads,
+        precision=request.precision,
         fresh=request.fresh,
     )
     drivers = [s.source for s in subjects if s.predictor is not None or s.source in PLANNERS]

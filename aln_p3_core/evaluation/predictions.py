@@ -1,6 +1,6 @@
 """What a driver says about the samples of a data set: `SamplePrediction`, `DriverPredictor`, `predict`.
 
-    predictor = DriverPredictor("out/train/best.safetensors")
+    predictor = DriverPredictor("out/nano/driver.safetensors")
     predictions = predict(predictor, NuScenesDataset(root), ["scene-7000"], jobs=2, folder=Path("out/report"))
 
 Scenes are driven whole and in time order, with the driver's memory, through the same JPEG files, decoding and code as

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 _KEY = "aln_p3_ros.route_driver"
 
 
-def drive_through_ros(what: Drive, planner: str, settings: DriveSettings, threads: int = 1) -> RouteResult:
+def drive_through_ros(
+    what: Drive, planner: str, settings: DriveSettings, threads: int = 1, precision: str = "auto"
+) -> RouteResult:
     """Drives a route over topics. The nodes live until the command ends."""
     # Only --ros needs ROS 2.
     from aln_p3_ros.simulator.route_driver import RosRouteDriver
@@ -27,7 +29,7 @@ def drive_through_ros(what: Drive, planner: str, settings: DriveSettings, thread
     if driver is None:
         driver = context.meta[_KEY] = RosRouteDriver()
         context.call_on_close(driver.close)
-    return driver(what, planner, settings, threads)
+    return driver(what, planner, settings, threads, precision)
 
 
 command = make_command(ros_drive=drive_through_ros)

@@ -16,6 +16,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from aln_p3_core.errors import AlnP3Error, ConfigError
+from aln_p3_core.runtime.device import precision_name, resolve_device, resolve_precision
 from aln_p3_core.world.closed_loop.drives import Drive
 from aln_p3_core.world.closed_loop.runner import RouteResult
 from aln_p3_core.world.closed_loop.settings import DriveSettings
@@ -42,20 +43,23 @@ class RosRouteDriver:
     def __init__(self) -> None:
         self._session: _Session | None = None
 
-    def __call__(self, what: Drive, planner: str, settings: DriveSettings, threads: int = 1) -> RouteResult:
+    def __call__(
+        self, what: Drive, planner: str, settings: DriveSettings, threads: int = 1, precision: str = "auto"
+    ) -> RouteResult:
         """Drives a route.
 
         Args:
             what: the drive. planner: its name or checkpoint. settings: how.
             threads: CPU threads of a driver's network: results depend on it in their last digits.
+            precision: of that network.
 
         Raises:
             AlnP3Error: when the driver ends, or gives no plan.
         """
-        wanted = (planner, settings.size, threads)
+        wanted = (planner, settings.size, threads, precision)
         if self._session is None or self._session.key != wanted:
             self.close()
-            self._session = _Session(planner, settings.size, threads)
+            self._session = _Session(*wanted)
         try:
             return self._session.drive(what, settings)
         except BaseException:
@@ -73,11 +77,12 @@ class RosRouteDriver:
 class _Session:
     """Nodes of one planner."""
 
-    def __init__(self, planner: str, size: tuple[int, int], threads: int) -> None:
-        self.key = (planner, size, threads)
+    def __init__(self, planner: str, size: tuple[int, int], threads: int, precision: str) -> None:
+        self.key = (planner, size, threads, precision)
         inside = planner in PLANNERS
         self._planner = make_planner(planner) if inside else None
-        plan = None if inside else _driver_plan(planner, threads)
+        self._precision = "" if inside else _resolved(planner, precision)
+        plan = None if inside else _driver_plan(planner, threads, self._precision)
         self._name = planner if inside or planner.startswith(UNTRAINED) else Path(planner).stem
         self._closing = threading.Event()
         self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
@@ -120,7 +125,7 @@ class _Session:
             )
         if result is None or self._ended:
             raise AlnP3Error(f"{self._ended}; its last words:\n" + "\n".join(self._lines))
-        return result
+        return replace(result, precision=self._precision)
 
     def close(self) -> None:
         """Ends the driver, then this side."""
@@ -152,11 +157,20 @@ class _Session:
             self._closing.set()
 
 
-def _driver_plan(planner: str, threads: int) -> GraphPlan:
+def _resolved(planner: str, precision: str) -> str:
+    """The precision that a driver on this machine takes, so that the node and the report speak of the same one."""
+    if precision != "auto":
+        return precision
+    if not planner.startswith(UNTRAINED) and find_checkpoint(planner).suffix in (".onnx", ".pt2"):
+        return "fp32"
+    return precision_name(resolve_precision(precision, resolve_device()))
+
+
+def _driver_plan(planner: str, threads: int, precision: str) -> GraphPlan:
     """The driver's graph for lock-step: raw images, none lost, no plan too late."""
     if planner.startswith(UNGUARDED):
         raise ConfigError(f"{planner}: driver_node always has its guard; drive without --ros")
-    texts = {"use_sim_time": "true", "image_transport": "raw"}
+    texts = {"use_sim_time": "true", "image_transport": "raw", "precision": precision}
     if planner.startswith(UNTRAINED):
         texts["recipe"] = planner.removeprefix(UNTRAINED)
     else:

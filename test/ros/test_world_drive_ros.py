@@ -14,7 +14,7 @@ from aln_p3_core.errors import AlnP3Error
 from aln_p3_core.world.closed_loop.settings import DriveSettings
 from aln_p3_core.world.scenarios import make_episode
 from aln_p3_ros.commands.world import command
-from aln_p3_ros.simulator.route_driver import RosRouteDriver
+from aln_p3_ros.simulator.route_driver import RosRouteDriver, _driver_plan, _resolved
 
 pytestmark = pytest.mark.usefixtures("ros_domain")
 CITY = "poplar-green"
@@ -40,6 +40,17 @@ def assert_equal(through: tuple[dict[str, Any], bytes], plain: tuple[dict[str, A
 def test_a_planner_that_does_not_look_drives_the_same(tmp_path: Path) -> None:
     options = ("--time-limit", "3")
     assert_equal(drive(tmp_path / "ros", "expert", *options, "--ros"), drive(tmp_path / "python", "expert", *options))
+
+
+def test_the_driver_node_is_told_its_precision_and_the_report_too(tmp_path: Path) -> None:
+    assert _resolved("untrained:nano", "bf16") == "bf16"
+    assert _resolved("untrained:nano", "auto") in ("fp32", "bf16", "fp16")
+    exported = tmp_path / "driver.onnx"
+    exported.touch()
+    assert _resolved(str(exported), "auto") == "fp32", "a graph computes as it is"
+    plan = _driver_plan("untrained:nano", 1, "bf16")
+    (node,) = (spec for spec in plan.nodes if spec.name == "driver_node")
+    assert node.parameters["precision"] == "bf16"
 
 
 @needs_rendering

@@ -62,8 +62,14 @@ class ReportCard:
 
     def to_json(self, reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """JSON-ready dictionary."""
+        precision = precisions(reports)
         planners = {
-            r["planner"]: {"name": r["planner_name"], "checkpoint_hash": r["checkpoint_hash"], "through": r["through"]}
+            r["planner"]: {
+                "name": r["planner_name"],
+                "checkpoint_hash": r["checkpoint_hash"],
+                "through": r["through"],
+                "precision": precision.get(r["planner"], ""),
+            }
             for r in reports
         }
         return {
@@ -127,7 +133,17 @@ def markdown(groups: Sequence[GroupSummary], card: ReportCard, outcome: Campaign
         lines += ["", "## Not driven", ""]
         lines += [f"- {route}: {text.strip().splitlines()[-1]}" for route, text in outcome.errors.items()]
     hardware = ", ".join(f"{name} {value}" for name, value in card.hardware.items() if value != "")
-    return "\n".join([*lines, "", f"`{card.command}`", "", f"{PROTOCOL}; {hardware}", ""])
+    computed = "".join(f"; {planner} in {names}" for planner, names in precisions(outcome.reports).items())
+    return "\n".join([*lines, "", f"`{card.command}`", "", f"{PROTOCOL}; {hardware}{computed}", ""])
+
+
+def precisions(reports: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """By planner: what its network computed in, more than one where routes differ; none where no route says it."""
+    found: dict[str, set[str]] = {}
+    for report in reports:
+        if report.get("precision"):
+            found.setdefault(report["planner"], set()).add(report["precision"])
+    return {planner: ", ".join(sorted(names)) for planner, names in found.items()}
 
 
 def shown(statistic: Statistic | None, digits: int) -> str:

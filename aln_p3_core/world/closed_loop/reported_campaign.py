@@ -18,7 +18,7 @@ from aln_p3_core.world.closed_loop.campaign import (
     run_campaign,
 )
 from aln_p3_core.world.closed_loop.report import ReportCard, write_report
-from aln_p3_core.world.closed_loop.route_task import Filming, RouteOutcome, RouteTask
+from aln_p3_core.world.closed_loop.route_task import AUTO, Filming, RouteOutcome, RouteTask
 from aln_p3_core.world.closed_loop.settings import DriveSettings
 
 #: Stands for all planners that have names.
@@ -33,7 +33,8 @@ class CampaignPlan:
         planners: names or checkpoints; BASELINES stands for all that have names.
         routes: what. said: that in words. seeds: repetitions. split: of the cities.
         settings: of every drive. films: that are made. command: the command line.
-        jobs: processes. threads: CPU threads of a network. fresh: drive again what is there already.
+        jobs: processes. threads, precision: CPU threads and precision of a network.
+        fresh: drive again what is there already.
         options: more of `RouteTask` (keep_trace, through).
     """
 
@@ -47,6 +48,7 @@ class CampaignPlan:
     films: Filming = field(default_factory=Filming)
     jobs: int = 1
     threads: int = 1
+    precision: str = AUTO
     fresh: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -73,7 +75,7 @@ def drive_and_report(
     hardware = hardware_card(torch.device("cpu")) | {"threads": plan.threads, "jobs": plan.jobs}
     tasks = plan_campaign(
         plan.routes, choose_planners(names), plan.settings, out, films=plan.films, commit=str(hardware["commit"]),
-        threads=plan.threads, **plan.options,
+        threads=plan.threads, precision=plan.precision, **plan.options,
     )  # fmt: skip
     with tqdm(total=len(tasks), desc="drive", unit="route", file=sys.stderr) as bar:
 

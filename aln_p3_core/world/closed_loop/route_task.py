@@ -16,8 +16,12 @@ from aln_p3_core.world.closed_loop.human_drive import HUMAN, drive_human
 from aln_p3_core.world.closed_loop.runner import RouteResult, drive_episode, make_renderer
 from aln_p3_core.world.closed_loop.settings import DriveSettings
 from aln_p3_core.world.closed_loop.trace import Trace
+from aln_p3_core.world.planners.model_planner import ModelPlanner
 from aln_p3_core.world.planners.planner import Planner
+from aln_p3_core.world.planners.registry import PLANNERS, make_planner
 
+#: The precision that a network takes by itself (`runtime.device.resolve_precision`).
+AUTO = "auto"
 #: Definitions of the measures, and the version of them: results compare only where this is equal.
 PROTOCOL = "aln_p3_closed_loop_v1"
 
@@ -25,14 +29,16 @@ PROTOCOL = "aln_p3_closed_loop_v1"
 class RouteDriver(Protocol):
     """Drives one route in another way than in this process, such as through ROS topics, to the same result."""
 
-    def __call__(self, what: Drive, planner: str, settings: DriveSettings, threads: int = 1) -> RouteResult:
+    def __call__(
+        self, what: Drive, planner: str, settings: DriveSettings, threads: int = 1, precision: str = AUTO
+    ) -> RouteResult:
         """Drives it from its start to its end, in lock-step.
 
         Args:
             what: an `Episode`, or a `LogDrive` (path and mode).
             planner: name or checkpoint, as `planners.registry.make_planner` takes it.
             settings: how; with `settings.trace` the result holds a trace.
-            threads: CPU threads of a network.
+            threads: CPU threads of a network. precision: of it.
         """
 
 
@@ -49,6 +55,11 @@ class PlannerChoice:
     label: str
     name: str
     checkpoint_hash: str = ""
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it is a driver, which computes in some precision."""
+        return self.name not in PLANNERS and self.name != HUMAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +87,7 @@ class RouteTask:
         keep_trace: stores the trace beside the JSON (films can be made of it later).
         through: "python" or "ros". commit: of the source, "" when unknown.
         threads: of the network, whatever the number of jobs: results depend on it in their last digits.
+        precision: of the network: "fp32", "bf16", "fp16", or AUTO. The report says which it was.
     """
 
     what: Drive
@@ -88,6 +100,7 @@ class RouteTask:
     through: str = "python"
     commit: str = ""
     threads: int = 1
+    precision: str = AUTO
 
     @property
     def name(self) -> str:
@@ -118,7 +131,10 @@ class RouteTask:
         }
 
     def finished(self) -> dict[str, Any] | None:
-        """The result of an earlier run that still holds, with all files that are asked for; None without one."""
+        """The result of an earlier run that still holds, with all files that are asked for; None without one.
+
+        With AUTO a network's result holds whatever precision it was driven in, also where the report does not say it.
+        """
         try:
             report: dict[str, Any] = json.loads(self.json_path.read_text())
         except (OSError, ValueError):
@@ -127,6 +143,8 @@ class RouteTask:
         wanted = [self.film_path(view) for view in self.films.views]
         wanted += [self.json_path.with_suffix(".npz")] if self.keep_trace else []
         if {key: report.get(key) for key in identity} != identity or not all(path.exists() for path in wanted):
+            return None
+        if self.planner.is_network and self.precision not in (AUTO, report.get("precision")):
             return None
         return report | {"repetition": self.repetition}
 
@@ -146,11 +164,11 @@ def drive_route(task: RouteTask, via: RouteDriver | None = None) -> tuple[dict[s
     opened: OpenDrive | None = None
     settings = replace(task.settings, trace=film_or_trace)
     if via is not None and task.planner.name != HUMAN:
-        result = via(task.what, task.planner.name, settings, task.threads)
+        result = via(task.what, task.planner.name, settings, task.threads, task.precision)
     else:
         opened = open_drive(task.what)
         result = drive_opened(task, opened, settings)
-    report = {**task.identity(), "repetition": task.repetition}
+    report = {**task.identity(), "precision": result.precision, "repetition": task.repetition}
     report |= {key: value for key, value in result.to_json().items() if key in ("measures", "human")}
     task.folder.mkdir(parents=True, exist_ok=True)
     if task.keep_trace and result.trace is not None:
@@ -210,11 +228,11 @@ def drive_opened(task: RouteTask, opened: OpenDrive, settings: DriveSettings) ->
     if task.planner.name == HUMAN:
         return drive_human(opened.stage, settings, name_drive(task.what))
     try:
-        planner = _planner(task.planner, task.threads)
+        planner = _planner(task.planner, task.threads, task.precision)
     except BaseException:
         opened.stage.traffic.close()
         raise
-    return drive_episode(
+    result = drive_episode(
         opened.stage,
         planner,
         settings,
@@ -222,15 +240,15 @@ def drive_opened(task: RouteTask, opened: OpenDrive, settings: DriveSettings) ->
         identity=name_drive(task.what),
         time_limit_s=opened.time_limit_s,
     )
+    return replace(result, precision=planner.driver.precision if isinstance(planner, ModelPlanner) else "")
 
 
 @lru_cache(maxsize=1)
-def _planner(choice: PlannerChoice, threads: int) -> Planner:
+def _planner(choice: PlannerChoice, threads: int, precision: str) -> Planner:
     """The planner, kept for the next route: a checkpoint is read once. `reset` parts the episodes."""
-    from aln_p3_core.world.planners.registry import PLANNERS, make_planner
+    if not choice.is_network:
+        return make_planner(choice.name)
+    import torch
 
-    if choice.name not in PLANNERS:
-        import torch
-
-        torch.set_num_threads(threads)
-    return make_planner(choice.name)
+    torch.set_num_threads(threads)
+    return make_planner(choice.name, precision=precision)

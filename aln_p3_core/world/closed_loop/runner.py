@@ -40,6 +40,7 @@ class RouteResult:
         measures: how it went. human: distance to the recorded human driver, by horizon; None without a recording.
         timing: seconds of wall clock by part, and seconds of the episode; not part of what is compared.
         trace: what happened, when it was asked for.
+        precision: that the planner's network computed in ("fp32"), "" where there is none.
     """
 
     planner: str
@@ -49,6 +50,7 @@ class RouteResult:
     human: Mapping[str, float] | None
     timing: Mapping[str, float]
     trace: Trace | None
+    precision: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready dictionary without the trace."""

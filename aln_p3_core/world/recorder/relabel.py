@@ -62,7 +62,7 @@ def record_driven(
         jobs: processes; each has its own planner.
         progress: show a bar.
     """
-    name = _named(planner)
+    name = _named(planner, str((options or {}).get("precision", "auto")))
     settings = replace(settings or RecordSettings(rate_hz=2), driver=name, perturb=False, halts=False)
     tasks = [SceneTask(split, index, episode=episode) for index, episode in enumerate(episodes)]
     work = DrivenBy(planner, dict(options or {}))
@@ -81,18 +81,19 @@ def record_driven_scene(
     record_take(root, settings, take, driver, teacher=make_expert(), on_key_frame=on_key_frame)
 
 
-def _named(planner: str) -> str:
+def _named(planner: str, precision: str) -> str:
     """The planner's name, of a checkpoint with the beginning of its weights' hash: another training of the same name
-    is another driver, and gets a root of its own."""
+    is another driver, and gets a root of its own. So does one that is asked for another precision."""
     from aln_p3_core.driver.checkpoint import load_checkpoint
     from aln_p3_core.world.planners.registry import PLANNERS, UNGUARDED, UNTRAINED, find_checkpoint
 
+    computed = "" if precision == "auto" else f"-{precision}"
     if planner in PLANNERS or planner.startswith(UNTRAINED):
-        return planner
+        return f"{planner}{computed}"
     path = find_checkpoint(planner)
     guard = UNGUARDED if planner.startswith(UNGUARDED) else ""
     digest = f"-{load_checkpoint(path)[2]['sha256'][:12]}" if path.suffix == ".safetensors" else ""
-    return f"{guard}{path.stem}{digest}"
+    return f"{guard}{path.stem}{digest}{computed}"
 
 
 @lru_cache(maxsize=1)

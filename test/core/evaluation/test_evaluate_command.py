@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from safetensors.torch import save_file
 
 from aln_p3_core.cli import CORE_COMMANDS, make_cli
+from aln_p3_core.evaluation.report_blocks import Section
 
 
 def run(*arguments: object) -> Result:
@@ -91,9 +92,23 @@ def test_mistakes_are_explained(two_scenes: Path, small_checkpoint: Path, tmp_pa
         (("constant_speed", *data), "no planner 'constant_speed'; choices: human, expert"),
         ((small_checkpoint, small_checkpoint, *data), "named twice"),
         ((small_checkpoint, *data, "--suite", "planning", "--jobs", "0"), "jobs must be 1 or more"),
+        ((small_checkpoint, *data, "--device", "cpu"), "--device is of the other suites: leave closed_loop out"),
         ((small_checkpoint, "--data", tmp_path / "nothing", "--report", tmp_path), "is no folder"),
     ):  # fmt: skip
         result = run(*arguments)
         assert result.exit_code != 0 and message in result.output, (message, result.output)
         assert "Traceback" not in result.output
     assert not (tmp_path / "report").exists(), "nothing is written before all is checked"
+
+
+def test_the_precision_is_that_of_the_closed_loop_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+
+    def closed_loop_suite(subjects, settings, report, command):
+        given.append(settings.precision)
+        return Section("Closed loop"), {}
+
+    monkeypatch.setattr("aln_p3_core.evaluation.closed_loop_suite.closed_loop_suite", closed_loop_suite)
+    result = run("stand_still", "--suite", "closed_loop", "--precision", "fp32", "--report", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert given == ["fp32"]

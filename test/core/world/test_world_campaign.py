@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import world_helpers as helpers
@@ -13,7 +14,7 @@ import world_helpers as helpers
 from aln_p3_core.errors import ConfigError, DataError
 from aln_p3_core.world import scenarios
 from aln_p3_core.world.actors import ActorKind
-from aln_p3_core.world.closed_loop import campaign
+from aln_p3_core.world.closed_loop import campaign, route_task
 from aln_p3_core.world.closed_loop.campaign import (
     CampaignRoute,
     choose_planners,
@@ -27,6 +28,8 @@ from aln_p3_core.world.closed_loop.route_task import RouteTask
 from aln_p3_core.world.closed_loop.settings import DriveSettings
 from aln_p3_core.world.ego import EgoState
 from aln_p3_core.world.episode import Episode
+from aln_p3_core.world.planners.model_planner import ModelPlanner
+from aln_p3_core.world.planners.planner import straight_plan
 from aln_p3_core.world.weather import Condition, Weather
 
 SETTINGS = DriveSettings(time_limit_s=12.0)
@@ -100,6 +103,55 @@ def test_what_was_driven_is_not_driven_again(small_world, tmp_path, monkeypatch)
         assert opened == [FREE]
     run_campaign(changed, tmp_path, fresh=True)
     assert opened == [FREE, FREE]
+
+
+class BlindNetwork(ModelPlanner):
+    """A driver that stands still, without a network."""
+
+    needs_images = False
+
+    def __init__(self, precision):
+        super().__init__(SimpleNamespace(precision=precision, reset=lambda reason: None), "blind")
+
+    def plan(self, observation):
+        return straight_plan(observation.state.time_s, 0.0)
+
+
+def test_the_precision_of_a_network_is_told_and_can_be_asked_for(small_world, tmp_path, monkeypatch):
+    made = []
+
+    def make_planner(name, **options):
+        made.append(options["precision"])
+        return BlindNetwork("bf16" if options["precision"] == "auto" else options["precision"])
+
+    monkeypatch.setattr(route_task, "make_planner", make_planner)
+    route_task._planner.cache_clear()
+
+    def drive(**options):
+        tasks = tasks_for(
+            tmp_path, FREE, planners=["untrained:nano"], settings=DriveSettings(time_limit_s=1.0), **options
+        )
+        outcome = run_campaign(tasks, tmp_path)
+        return outcome.reports[0].get("precision"), outcome.reused
+
+    assert drive() == ("bf16", 0) and made == ["auto"]
+    assert drive() == ("bf16", 1) and drive(precision="bf16") == ("bf16", 1)
+    assert drive(precision="fp32") == ("fp32", 0) and made == ["auto", "fp32"]
+    assert drive() == ("fp32", 1), "auto takes what is there"
+
+    (path,) = (tmp_path / "routes").glob("*/*.json")  # as reports were before they told it
+    path.write_text(
+        json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != "precision"})
+    )
+    assert drive() == (None, 1)
+    assert drive(precision="fp32") == ("fp32", 0)
+    route_task._planner.cache_clear()
+
+
+def test_a_planner_without_a_network_has_no_precision(small_world, tmp_path):
+    for reused in (0, 1):
+        outcome = run_campaign(tasks_for(tmp_path, FREE, planners=["stand_still"], precision="fp32"), tmp_path)
+        assert outcome.reports[0]["precision"] == "" and outcome.reused == reused
 
 
 def test_one_failure_loses_no_other_route(small_world, tmp_path):
@@ -208,7 +260,7 @@ def test_a_log_has_a_row_of_its_human(small_world, tmp_path):
 def test_another_way_to_drive_is_used_and_named(small_world, tmp_path):
     asked = []
 
-    def through_topics(what, planner, settings, threads=1):
+    def through_topics(what, planner, settings, threads=1, precision="auto"):
         from aln_p3_core.world.closed_loop.runner import drive_episode
         from aln_p3_core.world.planners.registry import make_planner
 

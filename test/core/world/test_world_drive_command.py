@@ -72,13 +72,13 @@ def test_a_stored_route_is_filmed_and_without_its_trace_driven_again(driven, tmp
 def test_through_topics_the_given_function_drives(tmp_path):
     asked = []
 
-    def through_topics(what, planner, settings, threads=1):
-        asked.append(planner)
+    def through_topics(what, planner, settings, threads=1, precision="auto"):
+        asked.append((planner, precision))
         return drive_episode(what, make_planner(planner), settings)
 
-    arguments = ["--planner", "stand_still", *SHORT, "--ros", "--report", str(tmp_path)]
+    arguments = ["--planner", "stand_still", *SHORT, "--ros", "--precision", "fp32", "--report", str(tmp_path)]
     result = CliRunner().invoke(make_command(through_topics), arguments)
-    assert result.exit_code == 0 and asked == ["stand_still"], result.output
+    assert result.exit_code == 0 and asked == [("stand_still", "fp32")], result.output
     assert json.loads(only_route(tmp_path, "stand_still").read_text())["through"] == "ros"
 
 

@@ -14,6 +14,7 @@ from aln_p3_core.commands.world_drive import command as drive_command
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
 from aln_p3_core.world.recorder.record_log import log_tasks
 from aln_p3_core.world.recorder.recording import record_root
+from aln_p3_core.world.recorder.relabel import _named
 from aln_p3_core.world.recorder.settings import RecordSettings, prepare_root
 from aln_p3_core.world.recorder.take import SceneTask
 from aln_p3_core.world.render.available import rendering_problem
@@ -83,8 +84,9 @@ def test_scene_numbers_are_apart_by_split() -> None:
     assert names == ["scene-2003", "scene-7003", "scene-8003", "scene-9003"]
 
 
-def test_settings_say_who_drives() -> None:
+def test_settings_say_who_drives_and_in_which_precision() -> None:
     assert replace(RecordSettings(), driver="human").to_json()["driver"] == "human"
+    assert _named("untrained:nano", "auto") == "untrained:nano" and _named("untrained:nano", "bf16") != "untrained:nano"
 
 
 def test_relabelling_needs_a_place_and_one_planner(tmp_path: Path) -> None:

@@ -117,6 +117,19 @@ def test_the_report_shows_every_figure_and_leads_to_the_films(card, tmp_path):
         assert plot.format == "PNG" and min(plot.size) > 300
 
 
+def test_the_report_says_what_networks_computed_in(card, tmp_path):
+    drives = [report("net", "free", seed) | {"precision": name} for seed, name in enumerate(("fp32", "bf16", "fp32"))]
+    drives += [report("rules", "free", 0) | {"precision": ""}, report("old", "free", 0)]
+    files = write_report(tmp_path, CampaignOutcome(drives), card)
+    planners = json.loads(files["json"].read_text())["planners"]
+    assert {name: found["precision"] for name, found in planners.items()} == {
+        "net": "bf16, fp32",
+        "rules": "",
+        "old": "",
+    }
+    assert "; net in bf16, fp32\n" in files["table"].read_text()
+
+
 def test_the_same_results_give_the_same_files(card, tmp_path):
     contents = []
     for folder in ("a", "b"):
