@@ -12,18 +12,21 @@ import click
 _EPILOG = """
 \b
 Examples
-  # What it will do, what it can detect, and what it may cost:
-  aln-p3 ablate alignment --data world=out/world --out out/study --dry-run
+  # What it will do, what it can detect, and what it may cost; --data where data lie elsewhere than its file says:
+  aln-p3 ablate alignment --out out/study --dry-run \\
+      --data world=/data/world --data heldout=/data/heldout --data recorded=/data/drives
 \b
   # All of it; the same command goes on after an interruption:
-  aln-p3 ablate alignment --data world=out/world --out out/study --jobs 2
+  aln-p3 ablate alignment --out out/study --jobs 2
 \b
-  # Spread over machines: each does some seeds, one takes the results of the others:
-  aln-p3 ablate alignment --data world=out/world --out out/study --take other/results --table
+  # A part of it, and the table of what there is:
+  aln-p3 ablate alignment --out out/study --only all --only none --seeds 0
+  aln-p3 ablate alignment --out out/study --table
 \b
-  # A part, and the table of what there is:
-  aln-p3 ablate alignment --data world=out/world --out out/study --only all --only none --seeds 0
-  aln-p3 ablate alignment --data world=out/world --out out/study --table
+  # Spread over two machines: each does some seeds, then one takes the results of the other:
+  aln-p3 ablate alignment --out out/study --seeds 0,1
+  aln-p3 ablate alignment --out out/study --seeds 2,3,4
+  aln-p3 ablate alignment --out out/study --take other/study --table
 \b
 docs/ablation.md tells how to read the table.
 """

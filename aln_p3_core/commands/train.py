@@ -67,7 +67,10 @@ def command(
     Several processes, each with a part of every batch:
       torchrun --nproc-per-node 2 -m aln_p3_core train nano --data out/world --out out/nano
 
-    Words for a trained driver: first the explainer, then both, tied by the alignments P1A, P2A, P3A:
+    \b
+    Words for a trained driver: the explainer alone; or first the explainer, then both, tied by the alignments P1A, P2A
+    and P3A:
+      aln-p3 train nano_speak --data out/world --out out/speak --init nano
       aln-p3 train nano_joint --data out/world --out out/joint --init nano
 
     The run's folder gets driver.safetensors (best on the validation split; drive with it by
