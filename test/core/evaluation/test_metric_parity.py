@@ -21,9 +21,14 @@ from aln_p3_core.evaluation.language.tod3cap_parity import check_tod3cap
 from aln_p3_core.evaluation.map_parity import check_map
 from aln_p3_core.evaluation.metric_line import MetricLine
 from aln_p3_core.evaluation.motion_parity import check_motion
-from aln_p3_core.evaluation.parity import NOT_YET, check_metrics
+from aln_p3_core.evaluation.parity import METRICS, NOT_YET, check_metrics
 
 Check = Callable[[Path], Iterator[MetricLine]]
+
+
+def test_the_page_tells_the_layout_of_every_metric() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "parity.md").read_text(encoding="utf-8")
+    assert [name for name in METRICS if f"| `{name}` |" not in page] == []
 
 
 @pytest.fixture(scope="module")
