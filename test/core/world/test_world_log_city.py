@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,19 @@ def test_a_human_who_stands_still_has_a_route(tmp_path: Path, speed: float) -> N
     route = log_route(log, log_city(log))
     assert route.length > 60.0
     assert np.abs(route.points[:, 1] + 1.75).max() < 0.05 and (np.diff(route.points[:, 0]) > 0).all()
+
+
+def test_the_log_that_the_page_makes_can_be_driven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "world.md").read_text(encoding="utf-8")
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "np.savez" in block)
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    log = RecordedLog.load(tmp_path / "drive.npz")
+    stage = open_log_stage(tmp_path / "drive.npz")
+    stage.traffic.close()
+    assert log.ego_at(10.0).speed == pytest.approx(8.0) and log.velocities[1, 5, 0] == pytest.approx(8.0)
+    assert stage.route.length > 150.0 and stage.city.drivable.contains(Point(100, -2.0))
+    assert len(stage.city.dividers) == 1 and len(stage.city.boundaries) == 1
 
 
 def test_a_log_without_lanes_is_refused(tmp_path: Path) -> None:
