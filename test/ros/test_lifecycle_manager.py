@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,8 @@ from rclpy.parameter import Parameter
 
 from aln_p3_core.errors import CheckpointError, ConfigError
 from aln_p3_ros.driver_node import DriverNode
-from aln_p3_ros.lifecycle_manager import LifecycleManager
+from aln_p3_ros.lifecycle_manager import LifecycleManager, ManagerSettings
+from aln_p3_ros.resources import share_path
 
 
 @contextmanager
@@ -38,6 +40,17 @@ def managed(context: Context, factory: Callable[[Any], Any], **settings: Any) ->
         spinner.stop()
         driver.destroy_node()
         manager.destroy_node()
+
+
+def test_the_page_tells_every_parameter_with_its_default() -> None:
+    page = share_path("docs", "driver_node.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    for field in dataclasses.fields(ManagerSettings):
+        (row,) = (row for row in rows if f"`{field.name}`" in row.split("|")[1])
+        names = [name.strip(" `") for name in row.split("|")[1].split(",")]
+        told = row.split("|")[2].split(",")[names.index(field.name)].strip()
+        default = "none: must be given" if field.name == "nodes" else str(field.default).lower().removesuffix(".0")
+        assert told == default, field.name
 
 
 def state_of(driver: DriverNode) -> str:
