@@ -10,6 +10,7 @@ import shapely
 from shapely.geometry import LineString, Point
 from shapely.geometry.base import BaseGeometry
 
+from aln_p3_core.errors import DataError
 from aln_p3_core.world.city.log_city import log_city
 from aln_p3_core.world.city.log_route import log_route
 from aln_p3_core.world.city.scenery_plan import make_scenery, without
@@ -32,12 +33,16 @@ def open_log_stage(path: Path, mode: str = "replay") -> Stage:
         mode: of `LogTraffic`: "replay", or "react" once the ego departs from the recording.
 
     Raises:
-        DataError: when the file is no recorded log, or its map has no lanes.
+        DataError: when the file is no recorded log, or its map has no lanes or no drivable area.
         ConfigError: when there is no such mode.
     """
     log = RecordedLog.load(path)
     city = log_city(log)
     traffic = LogTraffic(log, city, mode)
+    if city.drivable.is_empty:
+        raise DataError(
+            f"the map of the log {log.name} has no drivable area: store the outlines of its lanes (polygon)"
+        )
     scenery = make_scenery(city, zlib.crc32(log.name.encode()) % 100_000)
     return Stage(
         city=city,

@@ -120,6 +120,8 @@ def test_a_log_without_lanes_is_refused(tmp_path: Path) -> None:
     file = write_log(tmp_path / "log.npz", map_type=np.array(["road_boundary"]))
     with pytest.raises(DataError, match="no lanes"):
         log_city(RecordedLog.load(file))
+    with pytest.raises(DataError, match="no drivable area: store the outlines"):
+        open_log_stage(write_log(tmp_path / "lines.npz"))
     with pytest.raises(ConfigError, match="replay, react"):
         open_log_stage(write_log(tmp_path / "good.npz"), "dream")
 
