@@ -102,7 +102,7 @@ class AdapterNode(Node):
 
     def _on_odometry(self, message: Odometry) -> None:
         try:
-            sample = OdometrySample.from_message(message)
+            sample = OdometrySample.from_message(message, self._settings.base_frame)
         except ValueError as error:
             self._refusal = f"odometry refused: {error}"
             return

@@ -8,10 +8,11 @@ import numpy as np
 from aln_p3.msg import PlannedTrajectory
 
 from aln_p3_core.errors import AlnP3Error
-from aln_p3_core.geometry import FloatArray, heading_of, invert_transform, transform_points
+from aln_p3_core.geometry import FloatArray, heading_of
 from aln_p3_core.world.controller import SPEED_TIME_CONSTANT_S, TrackingController
 from aln_p3_core.world.ego import MAX_ACCELERATION, MAX_BRAKING, WHEELBASE_M, EgoState
 from aln_p3_ros.adapter.adapter_settings import AdapterSettings
+from aln_p3_ros.driving.braking_path import BrakingPath
 from aln_p3_ros.driving.odometry import OdometryBuffer, OdometrySample
 from aln_p3_ros.messages.stamps import seconds_to_ns, to_ns
 from aln_p3_ros.messages.trajectory import TrajectoryArrays, stop_trajectory
@@ -61,7 +62,7 @@ class PlanTracker:
         self._controller = TrackingController()
         self._start_ns: int | None = None
         self._plan_ns: int | None = None
-        self._path_world = np.zeros((0, 2))
+        self._path: BrakingPath | None = None
         self._speed = 0.0
         self._last: OdometrySample | None = None
         self._steering = 0.0
@@ -72,9 +73,9 @@ class PlanTracker:
         self.frame = frame
         problem = self._odometry.add(sample)
         if "went back" in problem:  # a new drive: what was planned for the last one must not be followed
-            self._plan_ns = None
+            self._plan_ns = self._path = None
             self._controller.reset()
-        if not sample.problem:
+        if self._odometry.newest is sample:
             self._speed, self._last = float(sample.linear[0]), sample
         return problem
 
@@ -92,7 +93,7 @@ class PlanTracker:
             return str(error)
         self._controller.follow(plan, _flat(ground))
         self._plan_ns = stamp_ns
-        self._path_world = transform_points(_flat(ground), plan.points_ego)
+        self._path = BrakingPath(plan.points_ego, _flat(ground), stamp_ns)
         return ""
 
     def ground_at(self, stamp_ns: int) -> FloatArray | None:
@@ -150,14 +151,14 @@ class PlanTracker:
         return DriveCommand(target, acceleration, self._steering)
 
     def stop(self, now_ns: int) -> DeclaredStop | None:
-        """A stop along the last plan's path from where the vehicle is; where odometry is lost, from where it was last,
-        with that stamp. None before any odometry."""
+        """A stop along the last plan's path, where that is new and near enough, from where the vehicle is; where
+        odometry is lost, from where it was last, with that stamp. None before any odometry."""
         ground = self._odometry.pose_at(now_ns)
         if ground is None:
             if self._last is None:
                 return None
             ground, now_ns = self._last.T_odom_base, self._last.stamp_ns
-        path = transform_points(invert_transform(_flat(ground)), self._path_world) if len(self._path_world) else None
+        path = None if self._path is None else self._path.ahead(_flat(ground), now_ns)
         trajectory = stop_trajectory(self._speed, self._settings.stop_deceleration_mps2, path)
         return DeclaredStop(trajectory, now_ns, ground, self._speed)
 

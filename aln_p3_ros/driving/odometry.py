@@ -13,10 +13,13 @@ from nav_msgs.msg import Odometry
 from aln_p3_core.frame import EgoPose, EgoStatus
 from aln_p3_core.geometry import FloatArray, interpolate_transform, make_transform, transform_problem
 from aln_p3_ros.messages.stamps import to_ns
+from aln_p3_ros.messages.trajectory import MAX_SPEED_MPS
 from aln_p3_ros.messages.transforms import transform_from_message
 
 _ACCELERATION_WINDOW_S = 0.25
 _PAST_SPACING_S = 0.1
+# No road vehicle turns faster, not even one that tumbles.
+_MAX_RATE_RADPS = 10.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,12 +38,19 @@ class OdometrySample:
     angular: FloatArray
 
     @staticmethod
-    def from_message(message: Odometry) -> OdometrySample:
+    def from_message(message: Odometry, base_frame: str = "") -> OdometrySample:
         """The sample of a message.
 
+        Args:
+            base_frame: of which the message must give pose and twist; "" takes what comes.
+
         Raises:
-            ValueError: when pose or twist are no numbers to go by; nothing of such a message may be used.
+            ValueError: when pose or twist are of another frame, or no numbers to go by; nothing of such a message may
+                be used.
         """
+        child = message.child_frame_id.lstrip("/")
+        if base_frame and child != base_frame:
+            raise ValueError(f"it is of {child!r}, not of {base_frame!r}")
         twist = message.twist.twist
         sample = OdometrySample(
             to_ns(message.header.stamp),
@@ -57,8 +67,14 @@ class OdometrySample:
         """What is wrong with the numbers, or ""."""
         if problem := transform_problem(self.T_odom_base):
             return problem
-        finite = np.isfinite(self.linear).all() and np.isfinite(self.angular).all()
-        return "" if finite else "the twist holds NaN or infinity"
+        if not (np.isfinite(self.linear).all() and np.isfinite(self.angular).all()):
+            return "the twist holds NaN or infinity"
+        speed, rate = float(np.linalg.norm(self.linear)), float(np.linalg.norm(self.angular))
+        if speed > MAX_SPEED_MPS:
+            return f"the twist moves at {speed:.3g} m/s (limit {MAX_SPEED_MPS:g} m/s)"
+        if rate > _MAX_RATE_RADPS:
+            return f"the twist turns at {rate:.3g} rad/s (limit {_MAX_RATE_RADPS:g} rad/s)"
+        return ""
 
 
 class OdometryBuffer:
@@ -103,10 +119,16 @@ class OdometryBuffer:
             del self._samples[kept:], self._stamps[kept:]
 
     @property
+    def newest(self) -> OdometrySample | None:
+        """The newest sample, or None. A sample just added that is not this one was refused."""
+        with self._lock:
+            return self._samples[-1] if self._samples else None
+
+    @property
     def newest_stamp_ns(self) -> int | None:
         """Stamp of the newest sample, or None."""
-        with self._lock:
-            return self._stamps[-1] if self._stamps else None
+        newest = self.newest
+        return None if newest is None else newest.stamp_ns
 
     def covers(self, stamp_ns: int) -> bool:
         """Whether a sample at or after the instant is there, so that nothing need be extrapolated."""

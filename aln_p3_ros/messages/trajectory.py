@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 
 from aln_p3_core.geometry import FloatArray, wrap_angle
 
+#: Faster than this no road vehicle is: such a speed, measured or planned, is a fault.
+MAX_SPEED_MPS = 100.0
 # Over shorter distances than this a direction says nothing.
 _MIN_DISTANCE_M = 0.1
 _STOP_STEP_S = 0.5
@@ -88,17 +90,20 @@ def kinematics(
 
 
 def stop_trajectory(speed: float, deceleration: float, path: FloatArray | None = None) -> TrajectoryArrays:
-    """Constant braking to standstill, then standing.
+    """Constant braking to standstill, then standing. Whatever comes in, the points are such as can be driven.
 
     Args:
-        speed: m/s along the heading now (negative when backing up).
+        speed: m/s along the heading now (negative when backing up); `MAX_SPEED_MPS` at most, and 0 for NaN.
         deceleration: m/s^2, positive.
         path: [n, 2] points to brake along, in base_link, in driving order from near the origin on; straight ahead
-            where there is none, and beyond its end.
+            where there is none, and beyond its end. One that holds NaN or infinity is none.
 
     Returns:
         Points every 0.5 s until the vehicle stands, at least 3 s and at most 30 s.
     """
+    speed = float(np.clip(np.nan_to_num(speed), -MAX_SPEED_MPS, MAX_SPEED_MPS))
+    if path is not None and not np.isfinite(path).all():
+        path = None
     duration = abs(speed) / deceleration
     count = int(np.clip(np.ceil(duration / _STOP_STEP_S), _MIN_STOP_POINTS, _MAX_STOP_POINTS))
     times = _STOP_STEP_S * np.arange(1, count + 1)

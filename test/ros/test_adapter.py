@@ -155,6 +155,35 @@ def test_a_stop_brakes_along_the_last_plan() -> None:
         np.testing.assert_allclose(lost.ground, sample_of(ego_at(0.1)).T_odom_base)
         np.testing.assert_allclose(lost.trajectory.velocities, braking.velocities)
     assert stop_trajectory(8.0, 3.0).positions[-1, 1] == 0.0
+
+
+@pytest.mark.parametrize("why", ["too old", "of the time before", "somewhere else"])
+def test_a_stop_brakes_straight_on_where_the_last_plan_says_nothing(why: str) -> None:
+    tracker = following()
+    if why == "too old":
+        # Slowly along the plan, and fast at the end, so that the stop is a long one.
+        for time_s in np.arange(0.15, 3.2, 0.05):
+            tracker.add_odometry(sample_of(ego_at(float(time_s), speed=1.0)), "map")
+        tracker.add_odometry(sample_of(replace(ego_at(3.2, speed=1.0), speed=8.0)), "map")
+        stop = tracker.stop(at(3.2))
+    elif why == "of the time before":
+        tracker.add_odometry(sample_of(ego_at(-30.0)), "map")
+        tracker.add_odometry(sample_of(replace(ego_at(0.0), time_s=0.2)), "map")
+        stop = tracker.stop(at(0.2))
+    else:
+        tracker.add_odometry(sample_of(replace(ego_at(0.15), y=70.0)), "map")
+        stop = tracker.stop(at(0.15))
+    assert stop is not None and stop.trajectory.velocities[0] != 0.0
+    np.testing.assert_array_equal(stop.trajectory.positions[:, 1], 0.0)
+
+
+def test_the_speed_of_odometry_out_of_order_is_not_taken() -> None:
+    tracker = following()
+    assert "not newer" in tracker.add_odometry(sample_of(ego_at(0.02, speed=2.0)), "map")
+    assert tracker.speed == 8.0
+
+
+def test_before_any_odometry_there_is_no_stop() -> None:
     assert PlanTracker(AdapterSettings()).stop(at(0.0)) is None
 
 

@@ -111,6 +111,11 @@ def test_commands_come_at_their_rate_and_in_the_map_only(nodes: Nodes) -> None:
     car.drive(0.0)
     wait_until(lambda: any("somewhere_else" in value.value for s in car.health for value in s.values), "the complaint")
     assert not trajectories
+    stranger = odometry_of(ego_at(0.1))
+    stranger.child_frame_id = "imu_link"
+    car.odometry.publish(stranger)
+    refusal = "odometry refused: it is of 'imu_link', not of 'base_link'"
+    wait_until(lambda: any(refusal == value.value for value in car.health[-1].values), "its refusal")
 
 
 def test_a_package_that_is_not_installed_is_named(nodes: Nodes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from nav_msgs.msg import Odometry
 
 from aln_p3_core.geometry import heading_of, make_transform
 from aln_p3_ros.driving.odometry import OdometryBuffer, OdometrySample
@@ -121,3 +122,36 @@ def test_old_samples_are_forgotten() -> None:
     for step in range(100):
         buffer.add(sample(10 + 0.1 * step))
     assert buffer.pose_at(round(18.0 * S)) is None and buffer.pose_at(round(19.0 * S)) is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"linear": np.array([1e20, 0, 0])}, "1e+20 m/s (limit 100 m/s)"),
+        ({"linear": np.array([60.0, -60.0, 60.0])}, "104 m/s"),
+        ({"angular": np.array([0, 0, -11.0])}, "11 rad/s (limit 10 rad/s)"),
+    ],
+)
+def test_motion_that_no_road_vehicle_makes_is_refused(
+    buffer: OdometryBuffer, changes: dict[str, np.ndarray], words: str
+) -> None:
+    assert words in buffer.add(sample(12, **changes))
+    assert buffer.newest_stamp_ns == 11 * S
+
+
+def test_the_newest_sample_tells_whether_one_was_taken(buffer: OdometryBuffer) -> None:
+    late, good = sample(10.9), sample(11.1)
+    buffer.add(late)
+    assert buffer.newest is not late
+    buffer.add(good)
+    assert buffer.newest is good
+
+
+@pytest.mark.parametrize("child", ["imu_link", "", "base_link_old"])
+def test_a_message_of_another_frame_is_no_odometry(child: str) -> None:
+    message = Odometry(child_frame_id=child)
+    with pytest.raises(ValueError, match=f"it is of '{child}', not of 'base_link'"):
+        OdometrySample.from_message(message, "base_link")
+    OdometrySample.from_message(message)
+    message.child_frame_id = "/base_link"
+    OdometrySample.from_message(message, "base_link")

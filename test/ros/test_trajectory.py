@@ -108,3 +108,12 @@ def test_a_stop_while_backing_up_and_a_useless_path() -> None:
     assert result.accelerations[0] == pytest.approx(2.0)
     behind = stop_trajectory(2.0, 2.0, np.array([[-3.0, 0.0]]))
     assert behind.positions[-1].tolist() == pytest.approx([1.0, 0.0])
+
+
+@pytest.mark.parametrize("speed", [float("nan"), float("inf"), -float("inf"), 1e20, -1e20])
+def test_a_stop_from_an_absurd_speed_can_be_driven(speed: float) -> None:
+    result = stop_trajectory(speed, 2.0, np.array([[5.0, 0.0], [np.nan, np.inf], [1e9, 0.0]]))
+    for name in ("times_s", "positions", "headings", "velocities", "accelerations", "heading_rates", "curvatures"):
+        assert np.isfinite(getattr(result, name)).all(), name
+    assert np.abs(result.velocities).max() <= 100.0 and np.abs(result.positions).max() <= 100.0 * 30.0
+    assert np.isfinite(speed) or not np.isnan(speed) or not result.positions.any()
