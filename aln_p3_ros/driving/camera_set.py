@@ -17,6 +17,7 @@ class FaultKind(Enum):
     MISSING = "missing"  # alive, but without an image in this set
     SILENT = "silent"  # no new image for the time-out, or never one
     LATE = "late"  # its image came too old, or after its set was gone
+    AHEAD = "ahead"  # its image has a stamp that lies in the future
     FROZEN = "frozen"  # sends the same picture, or the same stamp, again and again
     CORRUPT = "corrupt"  # bytes that are no image
     WRONG_SIZE = "wrong size"  # not the size that its calibration speaks of

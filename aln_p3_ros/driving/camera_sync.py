@@ -26,7 +26,8 @@ class CameraSync:
         camera_timeout_ns: after this time without a new image a camera is silent and no longer waited for.
         frozen_after: so many equal images in a row make a camera frozen; 0 turns the check off.
         max_age_ns: an image older than this on arrival is late; 0 turns the check off.
-        jump_ns: an anchor stamp that steps back further than this clears everything.
+        jump_ns: an anchor stamp that steps back further than this clears everything, and an image whose stamp lies
+            further ahead of the clock is not used.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class CameraSync:
 
     def add(self, image: StampedImage, now_ns: int) -> CameraSet | None:
         """Takes an image; returns a set when one became complete, or had to make way for a newer one."""
-        self._tick(now_ns)
+        self.tick(now_ns)
         if not any(self._alive(name, now_ns) for name in self.cameras):
             # After a pause of the whole rig it is like a start: every camera gets its time to come back.
             self._started_ns = now_ns
@@ -81,7 +82,7 @@ class CameraSync:
 
     def reject(self, camera: str, fault: CameraFault, now_ns: int) -> None:
         """Notes an image that could not be used (corrupt, wrong size); the camera is alive all the same."""
-        self._tick(now_ns)
+        self.tick(now_ns)
         state = self.states[camera]
         state.received += 1
         state.arrived_ns = now_ns
@@ -89,7 +90,7 @@ class CameraSync:
 
     def poll(self, now_ns: int) -> CameraSet | None:
         """To be called regularly: returns a set that has waited long enough, and finds silent cameras."""
-        self._tick(now_ns)
+        self.tick(now_ns)
         for name, state in self.states.items():
             state.fault = self._standing_fault(name, now_ns) or state.fault
         if self._pending is None:
@@ -114,13 +115,15 @@ class CameraSync:
         reason, self._cleared = self._cleared, ""
         return reason
 
-    def _tick(self, now_ns: int) -> None:
+    def tick(self, now_ns: int) -> None:
+        """Takes note of the time; one that went back clears everything."""
         if self._now_ns is not None and now_ns < self._now_ns - self.jump_ns:
             self._now_ns = now_ns
             self.clear()
             self._cleared = "the node's clock went back"
         self._now_ns = now_ns
-        if self._started_ns is None:
+        # 0 is a simulated clock that has not begun.
+        if not self._started_ns:
             self._started_ns = now_ns
 
     def _accept(self, state: CameraState, image: StampedImage, now_ns: int) -> bool:
@@ -135,6 +138,15 @@ class CameraSync:
                 state.late += 1
                 return False
             self._step_back(image)
+        if now_ns and image.stamp_ns - now_ns > self.jump_ns:
+            ahead = (image.stamp_ns - now_ns) * 1e-9
+            state.rejected = CameraFault(
+                FaultKind.AHEAD,
+                f"its image is stamped {ahead:.3g} s in the future (limit {self.jump_ns * 1e-9:g} s); "
+                "are its clock and the node's the same?",
+            )
+            state.arrived_ns = now_ns
+            return False
         if self.max_age_ns and now_ns - image.stamp_ns > self.max_age_ns:
             state.late += 1
             age = (now_ns - image.stamp_ns) * 1e-9

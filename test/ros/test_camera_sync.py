@@ -166,6 +166,32 @@ def test_image_too_old_on_arrival_is_late() -> None:
     assert "use_sim_time" in sync.states["front"].fault.text
 
 
+@pytest.mark.parametrize(("ahead_ms", "used"), [(400, True), (600, False), (3_600_000, False)])
+def test_an_image_of_the_future_is_not_used(ahead_ms: int, used: bool) -> None:
+    sync = make_sync()
+    drive(sync, 1000, 3)
+    sync.add(StampedImage("left", (1240 + ahead_ms) * MS), 1240 * MS)
+    sync.poll(1240 * MS)
+    fault = sync.states["left"].fault
+    assert (fault is None) == used
+    if fault is not None:
+        assert fault.kind is FaultKind.AHEAD and fault.kind.severity == 2
+        assert f"{ahead_ms * 1e-3:.3g} s in the future (limit 0.5 s)" in fault.text
+    # The next good image makes up for it.
+    assert "left" in drive(sync, 1400 + ahead_ms, 1)[0].images
+
+
+def test_before_a_simulated_clock_has_begun_no_image_lies_in_the_future() -> None:
+    sync = make_sync()
+    sync.poll(0)
+    sets = [sync.add(StampedImage(camera, (5000 + offset) * MS), 0) for camera, offset in OFFSETS.items()]
+    assert sets[-1] is not None and not sets[-1].faults
+    sync.poll(5100 * MS)
+    sync.clear()
+    sync.poll(5200 * MS)
+    assert "since the start" not in str(sync.states["left"].fault), "it began with the clock"
+
+
 def test_stamps_that_go_back_start_anew() -> None:
     sync = make_sync()
     drive(sync, 100_000, 5)
