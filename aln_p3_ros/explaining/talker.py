@@ -204,9 +204,9 @@ class Talker:
             self._stop_reasons = reasons
 
     def show_plan(self, stamp_ns: int) -> None:
-        """Tells of a plan that is followed; it ends a stop."""
+        """Tells of a plan that is followed; it ends a stop. A stamp that steps back is of a time that began anew."""
         with self._condition:
-            if self._stop_reasons is not None:
+            if self._stop_reasons is not None or stamp_ns < self._driving_since_ns:
                 self._stop_reasons, self._driving_since_ns = None, stamp_ns
 
     def ask(self, question: Question) -> None:
@@ -231,6 +231,11 @@ class Talker:
         if self._thread.is_alive():
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
 
     @property
     def rate_hz(self) -> float:

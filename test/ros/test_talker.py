@@ -160,6 +160,17 @@ def test_words_about_a_plan_are_none_about_a_stop() -> None:
         wait_until(lambda: one.plans() == ["p-3"], "the first plan after it")
 
 
+def test_a_stop_of_the_time_before_a_jump_silences_nothing() -> None:
+    """As in a clip that starts over."""
+    with talk() as one:
+        one.talker.show_stop("no images come")
+        one.talker.show_plan(one.now_ns)
+        one.now_ns -= 60 * SECOND_NS
+        one.talker.show_plan(one.now_ns - SECOND_NS)
+        one.show("p-1")
+        wait_until(lambda: one.plans() == ["p-1"], "the first plan of the new time")
+
+
 def test_an_answer_about_a_scene_that_has_become_too_old_is_none() -> None:
     with talk(max_age_s=2.0) as one:
         one.show("p-1")
