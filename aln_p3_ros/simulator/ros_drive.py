@@ -201,6 +201,9 @@ class RosDrive:
             message = self._inbox.wait_for(stamp_ns, min(0.2, max(remaining, 0.0)), fits)
             if message is not None or remaining <= 0:
                 return message
+            # /clock may have been lost on its way, and without it a driver gives no plan.
+            self._outlet.publish_clock(self._loop.simulation.stamp_ns(self.time_s))
+            self._closing.wait(0.01)
         return None
 
     def _take_newest(self) -> None:

@@ -86,6 +86,26 @@ def test_without_a_plan_lockstep_ends_with_the_reason() -> None:
         SmallDrive(Pacing(lockstep=True, plan_timeout_s=0.1)).run()
 
 
+def test_in_lockstep_the_time_is_said_again_while_a_plan_is_waited_for() -> None:
+    """A driver that has lost the first /clock makes no plan before the next."""
+
+    def answer(stamp_ns: int, time_s: float) -> PlannedTrajectory | None:
+        if time_s > 0.0:
+            return plan_for(stamp_ns, time_s)
+
+        def hear(topic: str) -> None:
+            if topic == "/clock":
+                drive.outlet.hook = before
+                drive.inbox.put(plan_for(stamp_ns, time_s))
+
+        before, drive.outlet.hook = drive.outlet.hook, hear
+        return None
+
+    drive = SmallDrive(LOCKSTEP, answer=answer, seconds=1.0)
+    drive.run()
+    assert drive.outlet.on("/clock")[:3] == [START_NS, START_NS, START_NS + 50_000_000]
+
+
 def test_a_stop_for_want_of_images_is_no_answer_to_the_first_ones() -> None:
     def answer(stamp_ns: int, time_s: float) -> PlannedTrajectory:
         stop = plan_for(stamp_ns, time_s, speed=0.0)
