@@ -104,6 +104,7 @@ class ExplainerNode(ManagedNode[ExplainerSettings, ExplainerReport]):
         # Speech is cut off at the next token; a step of the model may take long on a busy machine.
         if talker is not None and not talker.stop(wait_s):
             self.get_logger().error(f"the explainer is still busy after {wait_s:g} s; its words will be discarded")
+            self._left_behind = talker
 
     def _drop(self) -> None:
         self._report.speaker = None

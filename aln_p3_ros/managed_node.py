@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.srv import ChangeState
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
@@ -29,11 +30,19 @@ _FAILURE = TransitionCallbackReturn.FAILURE
 SettingsT = TypeVar("SettingsT")
 
 
+class Running(Protocol):
+    """A thread that works with the model."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+
+
 class HealthReport(ABC, Generic[SettingsT]):
     """/diagnostics of a managed node, in every lifecycle state, from whatever parts exist at the moment.
 
     Attributes:
-        failure: why configuring failed, or "".
+        failure: why configuring or activating failed, or "".
         doing: what the node does now, or "" when it is unconfigured.
     """
 
@@ -65,7 +74,8 @@ ReportT = TypeVar("ReportT", bound=HealthReport[Any])
 class ManagedNode(LifecycleNode, ABC, Generic[SettingsT, ReportT]):
     """A managed node that loads a model when it is configured and works in threads of its own while it is active.
 
-    A subclass says how: `on_activate`, `_load`, `_stop_work`, `_drop`, `_apply`.
+    A subclass says how: `on_activate`, `_load`, `_stop_work`, `_drop`, `_apply`. What does not end in time it leaves in
+    `_left_behind`.
 
     Args:
         name: of the node.
@@ -88,10 +98,13 @@ class ManagedNode(LifecycleNode, ABC, Generic[SettingsT, ReportT]):
         self._settings_type = settings_type
         self._what = what
         self._settings: SettingsT | None = None
+        self._left_behind: Running | None = None
         self._report = make_report(self)
         rate_hz = float(self.get_parameter("diagnostics_rate_hz").value)
         self._reporter = PeriodicThread(self._publish_report, 1.0 / rate_hz, "diagnostics")
         self.add_on_set_parameters_callback(self._on_parameters)
+        self._change_state = self._service_change_state.callback
+        self._service_change_state.callback = self._on_change_state
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Loads what the node works with. FAILURE leaves the node unconfigured and says why."""
@@ -113,6 +126,16 @@ class ManagedNode(LifecycleNode, ABC, Generic[SettingsT, ReportT]):
         self.get_logger().info(f"{self._what} ready: {loaded}")
         return super().on_configure(state)
 
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """FAILURE while a thread of the time before still works: two must not use one model."""
+        self._report.failure = ""
+        if self._left_behind is not None and self._left_behind.alive:
+            self._report.failure = f"not activated: the {self._what} is still busy with what it began before"
+            self.get_logger().error(self._report.failure)
+            return _FAILURE
+        self._left_behind = None
+        return super().on_activate(state)
+
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stops working; the model stays loaded."""
         self._stop_work(_STOP_WAIT_S)
@@ -122,7 +145,7 @@ class ManagedNode(LifecycleNode, ABC, Generic[SettingsT, ReportT]):
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Drops all that was loaded."""
         self._release()
-        self._report.doing = ""
+        self._report.failure = self._report.doing = ""
         return _OK
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -158,6 +181,20 @@ class ManagedNode(LifecycleNode, ABC, Generic[SettingsT, ReportT]):
     @abstractmethod
     def _apply(self, settings: SettingsT) -> None:
         """Hands changed settings to the parts. A ConfigError refuses the change."""
+
+    def _on_change_state(self, request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
+        """Refuses what does not lead out of the present state: rclpy's own callback raises there, which would end the
+        executor, and with it the process, for a second manager's or a repeated request."""
+        asked = request.transition
+        known = self._state_machine.available_transitions
+        if any(asked.label == label if asked.label else asked.id == number for number, label, *_ in known):
+            return self._change_state(request, response)
+        state = self._state_machine.current_state[1]
+        choices = ", ".join(f"{label} ({number})" for number, label, *_ in known) or "none"
+        wanted = asked.label or f"number {asked.id}"
+        self.get_logger().warning(f"transition {wanted} refused: from state {state!r} there are {choices}")
+        response.success = False
+        return response
 
     def _release(self) -> None:
         self._stop_work(_STOP_WAIT_S)

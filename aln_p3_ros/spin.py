@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -44,6 +45,7 @@ def spin_node(
     *,
     parameters: Mapping[str, Any] | None = None,
     until: Callable[[NodeT], bool] = lambda node: False,
+    on_failure: Callable[[NodeT, Exception], None] = lambda node, error: None,
 ) -> NodeT:
     """Makes a node and runs it until SIGINT, SIGTERM, a shutdown of the context, or `until` says so.
 
@@ -51,7 +53,8 @@ def spin_node(
     rclpy's executor is looking at them in another thread, and the executor ends with an error.
 
     The process ends with 1 and one line of text when the node cannot be made: a parameter of the wrong type or
-    outside its range, a setting that does not fit.
+    outside its range, a setting that does not fit. It ends with 1, and the error in the log, after an error in a
+    callback too: a node whose state nobody knows must not go on.
 
     Args:
         name: of the program, for that line.
@@ -59,6 +62,7 @@ def spin_node(
         args: command line; None: the process's own.
         parameters: values that stand where the command line gives none.
         until: looked at ten times a second.
+        on_failure: called with the error of a callback before the node is destroyed, to leave things in order.
 
     Returns:
         The node, destroyed.
@@ -75,14 +79,29 @@ def spin_node(
         sys.exit(1)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
+    failed = False
     try:
         while not (ending.is_set() or until(node)):
             executor.spin_once(timeout_sec=0.1)
     except ExternalShutdownException:
         # Somebody has shut the context down: nothing went wrong.
         pass
+    except Exception as error:
+        failed = True
+        node.get_logger().fatal(f"{name} ends: a callback failed\n{traceback.format_exc()}")
+        _last_words(node, error, on_failure)
     finally:
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
+    if failed:
+        sys.exit(1)
     return node
+
+
+def _last_words(node: NodeT, error: Exception, on_failure: Callable[[NodeT, Exception], None]) -> None:
+    """Calls `on_failure`; should that fail as well, the node is destroyed all the same."""
+    try:
+        on_failure(node, error)
+    except Exception:
+        node.get_logger().fatal(f"nor could it be left in order\n{traceback.format_exc()}")

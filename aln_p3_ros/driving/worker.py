@@ -49,6 +49,19 @@ class LatestWorker(Generic[JobT]):
             self._condition.notify()
         return replaced
 
+    def resubmit(self, job: JobT) -> None:
+        """Puts a job back into the slot, unless a newer one waits there."""
+        with self._condition:
+            if self._job is None:
+                self._job = job
+                self._condition.notify()
+
+    def drop(self) -> None:
+        """Empties the slot."""
+        with self._condition:
+            self.dropped += self._job is not None
+            self._job = None
+
     def stop(self, timeout_s: float = 30.0) -> bool:
         """Drops the waiting job and waits for the running one. Returns False when it is still running."""
         with self._condition:
@@ -58,6 +71,11 @@ class LatestWorker(Generic[JobT]):
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
 
     @property
     def stopping(self) -> bool:

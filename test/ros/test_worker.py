@@ -117,3 +117,30 @@ def test_a_periodic_thread_repeats_until_it_is_stopped() -> None:
     thread.stop()
     count = len(calls)
     assert not threading.Event().wait(0.02) and len(calls) == count
+
+
+def test_a_job_put_back_gives_way_to_a_newer_one_and_can_be_dropped() -> None:
+    worked: list[int] = []
+    done = threading.Event()
+
+    def work(job: int) -> None:
+        worked.append(job)
+        if job == 9:
+            done.set()
+
+    worker = LatestWorker(work, lambda job, error: None)
+    worker.submit(2)
+    worker.resubmit(1)
+    assert worker._job == 2
+    worker.drop()
+    worker.drop()
+    assert worker.dropped == 1
+    worker.resubmit(3)
+    assert not worker.alive
+    worker.start()
+    while worked != [3]:
+        pass
+    assert worker.alive
+    worker.submit(9)
+    assert done.wait(WAIT_S) and worker.stop(WAIT_S)
+    assert worked == [3, 9] and not worker.alive
