@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -22,11 +23,10 @@ from aln_p3_ros.driving.driver_inputs import DriverInputs
 from aln_p3_ros.driving.driver_outputs import DriverOutputs
 from aln_p3_ros.driving.driver_report import DriverReport
 from aln_p3_ros.driving.driver_settings import DriverSettings
-from aln_p3_ros.driving.faults import no_input, quiet_seconds, slow_model
+from aln_p3_ros.driving.faults import failed_node, no_input, quiet_seconds, slow_model
 from aln_p3_ros.driving.model_loading import load_driver
 from aln_p3_ros.driving.planning_loop import PlanningLoop, PlanningModel
 from aln_p3_ros.managed_node import ManagedNode
-from aln_p3_ros.messages.stamps import seconds_to_ns
 from aln_p3_ros.spin import spin_node
 
 _WATCHDOG_PERIOD_S = 0.02
@@ -50,9 +50,9 @@ class DriverNode(ManagedNode[DriverSettings, DriverReport]):
         self._outputs: DriverOutputs | None = None
         self._loop: PlanningLoop | None = None
         self._activated_ns = 0
-        self._last_stop_ns = 0
+        self._last_stop = -math.inf
         # A timer of the steady clock: a simulation that stands still must not silence the watchdog. What it compares
-        # is the node's clock, so that time-outs follow simulated time.
+        # is the node's clock, so that time-outs follow simulated time; but a computation hangs in real time.
         self.create_timer(_WATCHDOG_PERIOD_S, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.create_service(Reset, "~/reset", self._on_reset)
 
@@ -71,20 +71,28 @@ class DriverNode(ManagedNode[DriverSettings, DriverReport]):
             now_ns=self._now_ns,
             log_error=lambda text: self.get_logger().error(text, throttle_duration_sec=2.0),
         )
-        self._activated_ns = self._now_ns()
-        self._last_stop_ns = 0
+        self._activated_ns, self._last_stop = self._now_ns(), -math.inf
         self._report.loop = self._loop
         self._report.doing = "active"
         self._loop.worker.start()
         self._inputs.start()
         return _OK
 
+    def declare_stop(self, error: Exception) -> None:
+        """The last words of a node that ends because of an error."""
+        loop, outputs = self._loop, self._outputs
+        if loop is not None and outputs is not None:
+            loop.stop_now(failed_node(error))
+            outputs.await_delivery()
+
     def _load(self, settings: DriverSettings) -> str:
         self._model = self._driver_factory(settings)
         if settings.warm_up_frames:
             self._report.doing = "warming up"
             self._model.warm_up(settings.warm_up_frames)
-        self._inputs = DriverInputs(self, settings, tuple(self._model.config.cameras), self._on_camera_set)
+        self._inputs = DriverInputs(
+            self, settings, tuple(self._model.config.cameras), self._on_camera_set, self._on_jump
+        )
         self._outputs = DriverOutputs(self, settings, self._run_id, self._model.checkpoint_hash)
         self._report.model = self._model
         self._report.inputs = self._inputs
@@ -96,6 +104,7 @@ class DriverNode(ManagedNode[DriverSettings, DriverReport]):
             self._inputs.stop()
         if loop is not None and not loop.worker.stop(wait_s):
             self.get_logger().error(f"the model is still busy after {wait_s:g} s; its result will be discarded")
+            self._left_behind = loop.worker
         self._report.loop = None
 
     def _drop(self) -> None:
@@ -119,20 +128,24 @@ class DriverNode(ManagedNode[DriverSettings, DriverReport]):
         if loop is not None:
             loop.submit(camera_set)
 
+    def _on_jump(self, reason: str) -> None:
+        loop = self._loop
+        if loop is not None:
+            self.get_logger().warning(f"{reason}: the memory is dropped")
+            loop.start_over(reason)
+            self._activated_ns = self._now_ns()
+
     def _watch(self) -> None:
         """Hands out camera sets that waited, notices time jumps, and stops the car when nothing comes."""
         loop, inputs, settings = self._loop, self._inputs, self._settings
-        if loop is None or inputs is None or settings is None or self._now_ns() == 0:
+        if loop is None or inputs is None or settings is None:
             return
-        cleared = inputs.poll()
+        inputs.poll()
         # After the poll: a set that it handed out must not seem to lie in the future.
         now_ns = self._now_ns()
-        if cleared:
-            self.get_logger().warning(f"{cleared}: the memory is dropped")
-            loop.request_reset(cleared)
-        if cleared or self._activated_ns == 0:
-            # Simulated time begins after the node, or began anew.
-            self._activated_ns, self._last_stop_ns, loop.state.last_set_ns = now_ns, 0, None
+        if self._activated_ns == 0:
+            # Simulated time begins after the node. Until it does, it stands, and so does what is compared with it.
+            self._activated_ns = now_ns
         quiet_s = quiet_seconds(now_ns, self._activated_ns, loop.state.last_set_ns)
         busy_s = loop.worker.busy_s
         if quiet_s > settings.input_timeout_s:
@@ -142,8 +155,9 @@ class DriverNode(ManagedNode[DriverSettings, DriverReport]):
             verdict = slow_model(busy_s, settings.inference_timeout_s)
         else:
             return
-        if now_ns - self._last_stop_ns >= seconds_to_ns(1.0 / settings.stop_rate_hz):
-            self._last_stop_ns = now_ns
+        steady = time.monotonic()
+        if steady - self._last_stop >= 1.0 / settings.stop_rate_hz:
+            self._last_stop = steady
             loop.stop_now(verdict)
 
     def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
@@ -161,7 +175,7 @@ class DriverNode(ManagedNode[DriverSettings, DriverReport]):
 def main(args: list[str] | None = None) -> None:
     """Entry point of the executable `driver_node`."""
     keep_freed_memory()
-    spin_node("driver_node", DriverNode, args)
+    spin_node("driver_node", DriverNode, args, on_failure=DriverNode.declare_stop)
 
 
 if __name__ == "__main__":

@@ -45,25 +45,38 @@ class DriverInputs:
         settings: the node's.
         cameras: the rig in the model's order.
         on_set: called with each camera set once its ego motion is known, or has been waited for.
+        on_jump: called when time went back, with the reason, before anything of the new time is handed on.
+
+    Attributes:
+        odometry_problem: what is wrong with the last odometry, used or not; "" when nothing is.
+        odometry_doubt: what is doubtful about the odometry that is used, or "".
+        speed: m/s along the vehicle, of the last odometry that was used, or None.
+        passed_over: camera sets that a newer one replaced while they waited for odometry.
 
     Raises:
         ConfigError, CalibrationError: settings, calibration file or rig do not fit together.
     """
 
     def __init__(
-        self, node: Node, settings: DriverSettings, cameras: tuple[str, ...], on_set: Callable[[CameraSet], None]
+        self,
+        node: Node,
+        settings: DriverSettings,
+        cameras: tuple[str, ...],
+        on_set: Callable[[CameraSet], None],
+        on_jump: Callable[[str], None],
     ) -> None:
         self._node = node
         self._settings = settings
         self.cameras = cameras
         self._on_set = on_set
+        self._on_jump = on_jump
         self.lock = threading.RLock()
         self.group = MutuallyExclusiveCallbackGroup()
         self.tree = TransformTree()
         self.odometry = OdometryBuffer(settings.odometry_tolerance_s, jump_s=settings.time_jump_s)
         self.rig = self._make_rig()
         self.sync = self._make_sync()
-        self.odometry_problem = ""
+        self.odometry_problem = self.odometry_doubt = ""
         self.speed: float | None = None
         self._command: tuple[RouteCommand, int] | None = None
         self._waiting: tuple[CameraSet, int] | None = None
@@ -96,22 +109,11 @@ class DriverInputs:
         while self._steady:
             self._node.destroy_subscription(self._steady.pop())
 
-    def poll(self) -> str:
-        """To be called regularly: hands out sets that have waited long enough.
-
-        Returns:
-            Why all images were forgotten since the last call, or "".
-        """
+    def poll(self) -> None:
+        """To be called regularly: hands out sets that have waited long enough, and notices that time went back."""
         with self.lock:
             now_ns = self._now_ns()
-            self._offer(self.sync.poll(now_ns), now_ns)
-            cleared = self.sync.take_cleared()
-            if cleared:
-                # A small step back may not show in the odometry's own stamps. What lies just ahead is of the new
-                # time already: /clock ticks, and its messages may be looked at after those that it announces.
-                self.odometry.forget_after(now_ns + seconds_to_ns(self._settings.odometry_tolerance_s))
-            self._release(now_ns)
-            return cleared
+            self._take(self.sync.poll(now_ns), now_ns)
 
     def command(self, now_ns: int) -> RouteCommand:
         """The last command, or the default one when none came within its time-out."""
@@ -225,29 +227,25 @@ class DriverInputs:
                 return
             fingerprint = content_fingerprint(message.data) if self._settings.frozen_after else None
             image = StampedImage(camera, to_ns(message.header.stamp), message, fingerprint)
-            self._offer(self.sync.add(image, now_ns), now_ns)
-            self._release(now_ns)
+            self._take(self.sync.add(image, now_ns), now_ns)
 
     def _on_odometry(self, message: Odometry) -> None:
         try:
-            sample = OdometrySample.from_message(message)
+            sample = OdometrySample.from_message(message, self._settings.base_frame)
         except ValueError as error:
             self.odometry_problem = f"odometry refused: {error}"
             return
-        self.odometry_problem = self.odometry.add(sample) or self._frame_problem(message)
+        problem = self.odometry.add(sample)
         with self.lock:
-            self.speed = float(sample.linear[0])
-            self.sync.moving = bool(np.linalg.norm(sample.linear) > self._settings.frozen_min_speed_mps)
-            self._release(self._now_ns())
-
-    def _frame_problem(self, message: Odometry) -> str:
-        expected = (self._settings.odom_frame, self._settings.base_frame)
-        got = (message.header.frame_id.lstrip("/"), message.child_frame_id.lstrip("/"))
-        return (
-            ""
-            if got == expected
-            else f"odometry is of {got[1]!r} in {got[0]!r}, not {expected[1]!r} in {expected[0]!r}"
-        )
+            if self.odometry.newest is sample:
+                frame, expected = message.header.frame_id.lstrip("/"), self._settings.odom_frame
+                self.odometry_doubt = "" if frame == expected else f"odometry is in {frame!r}, not in {expected!r}"
+                self.speed = float(sample.linear[0])
+                self.sync.moving = bool(np.linalg.norm(sample.linear) > self._settings.frozen_min_speed_mps)
+            self.odometry_problem = problem or self.odometry_doubt
+            now_ns = self._now_ns()
+            self.sync.tick(now_ns)
+            self._take(None, now_ns)
 
     def _on_command(self, message: RouteCommandMessage) -> None:
         try:
@@ -262,15 +260,27 @@ class DriverInputs:
         for problem in self.tree.add_message(message):
             self._node.get_logger().warning(problem, throttle_duration_sec=5.0)
 
-    def _offer(self, camera_set: CameraSet | None, now_ns: int) -> None:
-        """A new set: the latest wins, one that still waits for odometry is passed over."""
+    def _take(self, camera_set: CameraSet | None, now_ns: int) -> None:
+        """After every look at the time: forgets what is of a time before, and hands on what need not wait.
+
+        Args:
+            camera_set: a new set. The latest wins: one that still waits for odometry is passed over.
+        """
+        if reason := self.sync.take_cleared():
+            self._waiting = None
+            # A small step back may not show in the odometry's own stamps. What lies just ahead is of the new time
+            # already: /clock ticks, and its messages may be looked at after those that it announces.
+            self.odometry.forget_after(now_ns + seconds_to_ns(self._settings.odometry_tolerance_s))
+            self._on_jump(reason)
         if camera_set is not None:
             self.passed_over += self._waiting is not None
             self._waiting = (camera_set, now_ns)
+        self._release(now_ns)
 
     def _release(self, now_ns: int) -> None:
-        """Hands the waiting set on when odometry surrounds it, none ever came, or the wait is over."""
-        if self._waiting is None:
+        """Hands the waiting set on when odometry surrounds it, none ever came, or the wait is over; never before a
+        simulated clock has begun, for nobody can tell how old it is."""
+        if self._waiting is None or now_ns == 0:
             return
         camera_set, since_ns = self._waiting
         waited = now_ns - since_ns

@@ -6,6 +6,7 @@ from typing import Any
 
 from aln_p3.msg import PlannedTrajectory, PredictedObjects, SceneTokens, VectorMap
 from nav_msgs.msg import Path
+from rclpy.duration import Duration
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import Header
@@ -32,6 +33,9 @@ _TYPES = {
     "perception_markers": MarkerArray,
     "scene_tokens": SceneTokens,
 }
+
+# How long subscribers may take to have the last trajectory.
+_DELIVERY_S = 1.0
 
 
 class DriverOutputs:
@@ -141,6 +145,10 @@ class DriverOutputs:
         self._send_trajectory(message, degradation)
         self._send_drawings(message, ground)
         return message
+
+    def await_delivery(self) -> None:
+        """Waits, within bounds, until subscribers have the last trajectory: a publisher that is gone sends nothing."""
+        self._publishers["trajectory"].wait_for_all_acked(Duration(seconds=_DELIVERY_S))
 
     def _send_trajectory(self, message: PlannedTrajectory, degradation: Degradation) -> None:
         message.degraded = int(degradation.level)

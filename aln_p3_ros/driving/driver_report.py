@@ -31,7 +31,7 @@ class DriverReport(HealthReport[DriverSettings]):
         inputs, loop = self.inputs, self.loop
         if inputs is not None and settings is not None and loop is not None:
             statuses += [
-                self._planning_status(loop, inputs),
+                self._planning_status(loop, inputs, now_ns),
                 *self._camera_statuses(inputs, now_ns),
                 self._odometry_status(inputs, now_ns, settings.camera_timeout_s),
                 self._command_status(inputs, now_ns),
@@ -53,14 +53,18 @@ class DriverReport(HealthReport[DriverSettings]):
                 values[name] = getattr(model, name)
         return self._status("model", diagnostics.OK, f"{self.doing}: {model.description}", values)
 
-    def _planning_status(self, loop: PlanningLoop, inputs: DriverInputs) -> DiagnosticStatus:
+    def _planning_status(self, loop: PlanningLoop, inputs: DriverInputs, now_ns: int) -> DiagnosticStatus:
         state = loop.state
         values = {
             "plan_id": state.plan_id,
             "plans": loop.latency.count,
             "camera_sets_dropped": loop.worker.dropped + inputs.passed_over,
+            "discarded": state.discarded,
             "busy_s": loop.worker.busy_s,
         }
+        if now_ns == 0:
+            message = "no plan: the clock has not begun; use_sim_time is set, and nobody publishes /clock"
+            return self._status("planning", diagnostics.ERROR, message, values)
         return diagnostics.planning_status(f"{self._name}: planning", state.degradation, values, self._hardware_id)
 
     def _camera_statuses(self, inputs: DriverInputs, now_ns: int) -> list[DiagnosticStatus]:

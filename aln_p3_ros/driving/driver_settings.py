@@ -123,11 +123,25 @@ class DriverSettings:
     inference_timeout_s: float = setting(
         5.0, "When one plan takes longer than this a stop is published, s.", minimum=0.1, maximum=600.0, live=True
     )
+    reduced_plan_age_s: float = setting(
+        1.0,
+        "A plan whose newest image is older than this when it is published is degraded, s.",
+        minimum=0.05,
+        maximum=60.0,
+        live=True,
+    )
+    max_plan_age_s: float = setting(
+        2.0,
+        "In place of a plan that is older than this, or than its own horizon, a stop is published, s.",
+        minimum=0.05,
+        maximum=60.0,
+        live=True,
+    )
     stop_deceleration_mps2: float = setting(
         2.0, "Braking of a declared stop, m/s^2.", minimum=0.1, maximum=10.0, live=True
     )
     stop_rate_hz: float = setting(
-        5.0, "Rate of stop trajectories while there is nothing to drive on, Hz.", minimum=0.1, maximum=50.0
+        5.0, "Rate of stop trajectories while there is nothing to drive on, Hz (wall clock).", minimum=0.1, maximum=50.0
     )
 
     # What is published.
@@ -147,6 +161,11 @@ class DriverSettings:
     def __post_init__(self) -> None:
         check_choices(self, ConfigError)
         self.overrides()
+        if self.reduced_plan_age_s > self.max_plan_age_s:
+            raise ConfigError(
+                f"reduced_plan_age_s ({self.reduced_plan_age_s:g} s) must not be above max_plan_age_s "
+                f"({self.max_plan_age_s:g} s): a plan is degraded before it gives way to a stop"
+            )
 
     def overrides(self) -> dict[str, Any]:
         """`recipe_overrides` as a dictionary.

@@ -5,11 +5,15 @@
 | nothing                                                   | whole   |
 | cameras lost, at most `max_missing_cameras`, none required| reduced |
 | odometry missing or too far away (no memory, no tracking) | reduced |
+| odometry in another frame than `odom_frame`               | reduced |
+| the plan is older than `reduced_plan_age_s`               | reduced |
+| the plan is older than `max_plan_age_s`, or its horizon   | stop    |
+| the plan cannot be driven (`plan_gate`)                   | stop    |
 | more cameras lost                                         | stop    |
 | a required camera lost                                    | stop    |
 | no camera set for `input_timeout_s`                       | stop    |
 | the model takes longer than `inference_timeout_s`         | stop    |
-| the model fails                                           | stop    |
+| the model fails, or the node                              | stop    |
 """
 
 from __future__ import annotations
@@ -48,6 +52,7 @@ def judge_set(
     max_missing: int,
     required: Iterable[str],
     odometry_problem: str | None = None,
+    odometry_doubt: str = "",
 ) -> Degradation:
     """Judges one camera set.
 
@@ -57,6 +62,7 @@ def judge_set(
         max_missing: with more cameras lost than this the vehicle stops.
         required: cameras without which it stops.
         odometry_problem: why there is no ego motion, or None.
+        odometry_doubt: what is doubtful about that which there is, or "".
     """
     result = Degradation()
     for name, fault in faults.items():
@@ -69,7 +75,18 @@ def judge_set(
         result = result.also(Level.STOP, f"{', '.join(needed)} required for driving")
     if odometry_problem:
         result = result.also(Level.REDUCED, f"odometry: {odometry_problem}; driving without memory")
+    elif odometry_doubt:
+        result = result.also(Level.REDUCED, odometry_doubt)
     return result
+
+
+def judge_age(age_s: float, reduced_s: float, max_s: float) -> Degradation:
+    """Judges a plan by the age of the newest image that it was made from, in seconds."""
+    if age_s > max_s:
+        return Degradation(Level.STOP, (f"the plan is {age_s:.1f} s old (limit {max_s:g} s)",))
+    if age_s > reduced_s:
+        return Degradation(Level.REDUCED, (f"the plan is {age_s:.1f} s old (whole up to {reduced_s:g} s)",))
+    return Degradation()
 
 
 def quiet_seconds(now_ns: int, started_ns: int, last_set_ns: int | None) -> float:
@@ -96,4 +113,18 @@ def slow_model(busy_s: float, limit_s: float) -> Degradation:
 
 def failed_model(error: BaseException) -> Degradation:
     """The model raised an error."""
-    return Degradation(Level.STOP, (f"the model failed: {type(error).__name__}: {error}",))
+    return _failed("model", error)
+
+
+def failed_node(error: BaseException) -> Degradation:
+    """A callback of the node raised an error, and the node ends."""
+    return _failed("node", error)
+
+
+def impossible_plan(problem: str) -> Degradation:
+    """The model gave a plan that nobody can drive."""
+    return Degradation(Level.STOP, (f"the plan cannot be driven: {problem}",))
+
+
+def _failed(what: str, error: BaseException) -> Degradation:
+    return Degradation(Level.STOP, (f"the {what} failed: {type(error).__name__}: {error}",))

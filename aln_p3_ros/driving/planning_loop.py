@@ -9,28 +9,37 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
 from aln_p3.msg import PlannedTrajectory
 
 from aln_p3_core.config import DriverConfig
 from aln_p3_core.errors import ImageError
 from aln_p3_core.frame import DrivingFrame
-from aln_p3_core.geometry import FloatArray, invert_transform, transform_points
 from aln_p3_core.scene import DrivingScene
+from aln_p3_ros.driving.braking_path import BrakingPath
 from aln_p3_ros.driving.camera_set import CameraSet
 from aln_p3_ros.driving.diagnostics import LatencyWindow
 from aln_p3_ros.driving.driver_inputs import DriverInputs
 from aln_p3_ros.driving.driver_outputs import DriverOutputs
 from aln_p3_ros.driving.driver_settings import DriverSettings
-from aln_p3_ros.driving.faults import Degradation, Level, failed_model, judge_set, no_input, slow_model
+from aln_p3_ros.driving.faults import (
+    Degradation,
+    Level,
+    failed_model,
+    impossible_plan,
+    judge_age,
+    judge_set,
+    no_input,
+    slow_model,
+)
 from aln_p3_ros.driving.frame_builder import BuiltFrame, FrameBuilder
+from aln_p3_ros.driving.plan_gate import plan_problem
 from aln_p3_ros.driving.worker import LatestWorker
 from aln_p3_ros.messages.conversions import path_of
-from aln_p3_ros.messages.stamps import to_ns
+from aln_p3_ros.messages.stamps import seconds_to_ns, to_ns
 from aln_p3_ros.messages.trajectory import stop_trajectory
 
-# A plan older than this no longer says where to brake along.
-_MAX_PATH_AGE_NS = 3_000_000_000
+# A stamp before all others.
+_NEVER_NS = -(2**63)
 
 
 class PlanningModel(Protocol):
@@ -61,6 +70,7 @@ class PlanningState:
         history_age_s: age of the memory that the last plan used, or None.
         guard: why the last plan brakes more than the network's own, or "". guarded: how many plans did.
         last_set_ns: node's clock when the last camera set came, or None.
+        discarded: camera sets and plans of a time before a declared stop, or of another time altogether.
     """
 
     degradation: Degradation = field(default_factory=Degradation)
@@ -72,13 +82,17 @@ class PlanningState:
     guard: str = ""
     guarded: int = 0
     last_set_ns: int | None = None
+    discarded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
+    """A camera set, when it came (node's and steady clock), and in which era: `PlanningLoop.start_over` begins one."""
+
     camera_set: CameraSet
     received_ns: int
     submitted: float
+    era: int
 
 
 class PlanningLoop:
@@ -115,21 +129,32 @@ class PlanningLoop:
         self._log_error = log_error
         self._publishing = threading.Lock()
         self._reset_reason = ""
-        self._last_path: tuple[FloatArray, FloatArray, int] | None = None
-        # Speed and stamp of the first stop since odometry is missing.
-        self._blind: tuple[float, int] | None = None
+        self._era = 0
+        # Of the last declared stop: its stamp, and the steady clock when one was declared for want of a plan.
+        self._stop_stamp_ns, self._stop_declared = _NEVER_NS, -math.inf
+        self._last_path: BrakingPath | None = None
+        # Speed and stamp of the first stop since odometry is missing, and the last odometry's stamp then.
+        self._blind: tuple[float, int, int | None] | None = None
         self.worker: LatestWorker[_Job] = LatestWorker(self._plan, self._on_error, "planning")
 
     def submit(self, camera_set: CameraSet) -> None:
         """Hands a camera set to the thread; one that still waits there is dropped."""
         now_ns = self._now_ns()
         self.state.last_set_ns = now_ns
-        self.worker.submit(_Job(camera_set, now_ns, time.monotonic()))
+        self.worker.submit(_Job(camera_set, now_ns, time.monotonic(), self._era))
 
     def request_reset(self, reason: str) -> None:
-        """The memory is dropped before the next plan."""
+        """The memory is dropped before the next plan; one that is being made is made anew."""
         self._reset_reason = reason
         self.state.last_reset = reason
+
+    def start_over(self, reason: str) -> None:
+        """Time went back: nothing that came before counts any more, nor a plan that is being made of it."""
+        self._era += 1
+        self.worker.drop()
+        self.request_reset(reason)
+        self.state.last_set_ns = self._last_path = self._blind = None
+        self._stop_stamp_ns = _NEVER_NS
 
     def stop_now(self, degradation: Degradation, stamp_ns: int | None = None) -> None:
         """Publishes a declared stop: along the last plan's path where that is known, else straight.
@@ -137,30 +162,36 @@ class PlanningLoop:
         Args:
             stamp_ns: where it starts; now when None.
         """
-        stamp_ns = self._now_ns() if stamp_ns is None else stamp_ns
+        now_ns, at_once = self._now_ns(), stamp_ns is None
+        stamp_ns = now_ns if stamp_ns is None else stamp_ns
         ground = self._inputs.odometry.pose_at(stamp_ns)
         speed = self._inputs.speed
         if speed is None:
             degradation = degradation.also(Level.STOP, "the speed is unknown: standstill is assumed")
         else:
             speed, degradation = self._braked(speed, stamp_ns, degradation)
-        arrays = stop_trajectory(speed or 0.0, self.settings.stop_deceleration_mps2, self._path_ahead(ground, stamp_ns))
+        known = self._last_path
+        path = None if known is None or ground is None else known.ahead(ground, stamp_ns)
+        arrays = stop_trajectory(speed or 0.0, self.settings.stop_deceleration_mps2, path)
+        command = self._inputs.command(now_ns)
         with self._publishing:
-            message = self._outputs.publish_stop(
-                arrays, degradation, stamp_ns=stamp_ns, command=self._inputs.command(self._now_ns()), ground=ground
-            )
+            self._stop_stamp_ns = max(self._stop_stamp_ns, stamp_ns)
+            if at_once:
+                self._stop_declared = time.monotonic()
+            message = self._outputs.publish_stop(arrays, degradation, stamp_ns=stamp_ns, command=command, ground=ground)
             self._note(message, degradation)
 
     def _braked(self, speed: float, stamp_ns: int, degradation: Degradation) -> tuple[float, Degradation]:
         """The last known speed; without odometry less the braking since the first stop, so that stops which follow each
-        other end."""
-        problem = self._inputs.odometry.problem_at(stamp_ns)
+        other end. Newer odometry ends that: it measures what the braking has come to."""
+        odometry = self._inputs.odometry
+        problem, newest_ns = odometry.problem_at(stamp_ns), odometry.newest_stamp_ns
         if not problem:
             self._blind = None
             return speed, degradation
-        if self._blind is None:
-            self._blind = (speed, stamp_ns)
-        first, since_ns = self._blind
+        if self._blind is None or self._blind[2] != newest_ns:
+            self._blind = (speed, stamp_ns, newest_ns)
+        first, since_ns, _ = self._blind
         elapsed_s = max(0.0, (stamp_ns - since_ns) * 1e-9)
         left = max(0.0, abs(first) - self.settings.stop_deceleration_mps2 * elapsed_s)
         reason = f"{problem}: taken to brake from {abs(first):.1f} m/s for {elapsed_s:.1f} s"
@@ -171,33 +202,49 @@ class PlanningLoop:
         reason, self._reset_reason = self._reset_reason, ""
         if reason:
             self._model.reset(reason)
+        if self._discards(job):
+            return
         with_tokens = self._outputs.tokens_wanted(self._now_ns())
         built, degradation, scene = self._drive(job.camera_set, with_tokens)
         planned = time.monotonic()
         if self.worker.stopping:
             return
+        if self._reset_reason:
+            # What is to be forgotten is in this plan. Whoever waits for one of these images gets it all the same.
+            self.worker.resubmit(job)
+            return
+        if self._discards(job):
+            return
         if scene is None:
             self.stop_now(degradation, job.camera_set.newest_stamp_ns)
             return
-        took = planned - started
-        if took > self.settings.inference_timeout_s:
-            # The vehicle has been told to stop meanwhile; a plan from that long ago must not release it.
-            self.stop_now(slow_model(took, self.settings.inference_timeout_s))
+        if problem := plan_problem(scene.plan, self._model.config.planner):
+            # The network's memory of such a frame is no better than its plan.
+            self.state.last_reset = f"the plan cannot be driven: {problem}"
+            self._model.reset(self.state.last_reset)
+            self.stop_now(impossible_plan(problem), job.camera_set.newest_stamp_ns)
             return
-        now_ns = self._now_ns()
-        last_set_ns = self.state.last_set_ns
-        if last_set_ns is not None and (quiet_s := (now_ns - last_set_ns) * 1e-9) > self.settings.input_timeout_s:
-            # So has it while no images came: what was seen before must not release it either.
-            self.stop_now(no_input(quiet_s, self.settings.input_timeout_s, {}))
+        timing = self._judge_time(scene, planned - started)
+        if timing.level is Level.STOP:
+            self.stop_now(timing)
             return
+        for text in timing.reasons:
+            degradation = degradation.also(timing.level, text)
         frame = built.frame
         assert frame is not None
         ground = None if built.odometry_problem else frame.T_global_ego
         speed = None if frame.ego_status is None else float(frame.ego_status.velocity[0])
         with self._publishing:
+            # A stop may have been declared at this moment.
+            if self._discards(job):
+                return
             message = self._outputs.publish_scene(scene, degradation, speed=speed, ground=ground)
             self._note(message, degradation)
-        self._last_path = None if ground is None else (path_of(message.points), ground, scene.newest_image_stamp_ns)
+        # The vehicle drives on: what it was taken to brake to is past.
+        self._blind = None
+        self._last_path = (
+            None if ground is None else BrakingPath(path_of(message.points), ground, scene.newest_image_stamp_ns)
+        )
         self._note_scene(scene)
         done = time.monotonic()
         self.latency.add(
@@ -212,6 +259,30 @@ class PlanningLoop:
             }
         )
 
+    def _discards(self, job: _Job) -> bool:
+        """Whether nothing must be made of a camera set any more, which is counted: time began anew since it came, its
+        stamp lies in the future, or a stop was declared that a plan for it would take back (stamps never step back)."""
+        now_ns, stamp_ns = self._now_ns(), job.camera_set.newest_stamp_ns
+        latest_ns = now_ns + seconds_to_ns(self.settings.time_jump_s)
+        stopped = job.submitted < self._stop_declared or stamp_ns < self._stop_stamp_ns <= latest_ns
+        discarded = job.era != self._era or stamp_ns > latest_ns or stopped
+        self.state.discarded += discarded
+        return discarded
+
+    def _judge_time(self, scene: DrivingScene, took_s: float) -> Degradation:
+        """Whether a plan comes in time to be driven."""
+        settings, now_ns = self.settings, self._now_ns()
+        if took_s > settings.inference_timeout_s:
+            # The vehicle has been told to stop meanwhile; a plan from that long ago must not release it.
+            return slow_model(took_s, settings.inference_timeout_s)
+        last_set_ns = self.state.last_set_ns
+        if last_set_ns is not None and (quiet_s := (now_ns - last_set_ns) * 1e-9) > settings.input_timeout_s:
+            # So has it while no images came: what was seen before must not release it either.
+            return no_input(quiet_s, settings.input_timeout_s, {})
+        age_s = (now_ns - scene.newest_image_stamp_ns) * 1e-9
+        limit_s = min(settings.max_plan_age_s, float(scene.plan.times_s[-1]))
+        return judge_age(age_s, settings.reduced_plan_age_s, limit_s)
+
     def _drive(self, camera_set: CameraSet, with_tokens: bool) -> tuple[BuiltFrame, Degradation, DrivingScene | None]:
         """Plans; cameras whose image turns out to be corrupt only when it is decoded are left out and named."""
         corrupt: frozenset[str] = frozenset()
@@ -220,12 +291,16 @@ class PlanningLoop:
         while True:
             known = CameraSet(camera_set.anchor, camera_set.anchor_stamp_ns, camera_set.images, faults)
             built = self._builder.build(known, command, without=corrupt)
+            problem = built.odometry_problem
+            if problem and self._inputs.odometry_problem:
+                problem = f"{problem} ({self._inputs.odometry_problem})"
             degradation = judge_set(
                 built.faults,
                 cameras=self._inputs.cameras,
                 max_missing=self.settings.max_missing_cameras,
                 required=self.settings.required_cameras,
-                odometry_problem=built.odometry_problem,
+                odometry_problem=problem,
+                odometry_doubt=self._inputs.odometry_doubt,
             )
             if built.frame is None:
                 return built, degradation.also(Level.STOP, "no camera can be used"), None
@@ -243,7 +318,7 @@ class PlanningLoop:
 
     def _on_error(self, job: _Job, error: Exception) -> None:
         self._log_error(f"planning failed: {type(error).__name__}: {error}")
-        if not self.worker.stopping:
+        if not (self.worker.stopping or self._discards(job)):
             self.stop_now(failed_model(error), job.camera_set.newest_stamp_ns)
 
     def _note(self, message: PlannedTrajectory, degradation: Degradation) -> None:
@@ -258,14 +333,3 @@ class PlanningLoop:
         if scene.memory_reset:
             self.state.memory_resets += 1
             self.state.last_reset = scene.memory_reset
-
-    def _path_ahead(self, ground: FloatArray | None, stamp_ns: int) -> FloatArray | None:
-        """The last plan's path in base_link as it stands now, or None where it is unknown or old."""
-        if ground is None or self._last_path is None:
-            return None
-        path, T_odom_then, then_ns = self._last_path
-        if not 0 <= stamp_ns - then_ns <= _MAX_PATH_AGE_NS or len(path) == 0:
-            return None
-        T_now_then = invert_transform(ground) @ T_odom_then
-        points = np.column_stack([path, np.zeros(len(path))])
-        return transform_points(T_now_then, points)[:, :2]

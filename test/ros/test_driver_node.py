@@ -103,6 +103,27 @@ def test_odometry_without_numbers_does_not_keep_the_vehicle_from_stopping(ros_co
         assert stop.points[0].longitudinal_velocity > 0, "from the last speed that was known"
 
 
+def test_without_a_clock_nothing_is_planned_and_a_stuck_model_is_still_noticed(ros_context: Context) -> None:
+    with driver_test(ros_context, parameters={"inference_timeout_s": 0.2, "input_timeout_s": 60.0}) as test:
+        assert test.change("configure") and test.change("activate")
+        wait_until(lambda: "nobody publishes /clock" in message_of(test, "planning"), "the complaint")
+        assert test.listener.status("planning").level == b"\x02"
+        wait_until(test.rig.connected, "subscriptions")
+        test.rig.tick()
+        wait_until(lambda: "/clock" not in message_of(test, "planning"), "the clock")
+        # As when a simulator is started anew: its clock stands at 0 while the model hangs.
+        test.node._loop.worker._work = lambda job: test.model.plan(job)
+        test.model.gate.clear()
+        test.node._loop.worker.submit(object())
+        wait_until(lambda: test.model.entered, "the model at work")
+        test.rig.tick(-test.rig.now_ns)
+        wait_until(lambda: "/clock" in message_of(test, "planning"), "the clock to stand at 0")
+        test.listener.received["trajectory"].clear()
+        stops = test.listener.received["trajectory"]
+        wait_until(lambda: len(stops) >= 2, "stops")
+        assert all("the model has been busy for" in stop.degraded_reasons[0] for stop in stops)
+
+
 def test_plan_ids_differ_and_the_age_is_told(ros_context: Context) -> None:
     with driver_test(ros_context) as test:
         test.activate()
@@ -232,6 +253,11 @@ def test_lens_distortion_that_is_not_undone_is_warned_of(ros_context: Context) -
         wait_until(lambda: "lens distortion" in test.listener.status("camera CAM_BACK").message, "the warning")
         assert test.listener.status("camera CAM_BACK").level == b"\x01"
         assert test.listener.status("camera CAM_FRONT").level == b"\x00"
+
+
+def message_of(test: DriverTest, part: str) -> str:
+    status = test.listener.status(part)
+    return status.message if status else ""
 
 
 def value_of(test: DriverTest, part: str, key: str) -> str:

@@ -45,6 +45,11 @@ def test_choices_are_checked(change: dict[str, str]) -> None:
         DriverSettings(**change)
 
 
+def test_a_plan_is_degraded_before_it_gives_way_to_a_stop() -> None:
+    with pytest.raises(ConfigError, match="must not be above max_plan_age_s"):
+        DriverSettings(reduced_plan_age_s=2.0, max_plan_age_s=1.5)
+
+
 def test_overrides_are_json() -> None:
     settings = DriverSettings(recipe_overrides=("bev.rows=40", 'ego_status="planner"'))
     assert settings.overrides() == {"bev.rows": 40, "ego_status": "planner"}

@@ -6,7 +6,18 @@ import pytest
 from aln_p3.msg import PlannedTrajectory
 
 from aln_p3_ros.driving.camera_set import CameraFault, FaultKind
-from aln_p3_ros.driving.faults import Degradation, Level, failed_model, judge_set, no_input, quiet_seconds, slow_model
+from aln_p3_ros.driving.faults import (
+    Degradation,
+    Level,
+    failed_model,
+    failed_node,
+    impossible_plan,
+    judge_age,
+    judge_set,
+    no_input,
+    quiet_seconds,
+    slow_model,
+)
 
 CAMERAS = ("FRONT", "LEFT", "RIGHT", "BACK")
 
@@ -64,3 +75,22 @@ def test_stops_say_why() -> None:
     assert verdict.reasons == ("no camera set for 1.5 s (limit 1 s)", "LEFT silent: no new image for 0.7 s")
     assert "busy for 6.0 s (limit 5 s)" in slow_model(6.0, 5.0).reasons[0]
     assert failed_model(ValueError("odd")).reasons == ("the model failed: ValueError: odd",)
+    assert failed_node(ValueError("odd")).reasons == ("the node failed: ValueError: odd",)
+    assert impossible_plan("it holds NaN") == Degradation(Level.STOP, ("the plan cannot be driven: it holds NaN",))
+
+
+@pytest.mark.parametrize(
+    ("age_s", "level"), [(-0.3, Level.NONE), (1.0, Level.NONE), (1.1, Level.REDUCED), (2.1, Level.STOP)]
+)
+def test_age_degrades_a_plan_and_then_stops_the_vehicle(age_s: float, level: Level) -> None:
+    verdict = judge_age(age_s, 1.0, 2.0)
+    assert verdict.level is level
+    assert bool(verdict.reasons) == (level is not Level.NONE)
+    assert all(f"{age_s:.1f} s old" in reason for reason in verdict.reasons)
+
+
+def test_doubtful_odometry_degrades_the_plan() -> None:
+    doubt = {"cameras": CAMERAS, "max_missing": 2, "required": [], "odometry_doubt": "odometry is in 'map'"}
+    assert judge_set({}, **doubt) == Degradation(Level.REDUCED, ("odometry is in 'map'",))
+    both = judge_set({}, **doubt, odometry_problem="none has come")
+    assert len(both.reasons) == 1 and "none has come" in both.reasons[0]

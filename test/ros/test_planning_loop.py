@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import Any
 
 import numpy as np
@@ -229,9 +228,10 @@ def test_deactivating_waits_for_the_running_plan_and_discards_it(ros_context: Co
         test.model.gate.clear()
         stamp_ns = test.rig.send_round()
         wait_until(lambda: test.model.entered, "the model at work")
+        worker = test.node._loop.worker
         thread = threading.Thread(target=lambda: test.change("deactivate"))
         thread.start()
-        time.sleep(0.05)
+        wait_until(lambda: worker.stopping, "the transition")
         test.model.gate.set()
         thread.join()
         assert test.listener.with_stamp("trajectory", stamp_ns) is None
