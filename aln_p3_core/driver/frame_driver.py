@@ -21,6 +21,7 @@ from aln_p3_core.geometry import FloatArray, virtual_T_ego_model
 from aln_p3_core.preprocess import ImagePreprocessor, PreparedImages, can_bus_vector
 from aln_p3_core.scene import DrivingScene
 from aln_p3_core.synthetic import track
+from aln_p3_core.vehicle import NUSCENES_VEHICLE
 
 
 @dataclass(slots=True)
@@ -98,6 +99,7 @@ class FrameDriver(ABC):
         description: one line for people: what the weights are.
         memory: the temporal memory.
         guarded: whether `plan` slows plans down that would touch somebody (`plan_guard`); as the recipe says.
+        vehicle: the size of the car that drives, for that guard; nuScenes' car unless somebody says otherwise.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class FrameDriver(ABC):
         self.checkpoint_hash = weights_hash
         self.memory = TemporalMemory(config.memory)
         self.guarded = config.planner.guard
+        self.vehicle = NUSCENES_VEHICLE
         self._guard_memory = GuardMemory()
         self._preprocessor = ImagePreprocessor(config.image)
         self._pixels = self.empty_pixels()
@@ -136,7 +139,7 @@ class FrameDriver(ABC):
         if not self.guarded:
             return scene
         speed = None if frame.ego_status is None else float(np.hypot(*frame.ego_status.velocity[:2]))
-        return guard_scene(scene, speed, self._guard_memory.look(scene))
+        return guard_scene(scene, speed, self._guard_memory.look(scene), self.vehicle)
 
     def scene(self, inference: Inference, *, with_tokens: bool = False) -> DrivingScene:
         """Decodes a raw result into a `DrivingScene`, with the network's own plan: nobody guards it."""

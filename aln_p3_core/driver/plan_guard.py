@@ -22,9 +22,8 @@ from numpy.typing import NDArray
 
 from aln_p3_core.geometry import FloatArray, invert_transform
 from aln_p3_core.scene import Agents, DrivingScene, Plan
+from aln_p3_core.vehicle import NUSCENES_VEHICLE, VehicleSize
 
-#: Length and width of the car, and how far its middle is ahead of the ego origin, m (that of nuScenes).
-EGO_LENGTH_M, EGO_WIDTH_M, EGO_AHEAD_M = 4.08, 1.73, 1.39
 #: Detections that are less sure do not brake the car.
 SCORE = 0.3
 #: Room that is kept ahead, and beside (negative: places of others are known to a few decimetres only), m.
@@ -51,6 +50,9 @@ SIDEWAYS_M = 2.0
 STARTING_MPS, STARTS_M = 0.5, 3.0
 #: Shares of the planned length that are tried before braking, while the car is slower than CRAWLING_MPS, m/s.
 CRAWLING_MPS, SHARES = 3.0, (0.7, 0.4, 0.2)
+#: An agent's outline stands as a grid of points: along and across, at least so many gaps, and so many that between
+#: those of an agent so long and wide, m, the car does not fit.
+LEAST_GAPS, LARGEST_M = (8, 2), (12.0, 3.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +70,27 @@ class Guarded:
     distance_m: float = 0.0
 
 
-def guard_scene(scene: DrivingScene, speed_mps: float | None = None, agents: Agents | None = None) -> DrivingScene:
+def guard_scene(
+    scene: DrivingScene,
+    speed_mps: float | None = None,
+    agents: Agents | None = None,
+    vehicle: VehicleSize = NUSCENES_VEHICLE,
+) -> DrivingScene:
     """The scene with its plans slowed down where they have to be, and `guard` saying why the commanded one is.
 
     Args:
         scene: of the driver.
         speed_mps: of the car now; the plan's own first step tells it when None.
         agents: whom to brake for; the scene's own when None.
+        vehicle: the car that drives.
     """
     agents = scene.agents if agents is None else agents
     T_model_ego = invert_transform(scene.T_ego_model)
-    ahead = float((T_model_ego[:3, :3] @ [EGO_AHEAD_M, 0.0, 0.0])[1] + T_model_ego[1, 3])
+    ahead = float((T_model_ego[:3, :3] @ [vehicle.middle_m, 0.0, 0.0])[1] + T_model_ego[1, 3])
     plans = scene.plan.trajectories_model.copy()
     reason = ""
     for command, path in enumerate(plans):
-        plans[command], found = guard_plan(path, agents, scene.plan.step_s, ahead, speed_mps)
+        plans[command], found = guard_plan(path, agents, scene.plan.step_s, ahead, speed_mps, vehicle)
         if found.braking > 0 and command == scene.plan.command.command.value:
             name = agents.class_names[int(agents.class_ids[found.agent])]
             reason = f"brakes with {found.braking:g} m/s^2 for a {name} at {found.distance_m:.0f} m"
@@ -91,7 +99,12 @@ def guard_scene(scene: DrivingScene, speed_mps: float | None = None, agents: Age
 
 
 def guard_plan(
-    points_T2: FloatArray, agents: Agents, step_s: float, ahead_m: float = 0.0, speed_mps: float | None = None
+    points_T2: FloatArray,
+    agents: Agents,
+    step_s: float,
+    ahead_m: float = 0.0,
+    speed_mps: float | None = None,
+    vehicle: VehicleSize = NUSCENES_VEHICLE,
 ) -> tuple[FloatArray, Guarded]:
     """A planned path, followed as fast as planned or as slowly as it takes to touch nobody.
 
@@ -100,6 +113,7 @@ def guard_plan(
         agents: with scores, boxes and forecasts.
         ahead_m: middle of the car ahead of the model origin.
         speed_mps: of the car now.
+        vehicle: the car; its `middle_m` counts from the ego origin and is not read: `ahead_m` is.
 
     Returns:
         Points [T, 2] on the same path, and why.
@@ -120,20 +134,22 @@ def guard_plan(
     last_speed = (planned_T[-1] - planned_T[-2]) / TIME_STEP_S
     reach = planned_T[-1] + last_speed**2 / (2 * BRAKING[3]) + AHEAD_M
     places_S = np.arange(0.0, reach + PLACE_STEP_M, PLACE_STEP_M)
-    touched_ATS = _touched(places_S, points, lengths, agents, rows, times_T, ahead_m, AHEAD_M, WARY_M)
+    touched_ATS = _touched(places_S, points, lengths, agents, rows, times_T, ahead_m, vehicle, AHEAD_M, WARY_M)
     is_wary_A = np.isin(np.array(agents.class_names)[agents.class_ids[rows]], WARY_CLASSES)
     if is_wary_A.any():
         for share in (1.0, 0.0):
             steady = _steady(agents, share)
             touched_ATS[is_wary_A] |= (
-                _touched(places_S, points, lengths, steady, rows[is_wary_A], times_T, ahead_m, AHEAD_M, WARY_M)
+                _touched(places_S, points, lengths, steady, rows[is_wary_A], times_T, ahead_m, vehicle, AHEAD_M, WARY_M)
                 & (times_T <= WARY_S)[:, None]
             )
     near_A = touched_ATS[:, 0, 0]
     if near_A.any():
-        close_ATS = _touched(places_S, points, lengths, agents, rows[near_A], times_T, ahead_m, CLOSE_M, (0.0, 0.0))
+        close_ATS = _touched(
+            places_S, points, lengths, agents, rows[near_A], times_T, ahead_m, vehicle, CLOSE_M, (0.0, 0.0)
+        )
         # Whoever is touched where the car stands already, and is not ahead of it, is no reason to stay.
-        ahead_A = agents.centers_model[rows[near_A], 1] > ahead_m + EGO_LENGTH_M / 2
+        ahead_A = agents.centers_model[rows[near_A], 1] > ahead_m + vehicle.length_m / 2
         touched_ATS[near_A] = close_ATS & (ahead_A | ~close_ATS[:, 0, 0])[:, None, None]
     stands_A = _last_speeds(agents)[rows] < STANDING_MPS
     blocker = _first_blocker(planned_T, last_speed, places_S, touched_ATS, stands_A)
@@ -243,6 +259,7 @@ def _touched(
     rows: NDArray[np.int64],
     times_T: FloatArray,
     ahead_m: float,
+    vehicle: VehicleSize,
     room_m: float,
     wary_m: tuple[float, float],
 ) -> NDArray[np.bool_]:
@@ -265,19 +282,20 @@ def _touched(
     forward_S2 = after - before + np.array([0.0, 1e-3])
     forward_S2 /= np.linalg.norm(forward_S2, axis=1, keepdims=True)
     middle_S2 = middle_S2 + ahead_m * forward_S2
-    boxes_ATK2 = _boxes(agents, rows, times_T)
+    boxes_ATK2 = _boxes(agents, rows, times_T, vehicle.width_m + 2 * BESIDE_M)
     is_wary_A111 = np.isin(np.array(agents.class_names)[agents.class_ids[rows]], WARY_CLASSES)[:, None, None, None]
     offset = boxes_ATK2[:, :, None] - middle_S2[:, None]
     along = np.abs((offset * forward_S2[:, None]).sum(-1))
     across = np.abs(offset[..., 0] * forward_S2[:, None, 1] - offset[..., 1] * forward_S2[:, None, 0])
-    half_length = EGO_LENGTH_M / 2 + room_m + is_wary_A111 * wary_m[1]
-    half_width = EGO_WIDTH_M / 2 + BESIDE_M + is_wary_A111 * wary_m[0]
+    half_length = vehicle.length_m / 2 + room_m + is_wary_A111 * wary_m[1]
+    half_width = vehicle.width_m / 2 + BESIDE_M + is_wary_A111 * wary_m[0]
     inside: NDArray[np.bool_] = ((along < half_length) & (across < half_width)).any(-1)
     return inside
 
 
-def _boxes(agents: Agents, rows: NDArray[np.int64], times_T: FloatArray) -> FloatArray:
-    """[A, T, K, 2] points on the outlines of the agents, and their middles, where their likeliest forecast has them."""
+def _boxes(agents: Agents, rows: NDArray[np.int64], times_T: FloatArray, width_m: float) -> FloatArray:
+    """[A, T, K, 2] points on the outlines of the agents, and their middles, where their likeliest forecast has them;
+    so dense that no car `width_m` wide fits between them."""
     mode = agents.forecast_probabilities[rows].argmax(axis=1)
     start = agents.centers_model[rows, None, :2].astype(np.float64)
     path = np.concatenate([start, agents.forecasts_model[rows, mode]], axis=1)
@@ -292,8 +310,9 @@ def _boxes(agents: Agents, rows: NDArray[np.int64], times_T: FloatArray) -> Floa
     forward = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
     left = np.stack([-forward[:, 1], forward[:, 0]], axis=-1)
     length, width = agents.sizes_lwh[rows, 0] / 2, agents.sizes_lwh[rows, 1] / 2
-    # No gap between neighbours is wider than the car for a bus of twelve metres.
-    shares = [(a, c) for a in np.linspace(-1, 1, 9) for c in (-1.0, 0.0, 1.0)]
+    gaps = (max(least, int(np.ceil(size / width_m))) for least, size in zip(LEAST_GAPS, LARGEST_M, strict=True))
+    along, across = (np.linspace(-1, 1, 1 + count) for count in gaps)
+    shares = [(a, c) for a in along for c in across]
     outline = np.stack(
         [(a * length)[:, None] * forward + (c * width)[:, None] * left for a, c in shares], axis=1
     )  # [A, K, 2]

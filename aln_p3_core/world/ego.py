@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from aln_p3_core.geometry import FloatArray, make_transform, wrap_angle
+from aln_p3_core.vehicle import NUSCENES_VEHICLE
 
 #: Length, width, height of the car, m (that of the nuScenes recordings).
-EGO_SIZE_LWH = (4.08, 1.73, 1.56)
+EGO_SIZE_LWH = (NUSCENES_VEHICLE.length_m, NUSCENES_VEHICLE.width_m, 1.56)
 WHEELBASE_M = 2.59
 #: Middle of the box ahead of the rear axle, m.
-EGO_CENTER_AHEAD_M = 1.39
+EGO_CENTER_AHEAD_M = NUSCENES_VEHICLE.middle_m
 MAX_STEERING_RAD = 0.6
 MAX_STEERING_RATE = 0.8
 MAX_ACCELERATION = 3.5

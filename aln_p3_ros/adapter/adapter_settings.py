@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aln_p3_core.errors import ConfigError
-from aln_p3_core.world.ego import MAX_STEERING_RAD, WHEELBASE_M
+from aln_p3_core.world.ego import MAX_ACCELERATION, MAX_BRAKING, MAX_STEERING_RAD, WHEELBASE_M
 from aln_p3_ros.parameters import check_choices, setting
 
 #: Output -> package that holds its message.
@@ -40,6 +40,12 @@ class AdapterSettings:
         WHEELBASE_M, "Wheelbase, m: turns curvature into a wheel angle.", minimum=0.5, maximum=20.0
     )
     max_steering_rad: float = setting(MAX_STEERING_RAD, "Largest wheel angle, rad.", minimum=0.05, maximum=1.5)
+    max_acceleration_mps2: float = setting(
+        MAX_ACCELERATION, "Most that is asked for to go faster, m/s^2.", minimum=0.1, maximum=10.0
+    )
+    max_braking_mps2: float = setting(
+        MAX_BRAKING, "Most that is asked for to go slower, while a plan is followed, m/s^2.", minimum=0.5, maximum=12.0
+    )
 
     # When to stop. Times are in the node's clock.
     plan_timeout_s: float = setting(1.0, "A plan older than this gives a declared stop, s.", minimum=0.1, maximum=10.0)

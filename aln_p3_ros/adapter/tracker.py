@@ -10,7 +10,7 @@ from aln_p3.msg import PlannedTrajectory
 from aln_p3_core.errors import AlnP3Error
 from aln_p3_core.geometry import FloatArray, heading_of
 from aln_p3_core.world.controller import SPEED_TIME_CONSTANT_S, TrackingController
-from aln_p3_core.world.ego import MAX_ACCELERATION, MAX_BRAKING, WHEELBASE_M, EgoState
+from aln_p3_core.world.ego import WHEELBASE_M, EgoState
 from aln_p3_ros.adapter.adapter_settings import AdapterSettings
 from aln_p3_ros.driving.braking_path import BrakingPath
 from aln_p3_ros.driving.odometry import OdometryBuffer, OdometrySample
@@ -140,7 +140,8 @@ class PlanTracker:
             steering=self._steering,
         )
         asked = self._controller.control(ego)
-        acceleration = float(np.clip(asked.acceleration, -MAX_BRAKING, MAX_ACCELERATION))
+        most, least = self._settings.max_acceleration_mps2, -self._settings.max_braking_mps2
+        acceleration = float(np.clip(asked.acceleration, least, most))
         # The controller asks for a curvature, in terms of its own car's wheels.
         steering = np.arctan(np.tan(asked.steering) * self._settings.wheelbase_m / WHEELBASE_M)
         limit = self._settings.max_steering_rad

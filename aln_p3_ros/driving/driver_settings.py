@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aln_p3_core.errors import ConfigError
+from aln_p3_core.vehicle import NARROWEST_M, NUSCENES_VEHICLE, VehicleSize
 from aln_p3_ros.parameters import check_choices, setting
 
 
@@ -72,6 +73,18 @@ class DriverSettings:
     lidar_frame: str = setting("lidar_top", "Frame of the LiDAR on /tf_static, for model_frame.")
     base_frame: str = setting("base_link", "Frame of the vehicle: rear axle on the ground, x forward, y left.")
     odom_frame: str = setting("odom", "Frame fixed to the ground in which path and markers are drawn.")
+
+    # The vehicle. The guard, which slows plans down that would touch somebody, keeps this outline away from others.
+    vehicle_length_m: float = setting(NUSCENES_VEHICLE.length_m, "Length of the vehicle, m.", minimum=0.5, maximum=30.0)
+    vehicle_width_m: float = setting(
+        NUSCENES_VEHICLE.width_m, "Width of the vehicle, m.", minimum=NARROWEST_M, maximum=5.0
+    )
+    vehicle_middle_m: float = setting(
+        NUSCENES_VEHICLE.middle_m,
+        "How far the middle of the vehicle is ahead of base_frame's origin, m.",
+        minimum=-15.0,
+        maximum=15.0,
+    )
 
     # Matching the cameras. Times are in the node's clock.
     anchor_camera: str = setting("", "Camera that opens a set; the others are matched to it. Empty: the first.")
@@ -166,6 +179,15 @@ class DriverSettings:
                 f"reduced_plan_age_s ({self.reduced_plan_age_s:g} s) must not be above max_plan_age_s "
                 f"({self.max_plan_age_s:g} s): a plan is degraded before it gives way to a stop"
             )
+        self.vehicle()
+
+    def vehicle(self) -> VehicleSize:
+        """The vehicle's outline.
+
+        Raises:
+            ConfigError: when the origin of the vehicle's frame would lie outside of it.
+        """
+        return VehicleSize(self.vehicle_length_m, self.vehicle_width_m, self.vehicle_middle_m)
 
     def overrides(self) -> dict[str, Any]:
         """`recipe_overrides` as a dictionary.

@@ -16,7 +16,7 @@ def load_driver(settings: DriverSettings) -> FrameDriver:
     """Loads the shipped driver, a checkpoint or an exported driver, or builds an untrained recipe.
 
     A recipe or changes to it take the place of the shipped driver, which is what runs when nothing is said: as the
-    command line has it.
+    command line has it. The driver is told the size of the vehicle.
 
     Raises:
         ConfigError: for an unknown recipe, override, device or precision, and when the checkpoint is an .onnx file but
@@ -36,7 +36,9 @@ def load_driver(settings: DriverSettings) -> FrameDriver:
     }
     is_shipped = settings.checkpoint in SHIPPED
     if not settings.checkpoint or (is_shipped and (settings.recipe or settings.recipe_overrides)):
-        return Driver.from_recipe(settings.recipe or "nano", overrides=overrides, seed=settings.seed, **common)
+        untrained = Driver.from_recipe(settings.recipe or "nano", overrides=overrides, seed=settings.seed, **common)
+        untrained.vehicle = settings.vehicle()
+        return untrained
     driver = load_file(settings.checkpoint, recipe=settings.recipe or None, **common)
     if settings.recipe_overrides:
         raise ConfigError("a checkpoint holds its own recipe: leave recipe_overrides empty")
@@ -44,4 +46,5 @@ def load_driver(settings: DriverSettings) -> FrameDriver:
         raise ConfigError(
             f"the checkpoint drives with the cameras {list(driver.config.cameras)}, not {list(settings.cameras)}"
         )
+    driver.vehicle = settings.vehicle()
     return driver

@@ -16,6 +16,7 @@ from aln_p3_core.frame import Command, CommandProvenance, RouteCommand
 from aln_p3_core.geometry import virtual_T_ego_model
 from aln_p3_core.scene import AGENT_CLASSES, DrivingScene, MapElements, Plan
 from aln_p3_core.synthetic.frames import track_frames
+from aln_p3_core.vehicle import NUSCENES_VEHICLE, VehicleSize
 
 AHEAD_M = 0.45  # middle of the car before the LiDAR
 
@@ -141,6 +142,37 @@ def test_it_brakes_no_harder_than_it_must():
     assert 0 < mild < hard
 
 
+def test_a_larger_car_keeps_its_own_size_away():
+    plan = straight(8.0)
+    # Beside the lane of a narrow car, in that of a wide one.
+    beside = agents(agent(2.0, 15))
+    assert guard_plan(plan, beside, STEP_S, AHEAD_M)[1].agent == -1
+    assert guard_plan(plan, beside, STEP_S, AHEAD_M, None, VehicleSize(width_m=2.5))[1].agent == 0
+    # A long one stops earlier, by what its front is further ahead.
+    stop = agents(agent(0, 17))
+    ends = [
+        guard_plan(plan, stop, STEP_S, AHEAD_M, None, vehicle)[0][-1, 1]
+        for vehicle in (NUSCENES_VEHICLE, VehicleSize(length_m=8.0, width_m=2.5))
+    ]
+    assert ends[1] + AHEAD_M + 4.0 < 17 - 2.25 and ends[1] < ends[0] - 0.5
+
+
+def test_a_narrow_car_does_not_fit_through_a_bus():
+    bus = agent(0, 20, name="bus", size=(12.0, 2.9))
+    for heading, shift in ((np.pi / 2, 0.725), (0.0, 0.75)):
+        other = agents({**bus, "heading": heading, "place": (shift, 20)})
+        assert guard_plan(straight(8.0), other, STEP_S, 0.0, None, VehicleSize(1.5, 0.7, 0.0))[1].agent == 0
+
+
+def test_the_middle_of_the_car_is_where_it_is_said_to_be():
+    scene = scene_with(agent(0, 12))
+    back, ahead = (
+        guard_scene(scene, 8.0, None, replace(NUSCENES_VEHICLE, middle_m=middle)).plan.trajectories_model[0, -1, 1]
+        for middle in (0.0, 1.39)
+    )
+    assert back > ahead + 1
+
+
 def test_the_speed_of_the_car_counts_more_than_the_plans():
     plan = straight(4.0)
     fast = guarded(plan, agent(0, 14), speed=12.0)[1].braking
@@ -211,6 +243,12 @@ def test_a_driver_guards_what_it_plans_unless_told_not_to():
     frame = track_frames(1, rate_hz=2.0, size=(400, 225))[0]
     scene = scene_with(agent(0, 12))
     assert driver.guarded and driver.guard(scene, frame).guard
+    # In the size of the car that it is told of: nuScenes' passes who is beside the lane, a wider one does not.
+    beside = scene_with(agent(2.0, 12))
+    driver.reset()
+    assert not driver.guard(beside, frame).guard
+    driver.vehicle = VehicleSize(width_m=2.5)
+    assert driver.guard(beside, frame).guard
     driver.guarded = False
     assert driver.guard(scene, frame) is scene
     assert not Driver.from_recipe("nano", overrides=small | {"planner.guard": False}, precision="fp32").guarded

@@ -72,6 +72,18 @@ def test_another_car_needs_another_wheel_angle_and_has_its_limit() -> None:
     assert following(AdapterSettings(max_steering_rad=0.05)).command(at(0.1)).steering == 0.05
 
 
+def test_another_car_has_its_limits() -> None:
+    def asked(plan_mps: float, **limits: float) -> float:
+        tracker = PlanTracker(AdapterSettings(**limits))
+        tracker.add_odometry(sample_of(ego_at(0.0)), "map")
+        assert tracker.follow(message_of(curving_plan(0.0, plan_mps))) == ""
+        return tracker.command(START_NS).acceleration
+
+    assert asked(16.0) > 2 and asked(1.0) < -2
+    assert asked(16.0, max_acceleration_mps2=1.5) == 1.5
+    assert asked(1.0, max_braking_mps2=1.5) == -1.5
+
+
 def test_a_car_that_obeys_follows_the_plan() -> None:
     tracker = PlanTracker(AdapterSettings(plan_timeout_s=3.0))
     ego = ego_at(0.0)

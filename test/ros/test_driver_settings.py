@@ -9,6 +9,7 @@ import yaml
 
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.frame import NUSCENES_CAMERAS
+from aln_p3_core.vehicle import NUSCENES_VEHICLE, VehicleSize
 from aln_p3_ros.driving.driver_settings import DriverSettings
 from aln_p3_ros.parameters import setting_infos
 
@@ -48,6 +49,14 @@ def test_choices_are_checked(change: dict[str, str]) -> None:
 def test_a_plan_is_degraded_before_it_gives_way_to_a_stop() -> None:
     with pytest.raises(ConfigError, match="must not be above max_plan_age_s"):
         DriverSettings(reduced_plan_age_s=2.0, max_plan_age_s=1.5)
+
+
+def test_the_vehicle_is_one_that_can_be() -> None:
+    assert DriverSettings().vehicle() == NUSCENES_VEHICLE
+    settings = DriverSettings(vehicle_length_m=9.0, vehicle_width_m=2.5, vehicle_middle_m=3.0)
+    assert settings.vehicle() == VehicleSize(9.0, 2.5, 3.0)
+    with pytest.raises(ConfigError, match=r"middle 3 m ahead"):
+        DriverSettings(vehicle_middle_m=3.0)
 
 
 def test_overrides_are_json() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from aln_p3_core.errors import CheckpointError, ConfigError
 from aln_p3_core.frame import NUSCENES_CAMERAS
+from aln_p3_core.vehicle import VehicleSize
 from aln_p3_ros.driving.driver_settings import DriverSettings
 from aln_p3_ros.driving.model_loading import load_driver
 
@@ -27,6 +28,13 @@ def test_the_driver_that_ships_unless_a_recipe_is_named() -> None:
         assert "untrained heads" in load_driver(DriverSettings(device="cpu", **fresh)).description, fresh
     with pytest.raises(ConfigError, match="LEFT"):
         load_driver(DriverSettings(cameras=("LEFT",), device="cpu"))
+
+
+def test_the_guard_knows_the_size_of_the_vehicle() -> None:
+    size = {"vehicle_length_m": 9.0, "vehicle_width_m": 2.5, "vehicle_middle_m": 3.0}
+    for named in ({}, {"recipe_overrides": SMALL}):
+        driver = load_driver(DriverSettings(device="cpu", precision="fp32", **named, **size))
+        assert driver.guarded and driver.vehicle == VehicleSize(9.0, 2.5, 3.0)
 
 
 def test_recipe_overrides_seed_and_rig() -> None:

@@ -9,6 +9,7 @@ import pytest
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.frame import NUSCENES_CAMERAS
 from aln_p3_ros.bags.typestore import typestore
+from aln_p3_ros.driving.driver_settings import DriverSettings
 from aln_p3_ros.messages.interfaces import message_class
 from aln_p3_ros.resources import config_directory, share_path
 from aln_p3_ros.topics import TOPICS, TopicSet, load_topic_set
@@ -37,6 +38,14 @@ def test_a_shipped_set_names_every_camera_of_the_rig(name):
     images = {topics.name("camera_image", camera) for camera in NUSCENES_CAMERAS}
     assert len(images) == 6
     assert not any("{" in image for image in images)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_parameters_of_a_shipped_set_are_those_of_the_driver(name):
+    parameters = load_topic_set(name).parameters
+    assert DriverSettings(**{"vehicle_middle_m": 1.39, **parameters}).vehicle().middle_m == (
+        0.0 if name == "carla_ros_bridge" else 1.39  # the bridge's vehicle has its origin in its middle
+    )
 
 
 def test_the_default_set_renames_nothing():
