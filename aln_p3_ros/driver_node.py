@@ -16,7 +16,6 @@ from typing import Any
 from aln_p3.srv import Reset
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
-from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from aln_p3_core.runtime.allocator import keep_freed_memory
 from aln_p3_ros.driving.driver_inputs import DriverInputs
@@ -30,7 +29,6 @@ from aln_p3_ros.managed_node import ManagedNode
 from aln_p3_ros.spin import spin_node
 
 _WATCHDOG_PERIOD_S = 0.02
-_OK = TransitionCallbackReturn.SUCCESS
 
 
 class DriverNode(ManagedNode[DriverSettings, DriverReport]):
@@ -56,12 +54,9 @@ class DriverNode(ManagedNode[DriverSettings, DriverReport]):
         self.create_timer(_WATCHDOG_PERIOD_S, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.create_service(Reset, "~/reset", self._on_reset)
 
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def _start_work(self) -> None:
         """Begins to listen to the cameras and to plan."""
         assert self._settings and self._model and self._inputs and self._outputs
-        result = super().on_activate(state)
-        if result != _OK:
-            return result
         self._loop = PlanningLoop(
             self._model,
             self._inputs,
@@ -73,10 +68,8 @@ class DriverNode(ManagedNode[DriverSettings, DriverReport]):
         )
         self._activated_ns, self._last_stop = self._now_ns(), -math.inf
         self._report.loop = self._loop
-        self._report.doing = "active"
         self._loop.worker.start()
         self._inputs.start()
-        return _OK
 
     def declare_stop(self, error: Exception) -> None:
         """The last words of a node that ends because of an error."""

@@ -17,7 +17,6 @@ from typing import Any
 from aln_p3.msg import PlannedTrajectory, PredictedObjects, SceneTokens, VectorMap
 from aln_p3.srv import Ask
 from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.task import Future
 
 from aln_p3_ros.explaining.explainer_outputs import ExplainerOutputs, ExplainerReport
@@ -31,7 +30,6 @@ from aln_p3_ros.qos import overridable, reliable_qos
 from aln_p3_ros.spin import spin_node
 from aln_p3_ros.topics import TOPICS
 
-_OK = TransitionCallbackReturn.SUCCESS
 #: Characters; reading a question cannot be broken off.
 _MAX_QUESTION = 400
 
@@ -63,12 +61,9 @@ class ExplainerNode(ManagedNode[ExplainerSettings, ExplainerReport]):
         # which other questions may begin meanwhile.
         self.create_service(Ask, "~/ask", self._on_ask, callback_group=ReentrantCallbackGroup())
 
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def _start_work(self) -> None:
         """Begins to listen to the driver and to speak."""
         assert self._settings and self._speaker and self._outputs
-        result = super().on_activate(state)
-        if result != _OK:
-            return result
         talker = Talker(
             self._speaker,
             self._settings,
@@ -80,13 +75,11 @@ class ExplainerNode(ManagedNode[ExplainerSettings, ExplainerReport]):
         talker.start()
         self._talker = self._report.talker = talker
         self._report.inputs = inputs
-        self._report.doing = "active"
         # Plan, objects and map are published before the tokens of their plan and are listened to first.
         self._listen(PlannedTrajectory, "trajectory", inputs.add_plan, depth=5, raw=False)
         self._listen(PredictedObjects, "objects", inputs.add_objects, depth=5)
         self._listen(VectorMap, "map", inputs.add_map, depth=5)
         self._listen(SceneTokens, "scene_tokens", inputs.add_tokens, depth=1)
-        return _OK
 
     def _load(self, settings: ExplainerSettings) -> str:
         if self._own_process:

@@ -74,7 +74,7 @@ ReportT = TypeVar("ReportT", bound=HealthReport[Any])
 class ManagedNode(LifecycleNode, ABC, Generic[SettingsT, ReportT]):
     """A managed node that loads a model when it is configured and works in threads of its own while it is active.
 
-    A subclass says how: `on_activate`, `_load`, `_stop_work`, `_drop`, `_apply`. What does not end in time it leaves in
+    A subclass says how: `_load`, `_start_work`, `_stop_work`, `_drop`, `_apply`. What does not end in time it leaves in
     `_left_behind`.
 
     Args:
@@ -116,25 +116,34 @@ class ManagedNode(LifecycleNode, ABC, Generic[SettingsT, ReportT]):
         except Exception as error:
             # Whatever a model file can do wrong must end in words, not in a node that lives on without a model.
             self._release()
-            text = str(error) if isinstance(error, AlnP3Error) else f"{type(error).__name__}: {error}"
-            self._report.failure = f"configure failed: {text}"
             self._report.doing = ""
-            self.get_logger().error(self._report.failure)
-            return _FAILURE
+            return self._failed("configure", error)
         self._settings = settings
         self._report.doing = "configured"
         self.get_logger().info(f"{self._what} ready: {loaded}")
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """FAILURE while a thread of the time before still works: two must not use one model."""
+        """Begins to work. FAILURE leaves the node inactive and says why: while a thread of the time before still works,
+        too, for two must not use one model."""
         self._report.failure = ""
         if self._left_behind is not None and self._left_behind.alive:
             self._report.failure = f"not activated: the {self._what} is still busy with what it began before"
             self.get_logger().error(self._report.failure)
             return _FAILURE
         self._left_behind = None
-        return super().on_activate(state)
+        result = super().on_activate(state)
+        if result != _OK:
+            return result
+        try:
+            self._start_work()
+        except Exception as error:
+            # rclpy would go on without a word, and on_error drop the model.
+            self._stop_work(_STOP_WAIT_S)
+            super().on_deactivate(state)
+            return self._failed("activate", error)
+        self._report.doing = "active"
+        return _OK
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stops working; the model stays loaded."""
@@ -171,6 +180,10 @@ class ManagedNode(LifecycleNode, ABC, Generic[SettingsT, ReportT]):
         """Makes all parts, and names the model in a few words. What it raises fails the transition."""
 
     @abstractmethod
+    def _start_work(self) -> None:
+        """Starts what runs while the node is active. What it raises fails the transition, after `_stop_work`."""
+
+    @abstractmethod
     def _stop_work(self, wait_s: float) -> None:
         """Ends what runs while the node is active; from any state."""
 
@@ -196,6 +209,13 @@ class ManagedNode(LifecycleNode, ABC, Generic[SettingsT, ReportT]):
         response.success = False
         return response
 
+    def _failed(self, what: str, error: Exception) -> TransitionCallbackReturn:
+        """Logs why a transition failed, and keeps it for /diagnostics."""
+        text = str(error) if isinstance(error, AlnP3Error) else f"{type(error).__name__}: {error}"
+        self._report.failure = f"{what} failed: {text}"
+        self.get_logger().error(self._report.failure)
+        return _FAILURE
+
     def _release(self) -> None:
         self._stop_work(_STOP_WAIT_S)
         self._drop()
@@ -220,6 +240,6 @@ class ManagedNode(LifecycleNode, ABC, Generic[SettingsT, ReportT]):
         try:
             self._report.publish(self._settings, self._now_ns())
         except RCLError:
-            # The context may end at any moment; while it lives, an error is an error.
+            # The context may end at any moment; while it lives, an error is an error, which the thread logs.
             if self.context.ok():
                 raise

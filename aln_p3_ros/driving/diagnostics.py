@@ -88,18 +88,20 @@ def camera_status(
         level, message = WARN, warning
     else:
         level, message = OK, "well"
+    # Read once: another thread may clear them meanwhile.
+    stamp_ns, arrived_ns, period_ns = state.stamp_ns, state.arrived_ns, state.period_ns
     values: dict[str, object] = {
         "fault": fault.kind.value if fault else "",
         "images": state.received,
         "late": state.late,
         "repeated": state.repeated,
-        "rate_hz": 1e9 / state.period_ns if state.period_ns else 0.0,
+        "rate_hz": 1e9 / period_ns if period_ns else 0.0,
     }
-    if state.stamp_ns is not None:
-        values["stamp"] = f"{state.stamp_ns // 10**9}.{state.stamp_ns % 10**9:09d}"
-        values["age_s"] = (now_ns - state.stamp_ns) * 1e-9
-    if state.arrived_ns is not None:
-        values["since_last_s"] = (now_ns - state.arrived_ns) * 1e-9
+    if stamp_ns is not None:
+        values["stamp"] = f"{stamp_ns // 10**9}.{stamp_ns % 10**9:09d}"
+        values["age_s"] = (now_ns - stamp_ns) * 1e-9
+    if arrived_ns is not None:
+        values["since_last_s"] = (now_ns - arrived_ns) * 1e-9
     return status(name, level, message, values, hardware_id)
 
 

@@ -82,7 +82,8 @@ class DriverReport(HealthReport[DriverSettings]):
 
     def _odometry_status(self, inputs: DriverInputs, now_ns: int, limit_s: float) -> DiagnosticStatus:
         newest = inputs.odometry.newest_stamp_ns
-        values: dict[str, object] = {"speed_mps": inputs.speed if inputs.speed is not None else "unknown"}
+        speed = inputs.speed  # read once: another thread may forget it meanwhile
+        values: dict[str, object] = {"speed_mps": "unknown" if speed is None else speed}
         problem = inputs.odometry_problem or ("no odometry has come" if newest is None else "")
         if newest is not None:
             age_s = (now_ns - newest) * 1e-9
@@ -99,8 +100,9 @@ class DriverReport(HealthReport[DriverSettings]):
 
     def _memory_status(self, loop: PlanningLoop) -> DiagnosticStatus:
         state = loop.state
-        age = "none" if state.history_age_s is None else f"{state.history_age_s:.3f}"
-        message = "starting afresh" if state.history_age_s is None else f"{age} s old"
+        age_s = state.history_age_s  # read once: the planning thread may set it meanwhile
+        age = "none" if age_s is None else f"{age_s:.3f}"
+        message = "starting afresh" if age_s is None else f"{age} s old"
         values = {"history_age_s": age, "resets": state.memory_resets, "last_reset": state.last_reset}
         return self._status("memory", diagnostics.OK, message, values)
 

@@ -11,6 +11,8 @@ from typing import Generic, TypeVar
 from rclpy.logging import get_logger
 
 JobT = TypeVar("JobT")
+#: A call that fails again and again is told of this often, s.
+_SAY_AGAIN_S = 10.0
 
 
 class LatestWorker(Generic[JobT]):
@@ -116,7 +118,8 @@ class LatestWorker(Generic[JobT]):
 class PeriodicThread:
     """Calls a function again and again, in a thread of its own and by the steady clock, until stopped.
 
-    For what must go on while the executor is busy, such as diagnostics while a model is loaded.
+    For what must go on while the executor is busy, such as diagnostics while a model is loaded. A call that raises is
+    logged, and the next one comes all the same.
     """
 
     def __init__(self, call: Callable[[], None], period_s: float, name: str) -> None:
@@ -133,4 +136,9 @@ class PeriodicThread:
 
     def _run(self) -> None:
         while not self._ending.wait(self._period_s):
-            self._call()
+            try:
+                self._call()
+            except Exception:
+                get_logger(self._thread.name).error(
+                    f"a call failed:\n{traceback.format_exc()}", throttle_duration_sec=_SAY_AGAIN_S
+                )

@@ -8,6 +8,7 @@ from builtin_interfaces.msg import Time
 from aln_p3_ros.driving import diagnostics
 from aln_p3_ros.driving.camera_set import CameraFault, CameraState, FaultKind
 from aln_p3_ros.driving.diagnostics import ERROR, OK, WARN, LatencyWindow
+from aln_p3_ros.driving.driver_report import DriverReport
 from aln_p3_ros.driving.faults import Degradation, Level
 
 S = 1_000_000_000
@@ -26,6 +27,29 @@ def test_a_faulty_camera_is_named_with_its_severity(kind: FaultKind) -> None:
     found = values(status)
     assert found["fault"] == kind.value and found["images"] == "7" and found["rate_hz"] == "10.000"
     assert found["stamp"] == "8.000000005" and found["age_s"] == "2.000" and found["since_last_s"] == "1.000"
+
+
+class Forgotten:
+    """Values that another thread forgets right after they were read."""
+
+    def __init__(self, **values: object) -> None:
+        self._values = values
+
+    def __getattr__(self, name: str) -> object:
+        return self._values.pop(name, None)
+
+
+def test_a_state_that_is_cleared_meanwhile_breaks_no_report() -> None:
+    state = Forgotten(arrived_ns=9 * S, stamp_ns=8 * S, received=7, period_ns=0.1e9)
+    found = values(diagnostics.camera_status("x", state, None, "", 10 * S, ""))
+    assert found["stamp"] == "8.000000000" and found["since_last_s"] == "1.000" and found["rate_hz"] == "10.000"
+    report = DriverReport.__new__(DriverReport)
+    report._name, report._hardware_id = "driver_node", ""
+    odometry = Forgotten(newest_stamp_ns=10 * S)
+    status = report._odometry_status(Forgotten(speed=8.0, odometry=odometry, odometry_problem=""), 10 * S, 0.5)
+    assert values(status)["speed_mps"] == "8.000"
+    memory = report._memory_status(Forgotten(state=Forgotten(history_age_s=0.5)))
+    assert memory.message == "0.500 s old"
 
 
 def test_a_well_camera_and_a_doubtful_one() -> None:

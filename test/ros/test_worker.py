@@ -103,6 +103,21 @@ def test_a_worker_that_never_started_stops() -> None:
     assert LatestWorker(lambda job: None, lambda job, error: None).stop()
 
 
+def test_a_periodic_thread_goes_on_after_an_error() -> None:
+    calls: list[int] = []
+    enough = threading.Event()
+
+    def call() -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise ValueError("odd")
+        enough.set()
+
+    thread = PeriodicThread(call, 0.001, "test")
+    assert enough.wait(WAIT_S)
+    thread.stop()
+
+
 def test_a_periodic_thread_repeats_until_it_is_stopped() -> None:
     calls: list[int] = []
     enough = threading.Event()
