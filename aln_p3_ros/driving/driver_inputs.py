@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,7 @@ from aln_p3_core.frame import Command, CommandProvenance, RouteCommand
 from aln_p3_ros.driving.camera_set import CameraFault, CameraSet, FaultKind, StampedImage
 from aln_p3_ros.driving.camera_sync import CameraSync
 from aln_p3_ros.driving.driver_settings import DriverSettings
-from aln_p3_ros.driving.frame_builder import image_fault, quick_fault
+from aln_p3_ros.driving.frame_builder import quick_fault
 from aln_p3_ros.driving.odometry import OdometryBuffer, OdometrySample
 from aln_p3_ros.driving.rig import Rig
 from aln_p3_ros.messages.conversions import command_from_message
@@ -80,6 +80,7 @@ class DriverInputs:
         self.speed: float | None = None
         self._command: tuple[RouteCommand, int] | None = None
         self._waiting: tuple[CameraSet, int] | None = None
+        self._unusable: Mapping[str, CameraFault] = {}
         self.passed_over = 0
         self._steady: list[Subscription] = []
         self._images: list[Subscription] = []
@@ -89,7 +90,7 @@ class DriverInputs:
         """Begins to listen to the cameras."""
         with self.lock:
             self.sync = self._make_sync()
-            self._waiting = None
+            self._waiting, self._unusable = None, {}
             raw = self._settings.image_transport == "raw"
             key, kind = ("camera_image", Image) if raw else ("camera_compressed", CompressedImage)
             for camera in self.cameras:
@@ -131,18 +132,15 @@ class DriverInputs:
         self._settings = settings
 
     def camera_fault(self, camera: str) -> CameraFault | None:
-        """The camera's fault now: its calibration's, or what the matching found."""
-        fault = self.sync.states[camera].fault
+        """The camera's fault now: its calibration's, what the matching found, or its pixels'."""
+        fault = self.sync.states[camera].fault or self._unusable.get(camera)
         if fault is None and self.rig.calibration(camera) is None:
             return CameraFault(FaultKind.UNCALIBRATED, self.rig.problem(camera))
         return fault
 
-    def note_corrupt(self, camera: str, message: Any, text: str) -> CameraFault:
-        """Notes an image that turned out to be unusable only when it was decoded, and names its fault."""
-        fault = image_fault(message, self.rig.calibration(camera), text)
-        with self.lock:
-            self.sync.states[camera].fault = fault
-        return fault
+    def note_unusable(self, faults: Mapping[str, CameraFault]) -> None:
+        """Notes of which cameras the images turned out to be unusable only when a frame was built, or decoded."""
+        self._unusable = dict(faults)
 
     def _check_required(self, settings: DriverSettings) -> None:
         strangers = [name for name in settings.required_cameras if name not in self.cameras]

@@ -31,7 +31,7 @@ from aln_p3_ros.driving.faults import (
     no_input,
     slow_model,
 )
-from aln_p3_ros.driving.frame_builder import BuiltFrame, FrameBuilder
+from aln_p3_ros.driving.frame_builder import BuiltFrame, FrameBuilder, image_fault
 from aln_p3_ros.driving.plan_gate import plan_problem
 from aln_p3_ros.driving.worker import LatestWorker
 from aln_p3_ros.messages.conversions import path_of
@@ -291,6 +291,7 @@ class PlanningLoop:
         while True:
             known = CameraSet(camera_set.anchor, camera_set.anchor_stamp_ns, camera_set.images, faults)
             built = self._builder.build(known, command, without=corrupt)
+            self._inputs.note_unusable({n: f for n, f in built.faults.items() if n not in camera_set.faults})
             problem = built.odometry_problem
             if problem and self._inputs.odometry_problem:
                 problem = f"{problem} ({self._inputs.odometry_problem})"
@@ -314,7 +315,8 @@ class PlanningLoop:
                 if culprit is None:
                     raise
                 corrupt |= {culprit}
-                faults[culprit] = self._inputs.note_corrupt(culprit, camera_set.images[culprit].payload, str(error))
+                calibration = self._inputs.rig.calibration(culprit)
+                faults[culprit] = image_fault(camera_set.images[culprit].payload, calibration, str(error))
 
     def _on_error(self, job: _Job, error: Exception) -> None:
         self._log_error(f"planning failed: {type(error).__name__}: {error}")

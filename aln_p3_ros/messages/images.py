@@ -36,6 +36,7 @@ _LAYOUTS: dict[str, tuple[int, int, str]] = {
     "mono16": (1, 2, "bgr"),
 }
 
+_COLORS = ("rgb", "bgr")
 _FINGERPRINT_SAMPLES = 4096
 
 
@@ -104,12 +105,21 @@ def encoded_image(message: CompressedImage, source: str = "image") -> EncodedIma
     """The bytes of a compressed image message, not copied, for the preprocessing to decode.
 
     Raises:
-        ImageError: for an empty message, or depth images, which are no pictures.
+        ImageError: for an empty message, for depth images, which are no pictures, and for raw Bayer pixels, which
+            would be taken for a grey picture.
     """
     if not message.data:
         raise ImageError(f"{source} sent an empty compressed image")
     if "compressedDepth" in message.format:
         raise ImageError(f"{source} sends depth images ({message.format}); subscribe to its colour topic")
+    # "bayer_rggb8; jpeg compressed " holds the sensor's mosaic, "bayer_rggb8; jpeg compressed bgr8" a colour picture.
+    if message.format.startswith("bayer_"):
+        target = message.format.partition("compressed")[2].strip()
+        if not target.startswith(_COLORS):
+            raise ImageError(
+                f"{source} sends raw Bayer pixels as a compressed image ({message.format.strip()!r}): debayer them "
+                "before they are compressed (image_proc), or set image_transport to raw, which takes cv_bridge"
+            )
     return EncodedImage(memoryview(message.data), source)
 
 

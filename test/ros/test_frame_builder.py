@@ -181,6 +181,8 @@ def test_quick_faults_need_no_decoding(frames: list[DrivingFrame], raw_frames: l
     assert fault(other) is FaultKind.WRONG_SIZE
     assert fault(b"no image") is FaultKind.CORRUPT and fault(b"") is FaultKind.CORRUPT
     assert fault(data[: len(data) // 2]) is FaultKind.CORRUPT
+    mosaic = compressed_message(data, Time(), "cam", "bayer_rggb8; jpeg compressed ")
+    assert "raw Bayer" in quick_fault("CAM_FRONT", mosaic, calibration).text
     message = image_message(raw_frames[0].views["CAM_FRONT"].image, Time(), "cam")
     assert quick_fault("CAM_FRONT", message, calibration) is None
     message.step = 3

@@ -125,6 +125,19 @@ def test_compressed_bytes_are_not_copied() -> None:
         encoded_image(depth)
 
 
+@pytest.mark.parametrize("kind", ["bayer_rggb8; jpeg compressed ", "bayer_grbg8; png compressed mono8", "bayer_rggb8"])
+def test_raw_bayer_pixels_are_no_picture(kind: str) -> None:
+    with pytest.raises(ImageError, match=r"CAM_BACK sends raw Bayer.*image_transport to raw"):
+        encoded_image(compressed_message(b"123", Time(), "cam", kind), "CAM_BACK")
+
+
+@pytest.mark.parametrize(
+    "kind", ["bayer_rggb8; jpeg compressed bgr8", "rgb8; jpeg compressed bgr8", "mono8; jpeg compressed ", "jpeg"]
+)
+def test_pictures_in_color_or_grey_are_taken(kind: str) -> None:
+    assert encoded_image(compressed_message(b"123", Time(), "cam", kind)).source == "image"
+
+
 def test_fingerprints_tell_images_apart() -> None:
     pixels = np.random.default_rng(2).integers(0, 256, 300_000, dtype=np.uint8)
     noisy = pixels + np.random.default_rng(3).integers(0, 2, len(pixels), dtype=np.uint8)

@@ -58,8 +58,10 @@ def test_a_camera_that_stops_is_named_and_degrades_the_plan(ros_context: Context
         ),
         ("raw", lambda: image_message(np.zeros((60, 80, 3), np.uint8), to_time(0), ""), "wrong size"),
         ("raw", lambda: short_image(), "corrupt"),
+        # Nobody here can read it: found out only when the frame is built.
+        ("raw", lambda: strange_image(), "corrupt"),
     ],
-    ids=["jpeg-size", "no-jpeg", "truncated", "damaged-inside", "raw-size", "raw-short"],
+    ids=["jpeg-size", "no-jpeg", "truncated", "damaged-inside", "raw-size", "raw-short", "raw-unknown"],
 )
 def test_an_unusable_image_is_named(ros_context: Context, transport: str, message: Any, fault: str) -> None:
     with driver_test(ros_context, transport=transport) as test:
@@ -78,6 +80,12 @@ def test_an_unusable_image_is_named(ros_context: Context, transport: str, messag
 def short_image() -> Any:
     message = image_message(np.zeros((90, 160, 3), np.uint8), to_time(0), "")
     message.data = message.data[:1000]
+    return message
+
+
+def strange_image() -> Any:
+    message = image_message(np.zeros((90, 160, 3), np.uint8), to_time(0), "")
+    message.encoding = "yuv999"
     return message
 
 
