@@ -153,7 +153,7 @@ class AdapterNode(Node):
         if self._ackermann is None:
             return
         stamped_class, drive_class = self._classes["ackermann"]
-        message = ackermann_drive(drive_class, command)
+        message = ackermann_drive(drive_class, command, signed=self._settings.ackermann_acceleration == "signed")
         if self._settings.ackermann_stamped:
             header = Header(stamp=to_time(now_ns), frame_id=self._settings.base_frame)
             message = stamped_class(header=header, drive=message)

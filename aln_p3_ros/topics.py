@@ -171,7 +171,7 @@ class TopicSet:
         cameras: channel of the driver's rig (CAM_FRONT) -> what stands for `{camera}` in topic names.
         transport: "compressed" or "raw": which of the two camera topics carries the images.
         names: key -> topic name, for every row of the table.
-        parameters: what driver and view must know beside names: frames and axes of this source.
+        parameters: what driver, view and adapter must know beside names: frames and axes of this source.
         description: what the set is for.
     """
 
@@ -272,5 +272,5 @@ def _parse(tree: Any, source: str) -> TopicSet:
     names = {**default.names, **checked_names(topics, source)}
     parameters = tree.get("parameters") or {}
     if not isinstance(parameters, Mapping):
-        raise ConfigError(f"{source}: parameters must map names of parameters of driver and view to values")
+        raise ConfigError(f"{source}: parameters must map names of parameters of driver, view and adapter to values")
     return TopicSet(dict(cameras), transport, names, dict(parameters), str(tree.get("description", "")).strip())

@@ -27,6 +27,12 @@ class AdapterSettings:
     ackermann_stamped: bool = setting(
         False, "Publish ackermann_msgs/AckermannDriveStamped instead of AckermannDrive (which CARLA's bridge takes)."
     )
+    ackermann_acceleration: str = setting(
+        "magnitude",
+        "How the command's acceleration is written: magnitude, never negative, as the message is defined; or signed, "
+        "negative when braking, as CARLA's carla_ackermann_control reads it.",
+        choices=("magnitude", "signed"),
+    )
     rate_hz: float = setting(20.0, "Rate of the Ackermann command, Hz (wall clock).", minimum=1.0, maximum=100.0)
 
     # Frames.

@@ -15,6 +15,9 @@ from aln_p3_core.geometry import FloatArray
 from aln_p3_ros.adapter.tracker import DriveCommand
 from aln_p3_ros.messages.transforms import fill_pose, transform_from_message
 
+#: Of an Ackermann command that asks for next to no change of speed, m/s^2.
+LEAST_ACCELERATION = 0.05
+
 
 def autoware_trajectory(
     trajectory_class: Any,
@@ -56,8 +59,16 @@ def autoware_trajectory(
     return trajectory_class(header=Header(stamp=stamp, frame_id=frame_id), points=[start, *converted])
 
 
-def ackermann_drive(drive_class: Any, command: DriveCommand) -> Any:
-    """ackermann_msgs/AckermannDrive: m/s, m/s^2, rad to the left. Steering rate and jerk 0: as fast as it can."""
+def ackermann_drive(drive_class: Any, command: DriveCommand, *, signed: bool = False) -> Any:
+    """ackermann_msgs/AckermannDrive: m/s, m/s^2, rad to the left. Steering rate and jerk 0: as fast as it can.
+
+    Args:
+        drive_class: of ackermann_msgs.
+        command: what is asked of the vehicle.
+        signed: write the acceleration with its sign. Else as the message defines it: how fast the speed may change
+            towards the one asked for, in either direction; 0 would mean as fast as it can.
+    """
+    acceleration = command.acceleration if signed else max(abs(command.acceleration), LEAST_ACCELERATION)
     return drive_class(
-        steering_angle=float(command.steering), speed=float(command.speed), acceleration=float(command.acceleration)
+        steering_angle=float(command.steering), speed=float(command.speed), acceleration=float(acceleration)
     )

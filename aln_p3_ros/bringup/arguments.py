@@ -140,5 +140,12 @@ ADAPTER = (
         "Publish AckermannDriveStamped; empty: as adapter_params says.",
         choices=("", "true", "false"),
     ),
+    Argument(
+        "ackermann_acceleration",
+        "",
+        "magnitude, as the message is defined, or signed, as CARLA reads it; empty: as the topic set or adapter_params "
+        "says.",
+        choices=("", "magnitude", "signed"),
+    ),
     Argument("adapter_params", "", "YAML file with parameters of adapter_node, over config/adapter.yaml."),
 )

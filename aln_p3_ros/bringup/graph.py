@@ -341,9 +341,10 @@ def _waiting(text: str) -> dict[str, float]:
 
 def _adapter_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]:
     parameters: dict[str, Any] = {"use_sim_time": values["use_sim_time"]}
-    parameters |= {key: values[key] for key in ("trajectory_output", "ackermann_output") if values[key]}
-    if "base_frame" in topics.parameters:
-        parameters["base_frame"] = topics.parameters["base_frame"]
+    of_set = ("base_frame", "ackermann_acceleration")
+    parameters |= {key: topics.parameters[key] for key in of_set if key in topics.parameters}
+    given = ("trajectory_output", "ackermann_output", "ackermann_acceleration")
+    parameters |= {key: values[key] for key in given if values[key]}
     if values["outputs"]:
         parameters["outputs"] = [part.strip() for part in values["outputs"].split(",")]
     if values["ackermann_stamped"]:

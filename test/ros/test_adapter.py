@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,8 +16,8 @@ from aln_p3_core.world.controller import TrackingController
 from aln_p3_core.world.ego import Control, step_bicycle
 from aln_p3_core.world.planners.planner import as_sent
 from aln_p3_ros.adapter.adapter_settings import AdapterSettings
-from aln_p3_ros.adapter.foreign_messages import ackermann_drive, autoware_trajectory
-from aln_p3_ros.adapter.tracker import PlanTracker
+from aln_p3_ros.adapter.foreign_messages import LEAST_ACCELERATION, ackermann_drive, autoware_trajectory
+from aln_p3_ros.adapter.tracker import DriveCommand, PlanTracker
 from aln_p3_ros.messages.stamps import to_ns, to_time
 from aln_p3_ros.messages.trajectory import stop_trajectory
 from aln_p3_ros.messages.transforms import transform_from_message
@@ -199,6 +200,17 @@ def test_before_any_odometry_there_is_no_stop() -> None:
     assert PlanTracker(AdapterSettings()).stop(at(0.0)) is None
 
 
+@pytest.mark.parametrize(
+    ("acceleration", "written"), [(2.0, 2.0), (-3.0, 3.0), (0.0, LEAST_ACCELERATION), (-0.01, LEAST_ACCELERATION)]
+)
+def test_an_acceleration_is_written_as_a_magnitude_unless_with_its_sign(acceleration: float, written: float) -> None:
+    # The message says: positive is the magnitude, decelerations included, and zero is as quickly as possible.
+    command = DriveCommand(speed=4.0, acceleration=acceleration, steering=0.1)
+    drive = ackermann_drive(SimpleNamespace, command)
+    assert (drive.speed, drive.acceleration, drive.steering_angle) == (4.0, written, 0.1)
+    assert ackermann_drive(SimpleNamespace, command, signed=True).acceleration == acceleration
+
+
 @pytest.mark.build
 @pytest.mark.slow
 @pytest.mark.usefixtures("foreign_messages")
@@ -226,7 +238,7 @@ def test_the_messages_say_what_the_plan_says() -> None:
         assert np.tan(other.front_wheel_angle_rad) == pytest.approx(2.79 * mine.curvature, rel=1e-5)
         assert mine.curvature > 0.02
     command = tracker.command(at(0.1))
-    drive = ackermann_drive(AckermannDrive, command)
+    drive = ackermann_drive(AckermannDrive, command, signed=True)
     assert [drive.speed, drive.acceleration, drive.steering_angle] == pytest.approx(
         [command.speed, command.acceleration, command.steering], rel=1e-6
     )

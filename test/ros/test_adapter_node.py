@@ -63,7 +63,9 @@ def test_plan_in_commands_out_and_a_stop_when_it_is_stale(nodes: Nodes, stamped:
     from ackermann_msgs.msg import AckermannDrive, AckermannDriveStamped
     from autoware_planning_msgs.msg import Trajectory
 
-    adapter(nodes, ackermann_stamped=stamped, ackermann_output="/drive", trajectory_output="/their/trajectory")
+    outputs = {"ackermann_output": "/drive", "trajectory_output": "/their/trajectory"}
+    form = "signed" if stamped else "magnitude"
+    adapter(nodes, ackermann_stamped=stamped, ackermann_acceleration=form, **outputs)
     car = Car(nodes)
     kind = AckermannDriveStamped if stamped else AckermannDrive
     commands, trajectories = car.listen(kind, "/drive"), car.listen(Trajectory, "/their/trajectory")
@@ -72,7 +74,7 @@ def test_plan_in_commands_out_and_a_stop_when_it_is_stale(nodes: Nodes, stamped:
         return commands[-1].drive if stamped else commands[-1]
 
     wait_until(lambda: bool(commands), "a command before anything else has come")
-    assert (newest().speed, newest().acceleration) == (0.0, -3.0)
+    assert (newest().speed, newest().acceleration) == (0.0, -3.0 if stamped else 3.0)
     car.drive(0.0)
     wait_until(lambda: any("no trajectory" in status.message for status in car.health), "odometry, and no plan")
     wait_until(lambda: bool(trajectories), "a stop trajectory")

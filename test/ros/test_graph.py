@@ -186,8 +186,13 @@ def test_in_lockstep_the_driver_loses_no_image_and_is_waited_for():
 def test_the_adapter_reads_the_topics_and_the_frame_of_the_set():
     adapter = nodes_of("adapter", topics="carla_ros_bridge", outputs="ackermann", use_sim_time="true")["adapter_node"]
     assert dict(adapter.remappings)["/localization/odometry"] == "/carla/ego_vehicle/odometry"
-    assert adapter.parameters == {"use_sim_time": True, "base_frame": "ego_vehicle", "outputs": ["ackermann"]}
-    assert "outputs" not in nodes_of("adapter")["adapter_node"].parameters
+    assert adapter.parameters == {
+        **{"use_sim_time": True, "base_frame": "ego_vehicle", "outputs": ["ackermann"]},
+        "ackermann_acceleration": "signed",  # as the bridge's controller reads it
+    }
+    assert nodes_of("adapter")["adapter_node"].parameters == {"use_sim_time": False}
+    said = nodes_of("adapter", topics="carla_ros_bridge", ackermann_acceleration="magnitude")["adapter_node"]
+    assert said.parameters["ackermann_acceleration"] == "magnitude"
 
 
 def test_the_explainer_runs_beside_and_nobody_depends_on_it(tmp_path, monkeypatch):

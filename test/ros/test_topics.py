@@ -8,11 +8,14 @@ import pytest
 
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.frame import NUSCENES_CAMERAS
+from aln_p3_ros.adapter.adapter_settings import AdapterSettings
 from aln_p3_ros.bags.typestore import typestore
 from aln_p3_ros.driving.driver_settings import DriverSettings
 from aln_p3_ros.messages.interfaces import message_class
+from aln_p3_ros.parameters import setting_infos
 from aln_p3_ros.resources import config_directory, share_path
 from aln_p3_ros.topics import TOPICS, TopicSet, load_topic_set
+from aln_p3_ros.view.view_settings import ViewSettings
 
 SETS = sorted(path.stem for path in (config_directory() / "topics").glob("*.yaml"))
 
@@ -41,11 +44,13 @@ def test_a_shipped_set_names_every_camera_of_the_rig(name):
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_the_parameters_of_a_shipped_set_are_those_of_the_driver(name):
+def test_the_parameters_of_a_shipped_set_are_those_of_the_nodes(name):
     parameters = load_topic_set(name).parameters
-    assert DriverSettings(**{"vehicle_middle_m": 1.39, **parameters}).vehicle().middle_m == (
-        0.0 if name == "carla_ros_bridge" else 1.39  # the bridge's vehicle has its origin in its middle
-    )
+    known = [setting_infos(kind) for kind in (DriverSettings, ViewSettings, AdapterSettings)]
+    assert all(any(key in infos for infos in known) for key in parameters)
+    driver = DriverSettings(**{key: value for key, value in parameters.items() if key in known[0]})
+    # The bridge's vehicle has its origin in its middle.
+    assert driver.vehicle().middle_m == (0.0 if name == "carla_ros_bridge" else 1.39)
 
 
 def test_the_default_set_renames_nothing():
