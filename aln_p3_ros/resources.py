@@ -49,6 +49,17 @@ def _source_tree(module: Path) -> Path | None:
     return tree if (tree / "package.xml").is_file() and (tree / "msg").is_dir() else None
 
 
+def is_installed(package: str, executable: str) -> bool:
+    """Whether a program of a ROS package can be run as `ros2 run` does."""
+    try:
+        from ament_index_python.packages import get_package_prefix
+
+        program = Path(get_package_prefix(package)) / "lib" / package / executable
+        return program.is_file() and os.access(program, os.X_OK)
+    except (LookupError, OSError):
+        return False
+
+
 def package_share() -> Path:
     """Folder that holds config/, launch/, rviz/ and msg/.
 

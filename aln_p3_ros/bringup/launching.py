@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable, Shutdown
@@ -13,6 +12,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from aln_p3_ros.bringup.graph import Graph, NodeSpec, graph
+from aln_p3_ros.resources import is_installed
 
 
 def launch_description(name: str) -> LaunchDescription:
@@ -39,7 +39,7 @@ def _start(context: LaunchContext, chosen: Graph) -> list[Any]:
 
 
 def _node(spec: NodeSpec, log_level: str) -> Node:
-    if spec.module and not _is_installed(spec):
+    if spec.module and not is_installed(spec.package, spec.executable):
         # The package's Python runs from its source tree: the module does what the executable would.
         program: dict[str, Any] = {"executable": sys.executable}
         first = ["-m", spec.module]
@@ -62,12 +62,3 @@ def _node(spec: NodeSpec, log_level: str) -> Node:
         output="screen",
         on_exit=[Shutdown(reason=f"{spec.name} has ended")] if spec.required else None,
     )
-
-
-def _is_installed(spec: NodeSpec) -> bool:
-    try:
-        from ament_index_python.packages import get_package_prefix
-
-        return (Path(get_package_prefix(spec.package)) / "lib" / spec.package / spec.executable).is_file()
-    except (LookupError, OSError):
-        return False

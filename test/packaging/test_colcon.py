@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ from build_interfaces import build_environment
 
 pytestmark = [pytest.mark.build, pytest.mark.slow]
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 EXECUTABLES = ("driver_node", "replay_node", "simulator_node", "adapter_node", "view_node", "lifecycle_manager")
 
 
@@ -65,6 +68,8 @@ def test_workspace_has_messages_modules_executables_and_files(
         executable = install / "lib" / "aln_p3" / name
         assert os.access(executable, os.X_OK), executable
         assert executable.read_text().startswith(f"#!{python}\n")
+        # The file that `colcon build --symlink-install` links to.
+        assert os.access(tree / "build" / "aln_p3" / "executables" / name, os.X_OK), name
     run = _in_workspace(tree, str(install / "lib" / "aln_p3" / "replay_node"))
     assert run.returncode == 1
     assert run.stderr.startswith("replay_node: "), "it starts, and asks for what to replay"
@@ -81,6 +86,38 @@ def test_workspace_has_messages_modules_executables_and_files(
     _build(tree, prefix)
     run = _in_workspace(tree, f'{python} -c "import aln_p3_core; print(aln_p3_core.EDIT)"')
     assert run.stdout.strip() == "second build", run.stderr
+
+
+def test_programs_are_executable_before_they_are_installed(tmp_path: Path, wheels_prefix: Path) -> None:
+    """`colcon build --symlink-install` links to them as CMake has configured them."""
+    lists = (REPOSITORY / "CMakeLists.txt").read_text()
+    (configured,) = re.findall(r"configure_file\(.*?\)\n", lists, re.DOTALL)
+    template = tmp_path / "scripts" / "executable.py.in"
+    template.parent.mkdir()
+    shutil.copy(REPOSITORY / "scripts" / "executable.py.in", template)
+    template.chmod(0o644)
+    script = tmp_path / "configure.cmake"
+    names = f'set(ALN_P3_MODULE cli)\nset(Python3_EXECUTABLE python3)\nset(executable "{tmp_path / "cli"}")\n'
+    script.write_text(names + configured)
+    subprocess.run(["cmake", "-P", str(script)], cwd=tmp_path, check=True)
+    assert os.access(tmp_path / "cli", os.X_OK)
+    assert "from aln_p3_ros.cli import main" in (tmp_path / "cli").read_text()
+
+
+@pytest.mark.parametrize(("version", "fits"), [("3.10.12", False), ("3.11.0", True), ("3.12.3", True)])
+def test_a_python_that_is_too_old_is_named(tmp_path: Path, wheels_prefix: Path, version: str, fits: bool) -> None:
+    lists = (REPOSITORY / "CMakeLists.txt").read_text()
+    (check,) = re.findall(r"if\(Python3_VERSION .*?endif\(\)\n", lists, re.DOTALL)
+    script = tmp_path / "check.cmake"
+    script.write_text(f"set(Python3_VERSION {version})\nset(Python3_EXECUTABLE /usr/bin/python3)\n{check}")
+    run = subprocess.run(["cmake", "-P", str(script)], capture_output=True, text=True)
+    assert (run.returncode == 0) is fits
+    if not fits:
+        said = " ".join(run.stderr.split())
+        assert f"/usr/bin/python3 is Python {version}" in said and "ALN_P3_INTERFACES_ONLY=ON" in said
+    # The same as pip asks for.
+    needed = re.search(r'python_requires=">=([\d.]+)"', (REPOSITORY / "setup.py").read_text())[1]
+    assert f"VERSION_LESS {needed})" in check
 
 
 def test_environment_has_no_installed_copy_of_the_sources(wheels_prefix: Path) -> None:

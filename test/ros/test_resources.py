@@ -11,7 +11,7 @@ import pytest
 
 from aln_p3_core.errors import ConfigError
 from aln_p3_ros import resources
-from aln_p3_ros.resources import share_path
+from aln_p3_ros.resources import is_installed, share_path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -26,6 +26,19 @@ def test_source_tree_is_used_where_the_code_lies_in_one() -> None:
 def test_what_is_missing_is_named_with_the_places_that_were_searched() -> None:
     with pytest.raises(ConfigError, match=r"config/no_such\.yaml .*sought: .*no_such\.yaml"):
         share_path("config", "no_such.yaml")
+
+
+def test_a_program_counts_when_it_can_be_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
+    assert not is_installed("aln_p3", "driver_node")
+    program = tmp_path / "lib" / "aln_p3" / "driver_node"
+    index = tmp_path / "share" / "ament_index" / "resource_index" / "packages" / "aln_p3"
+    for path in (program, index):
+        path.parent.mkdir(parents=True)
+        path.touch(0o644)
+    assert not is_installed("aln_p3", "driver_node"), "a file that cannot be executed"
+    program.chmod(0o755)
+    assert is_installed("aln_p3", "driver_node") and not is_installed("aln_p3", "view_node")
 
 
 @pytest.fixture
