@@ -60,15 +60,6 @@ def is_installed(package: str, executable: str) -> bool:
         return False
 
 
-def package_share() -> Path:
-    """Folder that holds config/, launch/, rviz/ and msg/.
-
-    Raises:
-        ConfigError: when neither the source tree nor an installed ROS package is found.
-    """
-    return share_path("config").parent
-
-
 def config_directory() -> Path:
     """Folder of the YAML files with parameters and topic sets."""
     return share_path("config")

@@ -38,7 +38,8 @@ class ViewNode(Node):
     only what somebody wants (a subscriber, a folder, Rerun) is drawn.
 
     Raises:
-        ConfigError: when a parameter does not fit, tf2_msgs is missing, or Rerun is asked for and not installed.
+        ConfigError, CalibrationError: when a parameter or the calibration file does not fit, tf2_msgs is missing, or
+            Rerun is asked for and not installed.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -76,7 +77,8 @@ class ViewNode(Node):
         key, image_type = ("camera_compressed", CompressedImage) if compressed else ("camera_image", Image)
         for camera in self._settings.cameras:
             self._listen(image_type, key, lambda m, c=camera: inputs.add_image(c, m), sensor_qos(), camera)
-            self._listen(CameraInfo, "camera_info", lambda m, c=camera: inputs.add_info(c, m), sensor_qos(), camera)
+            if camera not in inputs.calibrated:
+                self._listen(CameraInfo, "camera_info", lambda m, c=camera: inputs.add_info(c, m), sensor_qos(), camera)
         self._listen(tf_message_type(), "tf_static", self._on_transforms, latched_qos())
         self._listen(Odometry, "odometry", inputs.add_odometry, sensor_qos(50))
         self._listen(PlannedTrajectory, "trajectory", lambda m: inputs.add_plan(m, time.monotonic()), reliable_qos())

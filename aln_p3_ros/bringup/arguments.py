@@ -61,8 +61,9 @@ DRIVER = (
     Argument("recipe", "", "Run this recipe untrained instead: nano, tiny or base."),
     Argument("device", "", "auto, cpu, cuda or cuda:N."),
     Argument("precision", "", "auto, fp32, bf16 or fp16."),
-    Argument("calibration_file", "", "Calibration of the rig instead of CameraInfo and /tf_static."),
 )
+#: Of the graphs with a driver or a view.
+CALIBRATION = Argument("calibration_file", "", "Calibration of the rig instead of CameraInfo and /tf_static.")
 _EXPLAINER_PARAMS = Argument("explainer_params", "", "YAML file with parameters of explainer_node.")
 #: Of the graphs that start the explainer on request.
 WITH_EXPLAINER = (
@@ -83,7 +84,7 @@ VIEW = (
         "Rerun viewer: off, record (a .rrd file) or serve (a page); empty: as view_params says.",
         choices=("", "off", "record", "serve"),
     ),
-    Argument("rviz", "false", "Also start RViz with rviz/aln_p3.rviz.", bool),
+    Argument("rviz", "false", "Also start RViz with rviz/aln_p3.rviz, in the frames of the topic set.", bool),
 )
 REPLAY = (
     Argument("root", "", "nuScenes-schema data set to replay; either this or bag."),

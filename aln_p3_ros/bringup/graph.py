@@ -16,6 +16,7 @@ from aln_p3_core.frame import NUSCENES_CAMERAS
 from aln_p3_core.weights import SHIPPED
 from aln_p3_ros.bringup.arguments import (
     ADAPTER,
+    CALIBRATION,
     DRIVER,
     EXPLAINER,
     REPLAY,
@@ -27,8 +28,9 @@ from aln_p3_ros.bringup.arguments import (
     WITH_EXPLAINER,
     Argument,
 )
+from aln_p3_ros.bringup.rviz import rviz_file
 from aln_p3_ros.environment import dds_environment
-from aln_p3_ros.resources import config_directory, package_share
+from aln_p3_ros.resources import config_directory
 from aln_p3_ros.topics import TOPICS, Role, TopicSet, load_topic_set, suggest
 
 
@@ -221,6 +223,8 @@ def _view_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]:
     given = {"rerun": values["rerun"]} if values["rerun"] else {}
     if values["view_folder"]:
         given["folder"] = str(Path(values["view_folder"]).expanduser().absolute())
+    if values["calibration_file"]:
+        given["calibration_file"] = str(Path(values["calibration_file"]).expanduser().absolute())
     view = NodeSpec(
         "view_node",
         "view_node",
@@ -232,6 +236,7 @@ def _view_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]:
     )
     if not values["rviz"]:
         return [view]
+    frames = {key: str(topics.parameters[key]) for key in ("odom_frame", "base_frame") if key in topics.parameters}
     rviz = NodeSpec(
         "rviz2",
         "rviz2",
@@ -239,7 +244,7 @@ def _view_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpec]:
         package="rviz2",
         parameters={"use_sim_time": values["use_sim_time"]},
         remappings=tuple(topics.remappings()),
-        arguments=("-d", str(package_share() / "rviz" / "aln_p3.rviz")),
+        arguments=("-d", str(rviz_file(**frames))),
         required=False,
     )
     return [view, rviz]
@@ -395,19 +400,19 @@ GRAPHS: dict[str, Graph] = {
         Graph(
             "driver",
             "The driver, brought to active: camera topics in, trajectory out.",
-            (*DRIVER, *WITH_EXPLAINER, TRANSPORT, SIM_TIME, *SHARED),
+            (*DRIVER, CALIBRATION, *WITH_EXPLAINER, TRANSPORT, SIM_TIME, *SHARED),
             _driver_graph_nodes,
         ),
         Graph(
             "replay",
             "A recorded drive as topics; with driver:=true view:=true the whole graph on it.",
-            (*REPLAY, TRANSPORT, *DRIVER, *WITH_EXPLAINER, *VIEW, *SHARED),
+            (*REPLAY, TRANSPORT, *DRIVER, CALIBRATION, *WITH_EXPLAINER, *VIEW, *SHARED),
             _replay_nodes,
         ),
         Graph(
             "simulate",
             "The embedded world as topics; driver:=true has the driver drive in it, autopilot:=expert a planner.",
-            (*SIMULATE, TRANSPORT, *DRIVER, *WITH_EXPLAINER, *VIEW, *SHARED),
+            (*SIMULATE, TRANSPORT, *DRIVER, CALIBRATION, *WITH_EXPLAINER, *VIEW, *SHARED),
             _simulate_nodes,
         ),
         Graph(
@@ -425,7 +430,7 @@ GRAPHS: dict[str, Graph] = {
         Graph(
             "view",
             "Pictures and markers of what the driver sees and plans.",
-            (*VIEW, TRANSPORT, SIM_TIME, *SHARED),
+            (*VIEW, CALIBRATION, TRANSPORT, SIM_TIME, *SHARED),
             _view_nodes,
         ),
     )

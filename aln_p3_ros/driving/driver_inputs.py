@@ -186,7 +186,8 @@ class DriverInputs:
             self._subscribe(Odometry, topics["odometry"], self._on_odometry, reliable_qos(50)),
             self._subscribe(RouteCommandMessage, topics["route_command"], self._on_command, reliable_qos(1)),
         ]
-        # With a calibration file the driver works without transforms, and without their package.
+        # With a calibration file the driver works without transforms, and without their package: model_frame auto must
+        # not depend on whether somebody happens to send them.
         if not self._settings.calibration_file or self._settings.model_frame == "lidar":
             kind = tf_message_type()
             self._steady.append(self._subscribe(kind, topics["tf_static"], self._on_transforms, latched_qos()))

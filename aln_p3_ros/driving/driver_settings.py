@@ -67,7 +67,8 @@ class DriverSettings:
     model_frame: str = setting(
         "auto",
         "Where the network's frame sits: at the LiDAR (nuScenes' LIDAR_TOP), at the virtual place (0.94, 0, 1.84), or "
-        "auto: at the LiDAR where its y axis points forward.",
+        "auto: at the LiDAR where its y axis points forward. With a calibration_file auto is virtual: /tf_static is "
+        "then read for lidar only.",
         choices=("auto", "lidar", "virtual"),
     )
     lidar_frame: str = setting("lidar_top", "Frame of the LiDAR on /tf_static, for model_frame.")

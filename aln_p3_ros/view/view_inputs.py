@@ -19,9 +19,10 @@ from nav_msgs.msg import Odometry
 from sensor_msgs.msg import CameraInfo, PointCloud2
 from std_msgs.msg import Header
 
+from aln_p3_core.calibration import load_calibration
 from aln_p3_core.drawing.content import Content
-from aln_p3_core.errors import DataError
-from aln_p3_core.frame import DrivingFrame, RouteCommand
+from aln_p3_core.errors import CalibrationError, DataError
+from aln_p3_core.frame import CameraCalibration, DrivingFrame, RouteCommand
 from aln_p3_core.geometry import FloatArray, invert_transform, transform_points, virtual_T_ego_model
 from aln_p3_ros.driving.camera_set import CameraSet, StampedImage
 from aln_p3_ros.driving.frame_builder import FrameBuilder
@@ -74,6 +75,12 @@ class ViewInputs:
 
     Args:
         settings: of the node.
+
+    Attributes:
+        calibrated: cameras whose calibration a file holds.
+
+    Raises:
+        CalibrationError: for a calibration file that is missing or broken, or has none of the cameras.
     """
 
     def __init__(self, settings: ViewSettings) -> None:
@@ -81,10 +88,13 @@ class ViewInputs:
         self._lock = threading.Lock()
         self.transforms = TransformTree()
         self.odometry = OdometryBuffer(tolerance_s=0.2, history_s=settings.buffer_s + 2.0)
+        fixed = _calibrations(settings)
+        self.calibrated = frozenset(fixed)
         self.rig = Rig(
             settings.cameras,
             self.transforms,
             frames=settings.frames(),
+            fixed=fixed,
             base_frame=settings.base_frame,
             distortion=settings.distortion,  # type: ignore[arg-type]  # checked by the settings
             body_axes=settings.camera_axes == "body",
@@ -292,6 +302,18 @@ class ViewInputs:
         if age_s > 0.05:
             lines.append(f"(said of the plan {age_s:.1f} s ago)")
         return "\n".join(lines), contradicts(explanation)
+
+
+def _calibrations(settings: ViewSettings) -> dict[str, CameraCalibration]:
+    """What the calibration file holds of the cameras that are shown; a rig may have fewer than can be shown."""
+    path = settings.calibration_file
+    if not path:
+        return {}
+    rig = load_calibration(path)
+    found = {name: rig[name] for name in settings.cameras if name in rig}
+    if not found:
+        raise CalibrationError(f"{path} has none of the cameras {', '.join(settings.cameras)}; it has {', '.join(rig)}")
+    return found
 
 
 def _nearest(messages: Iterable[_Stamped], stamp_ns: int, tolerance_s: float) -> _Stamped | None:

@@ -26,6 +26,10 @@ class ViewSettings:
     camera_axes: str = setting(
         "optical", "Axes of the camera frames: optical (z forward) or body (x forward).", choices=("optical", "body")
     )
+    calibration_file: str = setting(
+        "",
+        "Calibration file instead of CameraInfo and /tf_static, for the cameras that it holds. Empty: the topics.",
+    )
     distortion: str = setting(
         "warn",
         "What to do about lens distortion in CameraInfo: warn and take K as it is; undo it (full decode, remap); or "

@@ -119,6 +119,20 @@ def test_parameters_that_are_passed_are_declared_by_the_node(name):
                 assert isinstance(value, (list, tuple) if isinstance(default, tuple) else type(default)), key
 
 
+def test_driver_and_view_read_the_same_calibration_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, texts in (
+        ("view", {}),
+        ("replay", {**REPLAY, "driver": "true", "view": "true"}),
+        ("simulate", {"driver": "true", "view": "true"}),
+    ):
+        nodes = nodes_of(name, **texts, calibration_file="rig.yaml", topics="carla_ros_bridge")
+        for node in ("driver_node", "view_node"):
+            if node in nodes:
+                assert nodes[node].parameters["calibration_file"] == str(tmp_path / "rig.yaml"), (name, node)
+        assert "calibration_file" not in nodes_of(name, **texts)["view_node"].parameters
+
+
 def test_a_shipped_driver_keeps_its_name_and_a_path_becomes_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for graph_name, texts in (

@@ -23,10 +23,12 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
+from aln_p3_core.calibration import save_calibration
 from aln_p3_core.drawing import palette
-from aln_p3_core.errors import ConfigError
+from aln_p3_core.errors import CalibrationError, ConfigError
 from aln_p3_core.frame import NUSCENES_CAMERAS, DrivingFrame
 from aln_p3_core.geometry import make_transform
+from aln_p3_core.synthetic import track
 from aln_p3_core.synthetic.frames import track_frames
 from aln_p3_ros.messages.conversions import planned_trajectory, predicted_objects, vector_map
 from aln_p3_ros.messages.point_clouds import point_cloud_message
@@ -207,6 +209,29 @@ def test_images_that_were_shown_with_their_plan_are_not_shown_alone_later() -> N
     inputs.add_plan(PlannedTrajectory(header=header, plan_id="b", degraded=1, degraded_reasons=["late"]), now_s=10.3)
     later = inputs.next_view(11.0)
     assert later is not None and later.alarm == "degraded: late"
+
+
+def test_a_calibration_file_stands_for_the_topics(ros_context: Context, tmp_path: Path) -> None:
+    rig = dict(track.rig(160, 90))
+    path = tmp_path / "rig.yaml"
+    save_calibration(path, {name: rig[name] for name in ("CAM_FRONT", "CAM_BACK")})
+    inputs = ViewInputs(ViewSettings(calibration_file=str(path)))
+    front, side = inputs.rig.calibration("CAM_FRONT"), inputs.rig.calibration("CAM_BACK_LEFT")
+    assert front is not None and side is None
+    np.testing.assert_allclose(front.T_ego_cam, rig["CAM_FRONT"].T_ego_cam, atol=1e-9)
+    node = ViewNode(context=ros_context, parameter_overrides=[Parameter("calibration_file", value=str(path))])
+    try:
+        # What the file does not hold still comes from the topics.
+        infos = {name for name in NUSCENES_CAMERAS if any(_is_info(s.topic_name, name) for s in node.subscriptions)}
+        assert infos == {*NUSCENES_CAMERAS} - {"CAM_FRONT", "CAM_BACK"}
+    finally:
+        node.destroy_node()
+    with pytest.raises(CalibrationError, match=r"none of the cameras LEFT; it has CAM_FRONT, CAM_BACK"):
+        ViewInputs(ViewSettings(cameras=("LEFT",), calibration_file=str(path)))
+
+
+def _is_info(topic: str, camera: str) -> bool:
+    return topic == TOPICS["camera_info"].name.format(camera=camera.lower())
 
 
 def test_a_lidar_sweep_near_the_plan_comes_with_it_in_the_model_frame() -> None:
