@@ -86,7 +86,7 @@ class DriverOutputs:
     def publish_scene(
         self, scene: DrivingScene, degradation: Degradation, *, speed: float | None, ground: FloatArray | None
     ) -> PlannedTrajectory:
-        """Publishes everything that a scene holds.
+        """Publishes everything that a scene holds; all but the trajectory only while somebody subscribes.
 
         Args:
             speed: the vehicle's speed now, m/s, or None.
@@ -99,17 +99,8 @@ class DriverOutputs:
             scene, checkpoint_hash=self._checkpoint_hash, current_speed=speed, **common
         )
         self._send_trajectory(trajectory, degradation)
-        objects = conversions.predicted_objects(
-            scene, min_score=settings.min_object_score, limit=settings.max_objects, **common
-        )
-        vector_map = conversions.vector_map(
-            scene, min_score=settings.min_line_score, limit=settings.max_objects, **common
-        )
-        self._publishers["objects"].publish(objects)
-        self._publishers["map"].publish(vector_map)
+        self._send_perception(scene, ground, common)
         self._send_drawings(trajectory, ground)
-        if self._wanted("perception_markers"):
-            self._publish_markers("perception_markers", perception_markers(objects, vector_map), ground)
         if scene.tokens is not None:
             self._last_tokens_ns = self._now_ns()
             tokens = conversions.scene_tokens(
@@ -156,8 +147,26 @@ class DriverOutputs:
         message.age = to_duration(self._now_ns() - to_ns(message.header.stamp))
         self._publishers["trajectory"].publish(message)
 
+    def _send_perception(self, scene: DrivingScene, ground: FloatArray | None, common: dict[str, str]) -> None:
+        """Objects, map, and both drawn. Hundreds of small messages take longer to fill than anybody should wait for
+        whom nobody listens to."""
+        settings, limit = self._settings, self._settings.max_objects
+        wanted = {key for key in ("objects", "map", "perception_markers") if self._wanted(key)}
+        drawn = "perception_markers" in wanted
+        objects = vector_map = None
+        if drawn or "objects" in wanted:
+            objects = conversions.predicted_objects(scene, min_score=settings.min_object_score, limit=limit, **common)
+        if drawn or "map" in wanted:
+            vector_map = conversions.vector_map(scene, min_score=settings.min_line_score, limit=limit, **common)
+        if "objects" in wanted:
+            self._publishers["objects"].publish(objects)
+        if "map" in wanted:
+            self._publishers["map"].publish(vector_map)
+        if objects is not None and vector_map is not None and drawn:
+            self._publish_markers("perception_markers", perception_markers(objects, vector_map), ground)
+
     def _send_drawings(self, trajectory: PlannedTrajectory, ground: FloatArray | None) -> None:
-        if ground is not None:
+        if ground is not None and self._wanted("path"):
             path = conversions.path_message(trajectory, ground, self._settings.odom_frame)
             self._publishers["path"].publish(path)
         if self._wanted("plan_markers"):
