@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -17,6 +18,7 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from aln_p3_core.errors import AlnP3Error
+from aln_p3_ros.driving.worker import busy_threads
 from aln_p3_ros.environment import use_dds_profile
 
 NodeT = TypeVar("NodeT", bound=Node)
@@ -51,6 +53,9 @@ def spin_node(
 
     One thread runs all callbacks. With several, a lifecycle transition that takes subscriptions away can do so while
     rclpy's executor is looking at them in another thread, and the executor ends with an error.
+
+    The process ends here when a model is still busy after the node has waited for it: Python's own end would
+    take the interpreter away from under it, which aborts the process.
 
     The process ends with 1 and one line of text when the node cannot be made: a parameter of the wrong type or
     outside its range, a setting that does not fit. It ends with 1, and the error in the log, after an error in a
@@ -94,6 +99,7 @@ def spin_node(
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
+    _leave_busy_threads(name, int(failed))
     if failed:
         sys.exit(1)
     return node
@@ -105,3 +111,13 @@ def _last_words(node: NodeT, error: Exception, on_failure: Callable[[NodeT, Exce
         on_failure(node, error)
     except Exception:
         node.get_logger().fatal(f"nor could it be left in order\n{traceback.format_exc()}")
+
+
+def _leave_busy_threads(name: str, code: int) -> None:
+    """Ends the process without more ado when threads still run that cannot be ended."""
+    busy = busy_threads()
+    if busy:
+        print(f"{name}: ended while still busy: {', '.join(busy)}", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)

@@ -15,6 +15,18 @@ JobT = TypeVar("JobT")
 _SAY_AGAIN_S = 10.0
 
 
+class WorkThread(threading.Thread):
+    """A thread whose work cannot be broken off, so that it may outlast the node: `busy_threads` names it then."""
+
+    def __init__(self, run: Callable[[], None], name: str) -> None:
+        super().__init__(target=run, name=name, daemon=True)
+
+
+def busy_threads() -> list[str]:
+    """Names of the `WorkThread`s that run."""
+    return [thread.name for thread in threading.enumerate() if isinstance(thread, WorkThread)]
+
+
 class LatestWorker(Generic[JobT]):
     """Runs `work(job)` in a thread of its own. The slot holds one job: a newer one replaces it.
 
@@ -36,7 +48,7 @@ class LatestWorker(Generic[JobT]):
         self._stopping = False
         self._busy_since: float | None = None
         self.dropped = 0
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = WorkThread(self._run, name)
 
     def start(self) -> None:
         """Starts the thread; a worker starts once."""

@@ -17,6 +17,7 @@ from typing import Protocol
 from aln_p3_core.errors import AlnP3Error
 from aln_p3_core.explainer.speaking import Spoken
 from aln_p3_ros.driving.diagnostics import LatencyWindow
+from aln_p3_ros.driving.worker import WorkThread
 from aln_p3_ros.explaining.explainer_settings import ExplainerSettings
 from aln_p3_ros.explaining.scene_inputs import HeardScene, RawScene
 
@@ -185,7 +186,7 @@ class Talker:
         self._driving_since_ns = 0
         self._stopping = False
         self._times: deque[float] = deque(maxlen=_RATE_WINDOW)
-        self._thread = threading.Thread(target=self._run, name="talker", daemon=True)
+        self._thread = WorkThread(self._run, "talker")
 
     def start(self) -> None:
         """Starts the thread; once."""

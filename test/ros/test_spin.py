@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import textwrap
 from typing import Any
 
 import pytest
@@ -80,3 +81,33 @@ def test_the_last_words_of_the_driver_are_a_stop(ros_context: Context, monkeypat
             "the stop",
         )[0]
         assert stop.degraded_reasons[0] == "the node failed: ValueError: odd"
+
+
+def test_a_model_that_is_still_busy_does_not_abort_the_process(ros_domain: int) -> None:
+    script = """
+        import torch
+        from rclpy.node import Node
+        from aln_p3_ros.driving.worker import LatestWorker
+        from aln_p3_ros.spin import spin_node
+
+        def work(job):
+            while True:
+                torch.ones(300, 300) @ torch.ones(300, 300)
+
+        class Busy(Node):
+            def __init__(self, **kwargs):
+                super().__init__("busy", **kwargs)
+                self.worker = LatestWorker(work, lambda job, error: None, "planning")
+                self.worker.start()
+                self.worker.submit(1)
+
+            def destroy_node(self):
+                assert not self.worker.stop(0.1)
+                super().destroy_node()
+
+        spin_node("busy", Busy, until=lambda node: node.worker.busy_s > 0.5)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.splitlines()[-1] == "busy: ended while still busy: planning"
