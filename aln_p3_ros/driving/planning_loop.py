@@ -238,10 +238,10 @@ class PlanningLoop:
             # A stop may have been declared at this moment.
             if self._discards(job):
                 return
+            # The vehicle drives on: what it was taken to brake to is past.
+            self._blind = None
             message = self._outputs.publish_scene(scene, degradation, speed=speed, ground=ground)
             self._note(message, degradation)
-        # The vehicle drives on: what it was taken to brake to is past.
-        self._blind = None
         self._last_path = (
             None if ground is None else BrakingPath(path_of(message.points), ground, scene.newest_image_stamp_ns)
         )
