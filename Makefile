@@ -32,7 +32,15 @@ setup: ## environment, dependencies, messages; does nothing when all is there
 demo: setup ## drives a minute in the embedded world through ROS 2; leaves films, pictures, bag, tables in out/demo
 	@$(ROS_LOCAL) $(BIN)/aln-p3 demo --out out/demo $(if $(DRIVER),--driver "$(DRIVER)") $(if $(DATA),--data "$(DATA)")
 
-test: setup lint format-check typecheck pytest ## everything that has to pass before a change goes in
+# The types are checked beside the tests: mypy keeps one core busy for a minute. Its report comes last, and its failure is
+# one of the whole.
+test: setup lint format-check ## everything that has to pass before a change goes in
+	@types=$$(mktemp); $(BIN)/mypy >"$$types" 2>&1 & typecheck=$$!; \
+	trap 'kill $$typecheck 2>/dev/null; rm -f "$$types"' EXIT; \
+	status=0; $(RUN_TESTS) \
+	wait $$typecheck || status=1; \
+	echo "mypy:"; cat "$$types"; \
+	exit $$status
 
 lint: setup ## ruff check
 	@$(BIN)/ruff check .
@@ -46,17 +54,18 @@ format-check: setup
 typecheck: setup ## mypy over the public surface (the list is in pyproject.toml)
 	@$(BIN)/mypy
 
-# Without ARGS several processes share the files of the core's tests. The others come one after the other: nodes wait
-# for each other's messages, and a busy machine would make them wait longer.
-pytest: setup ## the tests alone; ARGS="-k name" chooses
+# Without ARGS several processes share the tests (test/run_order.py says which run together, and first). Those of ROS are
+# two only: nodes wait for each other's messages, and a busier machine would make them wait longer.
 ifeq ($(ARGS),)
-	@status=0; \
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile test/core || status=1; \
-	$(ROS_LOCAL) $(BIN)/pytest test/packaging test/ros || status=1; \
-	exit $$status
+RUN_TESTS = export OMP_NUM_THREADS=1; \
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile test/core || status=1; \
+	$(ROS_LOCAL) $(BIN)/pytest -n auto --maxprocesses 2 --dist loadfile test/packaging test/ros || status=1;
 else
-	@$(ROS_LOCAL) $(BIN)/pytest $(ARGS)
+RUN_TESTS = $(ROS_LOCAL) $(BIN)/pytest $(ARGS) || status=1;
 endif
+
+pytest: setup ## the tests alone; ARGS="-k name" chooses
+	@status=0; $(RUN_TESTS) exit $$status
 
 pins: setup ## resolves all dependencies anew and writes constraints.txt
 	@$(BIN)/python scripts/pin_constraints.py

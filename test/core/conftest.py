@@ -1,4 +1,4 @@
-"""Roots that tests write, a small exported driver, and the profile of the property tests."""
+"""Roots that tests write, and a small exported driver."""
 
 from __future__ import annotations
 
@@ -6,12 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 from made_up_root import MadeUpRoot
-
-# Property tests: the same examples in every run, and no test fails because the machine is busy.
-settings.register_profile("repository", deadline=None, derandomize=True, database=None)
-settings.load_profile("repository")
 
 
 @pytest.fixture

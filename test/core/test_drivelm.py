@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from run_complete import shared_data
 
 from aln_p3_core.datasets.drivelm import DriveLmQuestion, load_drivelm
 from aln_p3_core.errors import DataError
@@ -62,9 +63,7 @@ def test_another_version_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_real_sample(shared_dir: Path) -> None:
-    folder = shared_dir / "data" / "language" / "drivelm"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is not there")
+    folder = shared_data(shared_dir / "data" / "language" / "drivelm")
     frames = load_drivelm(folder / "train_sample.json")
     assert len(frames) == 5 and sum(map(len, frames.values())) == 479
     assert any("<c1,CAM_FRONT," in asked.question for asked in next(iter(frames.values())))

@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from run_complete import shared_data
 
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
 from aln_p3_core.frame import Command
@@ -20,9 +21,7 @@ from aln_p3_core.scene import AGENT_CLASSES
 
 @pytest.fixture(scope="module")
 def recording(shared_dir: Path) -> dict[str, Any]:
-    path = shared_dir / "data" / "mini_val_boxes" / "scene-0103.json.gz"
-    if not path.exists():
-        pytest.skip(f"{path} is not there")
+    path = shared_data(shared_dir / "data" / "mini_val_boxes" / "scene-0103.json.gz")
     return json.loads(gzip.decompress(path.read_bytes()))
 
 

@@ -6,7 +6,7 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ import pytest
 #: Longest wait for anything that should happen at once, seconds. The machine may be busy.
 PATIENCE_S = 60.0
 
-_DOMAINS = itertools.count()
+#: Domains whose ports every system leaves free.
+DOMAINS = range(1, 101)
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +29,23 @@ def track_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def own_domains(process: int, environment: Mapping[str, str]) -> Sequence[int]:
+    """The domains of a process. Those that share a run's tests (pytest-xdist) have none in common.
+
+    Args:
+        process: its number, which says where it begins, so that runs at the same time seldom meet.
+        environment: its variables.
+    """
+    workers = int(environment.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    number = int(environment.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    share = DOMAINS[number % workers :: workers]
+    begin = process * 13 % len(share)
+    return [*share[begin:], *share[:begin]]
+
+
+_DOMAINS = itertools.cycle(own_domains(os.getpid(), os.environ))
+
+
 @pytest.fixture
 def ros_domain(monkeypatch: pytest.MonkeyPatch) -> int:
     """A ROS domain of this test's own, on this machine only; also for child processes.
@@ -35,7 +53,7 @@ def ros_domain(monkeypatch: pytest.MonkeyPatch) -> int:
     Not one for all tests of a process: what a test that has just ended leaves behind for a moment would be
     discovered by the next one, half of a service among it, and that service would then never count as ready.
     """
-    domain = 1 + (os.getpid() * 13 + next(_DOMAINS)) % 100
+    domain = next(_DOMAINS)
     monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     return domain

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from run_complete import shared_data
 
 from aln_p3_core.commands.parity import command
 from aln_p3_core.errors import DataError
@@ -33,10 +34,7 @@ def test_the_page_tells_the_layout_of_every_metric() -> None:
 
 @pytest.fixture(scope="module")
 def metrics(shared_dir: Path) -> Path:
-    path = shared_dir / "oracle" / "metrics_a"
-    if not path.is_dir():
-        pytest.skip(f"{path} is not there")
-    return path
+    return shared_data(shared_dir / "oracle" / "metrics_a")
 
 
 @pytest.mark.parametrize(

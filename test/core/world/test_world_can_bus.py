@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from nuscenes.can_bus.can_bus_api import NuScenesCanBus
+from run_complete import shared_data
 
 from aln_p3_core.datasets.ego import CanBus
 from aln_p3_core.world.ego import Control, EgoState, step_bicycle
@@ -49,9 +50,7 @@ def test_the_devkit_reads_every_message(root: Path) -> None:
 
 
 def test_fields_are_those_of_the_recorded_messages(root: Path, shared_dir: Path) -> None:
-    recorded = shared_dir / "data" / "language" / "can_bus" / "scene-0061_vehicle_monitor.json"
-    if not recorded.is_file():
-        pytest.skip(f"{recorded} is not there")
+    recorded = shared_data(shared_dir / "data" / "language" / "can_bus" / "scene-0061_vehicle_monitor.json")
     ours = json.loads((root / "can_bus" / f"{SCENE}_vehicle_monitor.json").read_text())
     theirs = json.loads(recorded.read_text())
     assert set(ours[0]) == set(theirs[0])

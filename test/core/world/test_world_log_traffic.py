@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from run_complete import shared_data
 from world_helpers import straight_city
 
 from aln_p3_core.errors import ConfigError, DataError
@@ -191,10 +192,7 @@ def test_react_lets_a_pedestrian_wait_for_an_ego_that_stands_in_its_way(log: Rec
 
 @pytest.mark.parametrize("name", ["scene-0061", "scene-0655", "scene-0796"])
 def test_real_logs_play_without_collisions_of_the_human(shared_dir: Path, name: str) -> None:
-    path = shared_dir / "data" / "mini_logs" / f"{name}.npz"
-    if not path.is_file():
-        pytest.skip(f"{path} is not there")
-    log = RecordedLog.load(path)
+    log = RecordedLog.load(shared_data(shared_dir / "data" / "mini_logs" / f"{name}.npz"))
     traffic = LogTraffic(log, straight_city(), "react")
     state = traffic.start(log.ego_at(0.0))
     for step in range(1, len(log.times)):

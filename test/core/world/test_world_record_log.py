@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from run_complete import shared_data
 
 from aln_p3_core.commands.world_drive import command as drive_command
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
@@ -25,9 +26,7 @@ needs_cameras = pytest.mark.skipif(rendering_problem() is not None, reason=str(r
 
 @needs_cameras
 def test_a_log_is_recorded_with_what_the_human_did(shared_dir: Path, tmp_path: Path) -> None:
-    file = shared_dir / "data" / "mini_logs" / "scene-0553.npz"
-    if not file.is_file():
-        pytest.skip(f"{file} is not there")
+    file = shared_data(shared_dir / "data" / "mini_logs" / "scene-0553.npz")
     log = RecordedLog.load(file)
     settings = RecordSettings(driver="human", perturb=False, duration_s=2.0)
     recorded = record_root(tmp_path, settings, lambda: log_tasks(tmp_path, "val", [file]))
@@ -51,9 +50,7 @@ def test_a_log_is_recorded_with_what_the_human_did(shared_dir: Path, tmp_path: P
 
 
 def test_logs_keep_their_numbers(shared_dir: Path, tmp_path: Path) -> None:
-    files = sorted((shared_dir / "data" / "mini_logs").glob("*.npz"))[:3]
-    if len(files) < 3:
-        pytest.skip("fewer than three logs")
+    files = sorted(shared_data(shared_dir / "data" / "mini_logs").glob("*.npz"))[:3]
     prepare_root(tmp_path, RecordSettings(driver="human", perturb=False))
     assert [task.index for task in log_tasks(tmp_path, "val", files)] == [0, 1, 2]
     second = RecordedLog.load(files[1]).name
