@@ -79,10 +79,15 @@ def with_gradients(inputs: AlignmentInputs) -> AlignmentInputs:
     return dataclasses.replace(inputs, **leaves)
 
 
+def of_frames(name: str) -> bool:
+    """Whether a field has a row for each frame, and not for each pair."""
+    return name.rstrip("2DTEW").endswith("_B")
+
+
 def part(inputs: AlignmentInputs, pairs: slice, frames: slice) -> AlignmentInputs:
     """Some pairs and some frames; pairs keep the numbers of their frames."""
     rows = {
-        field.name: getattr(inputs, field.name)[frames if field.name.rstrip("2DTEW").endswith("_B") else pairs]
+        field.name: getattr(inputs, field.name)[frames if of_frames(field.name) else pairs]
         for field in dataclasses.fields(inputs)
     }
     return AlignmentInputs(**rows)

@@ -279,3 +279,19 @@ def test_the_packaged_model_in_the_nano_recipe() -> None:
         assert said.answer_states_XE.shape == (4, 576) and 0.5 < float(said.loss.detach()) < 8
         (answer,) = explainer.generate(made_up_context(1), [Prompt(Task.QUESTION, "2 + 2 =")], max_new_tokens=4)
         assert answer.text
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_what_has_been_read_is_not_read_again_for_every_word(tiny_language: Path, kind: AdapterKind) -> None:
+    """The decoder sees the prompt once, and then each new token alone."""
+    explainer = tiny_explainer(tiny_language, kind).eval()
+    if kind == "barbell":
+        open_gates(explainer)
+    lengths: list[int] = []
+    first = explainer.language.model.model.layers[0]
+    first.register_forward_pre_hook(
+        lambda _, given, named: lengths.append((given or (named["hidden_states"],))[0].shape[1]), with_kwargs=True
+    )
+    prompt = Prompt(Task.QUESTION, "How many cars are there?")
+    (answer,) = explainer.generate(made_up_context(1).detach(), [prompt], max_new_tokens=6)
+    assert lengths[0] > 6 and lengths[1:] == [1] * (len(lengths) - 1) and len(lengths) >= 3, answer
