@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from click.testing import CliRunner, Result
 from safetensors.torch import save_file
 
 from aln_p3_core.cli import CORE_COMMANDS, make_cli
+from aln_p3_core.evaluation import recorded_logs
 from aln_p3_core.evaluation.report_blocks import Section
 
 
@@ -112,3 +115,27 @@ def test_the_precision_is_that_of_the_closed_loop_too(tmp_path: Path, monkeypatc
     result = run("stand_still", "--suite", "closed_loop", "--precision", "fp32", "--report", tmp_path)
     assert result.exit_code == 0, result.output
     assert given == ["fp32"]
+
+
+def test_recorded_drives_have_a_part_of_their_own(
+    two_scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rendered into the report's folder; what a recording makes of a log is here two scenes, one of them the log's."""
+    log = tmp_path / "drive.npz"
+    log.touch()
+    asked: list[object] = []
+
+    def record(root: Path, logs: Sequence[Path], jobs: int, *, progress: bool) -> tuple[str, ...]:
+        asked.extend([root, tuple(logs), jobs])
+        shutil.copytree(two_scenes, root)
+        return ("scene-0002",)
+
+    monkeypatch.setattr(recorded_logs, "record_logs", record)
+    report = tmp_path / "report"
+    result = run("constant_velocity", "--suite", "planning", "--log", log, "--jobs", "1", "--report", report)
+    assert result.exit_code == 0, result.output
+    assert asked == [report / "logs" / "root", (log,), 1]
+    text, found = (report / "report.md").read_text(), json.loads((report / "report.json").read_text())["results"]
+    assert list(found) == ["recorded_logs"] and "## Recorded logs" in text
+    assert "| scene-0002 | 2 |" in text and "scene-0001" not in text
+    assert found["recorded_logs"]["protocols"]["planning_uniad_v1"]["constant_velocity"]["l2_at_1s"]["samples"] > 0
