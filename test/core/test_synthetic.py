@@ -53,7 +53,9 @@ def test_lidar_hits_the_boxes(nusc):
 
 def test_same_drive_same_bytes(track_root, tmp_path):
     write_root(tmp_path / "again", seconds=0.1, size=(400, 225))
-    for path in (tmp_path / "again" / "samples").rglob("*.jpg"):
+    pictures = list((tmp_path / "again" / "samples").rglob("*.jpg"))
+    assert len(pictures) == 6
+    for path in pictures:
         assert path.read_bytes() == (track_root / path.relative_to(tmp_path / "again")).read_bytes()
 
 

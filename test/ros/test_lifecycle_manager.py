@@ -108,14 +108,24 @@ def test_a_node_that_leaves_active_is_noticed(ros_context: Context) -> None:
         assert problems == ["driver_node is no longer active"]
 
 
-def test_stopping_ends_every_wait(ros_context: Context) -> None:
-    with managed(ros_context, StraightModel, nodes=["nobody"], service_timeout_s=3600.0) as (manager, _):
+@pytest.mark.parametrize("method", ["bring_up", "watch"])
+def test_stopping_ends_every_wait(ros_context: Context, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    hours = {"service_timeout_s": 3600.0, "watch_period_s": 60.0}
+    with managed(ros_context, StraightModel, nodes=["nobody"], **hours) as (manager, _):
+        waits, wait = threading.Event(), manager._stopped.wait
+
+        def noted(*given: float) -> bool:
+            waits.set()
+            return wait(*given)
+
+        monkeypatch.setattr(manager._stopped, "wait", noted)
         problems: list[str] = []
-        thread = threading.Thread(target=lambda: problems.extend([manager.bring_up(), manager.watch()]))
+        thread = threading.Thread(target=lambda: problems.append(getattr(manager, method)()))
         thread.start()
+        assert waits.wait(WAIT_S) and problems == []
         manager.stop()
         thread.join(WAIT_S)
-        assert problems == ["", ""], "being stopped is no failure"
+        assert problems == [""], "being stopped is no failure"
 
 
 def test_a_manager_of_nothing_is_refused(ros_context: Context) -> None:

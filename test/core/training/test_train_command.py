@@ -25,13 +25,18 @@ def test_settings_are_listed_with_what_they_mean() -> None:
     assert "driver.bev.rows = 50" in result.output and "stages.0.frozen = ()" in result.output
 
 
-def test_dry_run_tells_what_there_is_to_learn(make_root: Callable[..., Path]) -> None:
+def test_dry_run_tells_what_there_is_to_learn_and_writes_nothing(
+    make_root: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = write_split_scenes(make_root)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ALN_P3_CACHE", str(tmp_path / "cache"))
+    before = sorted(tmp_path.rglob("*"))
     result = CliRunner().invoke(command, ["nano", "--data", str(root), "--dry-run", "--set", "stages.0.steps=20"])
     assert result.exit_code == 0, result.output
     assert "train 16, val 8" in result.output
     assert "20 of 8 clips: 10.0 passes" in result.output
-    assert not (root / "checkpoints").exists()
+    assert len(before) > 10 and sorted(tmp_path.rglob("*")) == before
 
 
 def test_frames_are_prepared_before_a_training_that_finds_them(
