@@ -6,6 +6,7 @@ with its tokenizer, into the project's cache.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import importlib.util
 import json
@@ -83,7 +84,8 @@ def _file_hash(path: Path) -> str:
 
 
 def _converted(gguf: Path) -> Path:
-    """Folder of the conversion, made where it is missing. Of processes that make it together one wins, whole."""
+    """Folder of the conversion, made where it is missing. Of processes that need it together one makes it, and the
+    others wait."""
     import transformers
 
     major = transformers.__version__.split(".")[0]
@@ -91,17 +93,16 @@ def _converted(gguf: Path) -> Path:
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
-        _convert(gguf, unfinished)
-        unfinished.chmod(0o755)
-        try:
-            unfinished.rename(folder)
-        except OSError:  # not empty: another process was faster
-            if not folder.is_dir():
-                raise
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    with (folder.parent / ".lock").open("w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if not folder.is_dir():
+            unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+            try:
+                _convert(gguf, unfinished)
+                unfinished.chmod(0o755)
+                unfinished.rename(folder)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
     return folder
 
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -66,23 +68,32 @@ def test_the_conversion_is_made_once_and_named_by_the_file(smollm2: LanguageMode
     assert not [entry for entry in folder.parent.iterdir() if entry.name.startswith(f".{folder.name}")]
 
 
-def test_of_two_conversions_at_once_one_is_kept_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_that_need_it_at_once_one_converts_and_the_other_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ALN_P3_CACHE", str(tmp_path))
     gguf = tmp_path / "model.gguf"
     gguf.write_bytes(b"weights")
+    began, goes_on, calls = threading.Event(), threading.Event(), []
 
     def convert(source: Path, folder: Path) -> None:
-        (folder / "half").write_text(source.name)
-        if rival:
-            rival.pop()()  # another process begins and ends meanwhile
+        calls.append(source)
+        (folder / "half").touch()
+        began.set()
+        assert goes_on.wait(60)
         (folder / "whole").touch()
 
-    rival = [lambda: first.append(language_files._converted(gguf))]
-    first: list[Path] = []
     monkeypatch.setattr(language_files, "_convert", convert)
-    folder = language_files._converted(gguf)
-    assert [folder] == first and sorted(entry.name for entry in folder.iterdir()) == ["half", "whole"]
-    assert [entry.name for entry in folder.parent.iterdir()] == [folder.name]
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(language_files._converted, gguf)
+        assert began.wait(60)
+        second = pool.submit(language_files._converted, gguf)
+        assert not wait([second], timeout=0.2).done, "half a model is none"
+        goes_on.set()
+        folder = first.result(60)
+        assert second.result(60) == folder
+    assert calls == [gguf] and sorted(entry.name for entry in folder.iterdir()) == ["half", "whole"]
+    assert [entry for entry in folder.parent.iterdir() if entry.is_dir()] == [folder]
 
 
 def test_a_failed_conversion_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +108,7 @@ def test_a_failed_conversion_leaves_nothing(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(language_files, "_convert", convert)
     with pytest.raises(OSError, match="disk full"):
         language_files._converted(gguf)
-    assert list((tmp_path / "language").iterdir()) == []
+    assert not [entry for entry in (tmp_path / "language").iterdir() if entry.is_dir()]
 
 
 def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
