@@ -1,12 +1,16 @@
 """Small trainings for tests: a few scenes, a network of a fraction of its size.
 
-`torchrun run_helpers.py ROOT RUN` trains in the two stages of `two_stages`.
+`run_helpers.py ROOT RUN`, in as many processes as torchrun's variables say, trains in the two stages of `two_stages`.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -72,6 +76,29 @@ def rows_of(folder: Path, kind: str = "train") -> list[dict[str, float]]:
     """Rows of a run's log without what depends on the clock."""
     rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     return [{k: v for k, v in row.items() if not k.startswith(_OF_THE_CLOCK)} for row in rows if row["kind"] == kind]
+
+
+def train_in_two_processes(script: str, *arguments: Path, within_s: float = 600.0) -> None:
+    """Runs a script as torchrun does with two processes of one machine, in a second less."""
+    with socket.socket() as meeting:
+        meeting.bind(("localhost", 0))
+        port = meeting.getsockname()[1]
+    given = os.environ | {"OMP_NUM_THREADS": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    given |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
+    command = [sys.executable, script, *map(str, arguments)]
+    ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2)]
+    processes = [subprocess.Popen(command, env=given | rank) for rank in ranks]
+    until = time.monotonic() + within_s
+    try:
+        # The one whose partner has failed would wait for it.
+        while None in (codes := [process.poll() for process in processes]) and not any(codes):
+            assert time.monotonic() < until, f"two processes took more than {within_s:.0f} s"
+            time.sleep(0.05)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert codes == [0, 0]
 
 
 if __name__ == "__main__":

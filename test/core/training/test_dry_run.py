@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from resnet_helpers import WIDTH, write_weights
 from run_helpers import small_training, write_split_scenes
-from words_helpers import joint_settings, small_joint, write_models, write_spoken_scenes
+from words_helpers import joint_settings, small_joint, write_spoken_scenes
 
 from aln_p3_core.commands.train import command
 from aln_p3_core.config import DriverConfig
@@ -29,11 +29,6 @@ from aln_p3_core.training.launch import Start
 from aln_p3_core.training.memory_estimate import driver_activations, estimate, language_activations
 from aln_p3_core.training.recipes import training_recipe
 from aln_p3_core.weights import shipped_explainer
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_models(tmp_path_factory.mktemp("models"))
 
 
 def saved_driver(driver: DriverConfig, path: Path) -> Path:

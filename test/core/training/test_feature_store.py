@@ -24,12 +24,6 @@ DATA = DataSettings(clip_frames=2, clip_spares=0, fresh_start_probability=0.0)
 
 
 @pytest.fixture
-def network() -> DriverNetwork:
-    torch.manual_seed(0)
-    return DriverNetwork(CONFIG)
-
-
-@pytest.fixture
 def store(make_root: Callable[..., Path], tmp_path: Path) -> FrameStore:
     root = write_scenes(make_root, 5, samples=2, lost=((1, "CAM_BACK"),))
     return FrameStore.build(NuScenesDataset(root), CONFIG, tmp_path / "store", progress=False)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from clip_helpers import random_batch
 from torch import Tensor
-from words_helpers import small_joint, write_models
+from words_helpers import small_joint
 
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.errors import CheckpointError
@@ -23,11 +23,6 @@ from aln_p3_core.training.joint import JointModule
 from aln_p3_core.training.settings import PARTS, StageSettings
 
 FROZEN = StageSettings(name="align", plan=False, perception_weight=0.0, frozen=PARTS)
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_models(tmp_path_factory.mktemp("models"))
 
 
 def made(models: Path, seed: int = 0, **overrides: Any) -> JointModule:

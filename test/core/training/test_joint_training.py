@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +10,11 @@ from typing import Any
 import pytest
 import torch
 import words_helpers
-from run_helpers import rows_of
+from made_up_root import MadeUpRoot
+from run_helpers import rows_of, train_in_two_processes
 from safetensors import safe_open
 from safetensors.torch import load_file
-from words_helpers import joint_trainer, write_models, write_spoken_scenes
+from words_helpers import joint_trainer, write_spoken_scenes
 
 from aln_p3_core.driver.checkpoint import load_checkpoint, save_state
 from aln_p3_core.errors import ConfigError
@@ -27,13 +25,18 @@ from aln_p3_core.training.trainer import Trainer
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_models(tmp_path_factory.mktemp("models"))
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Scenes with texts that all trainings of this file learn from, and from what is kept of them beside."""
+    folder = tmp_path_factory.mktemp("scenes")
+    return write_spoken_scenes(lambda **fields: MadeUpRoot(**fields).write(folder / "root"))
 
 
-@pytest.fixture
-def root(make_root: Callable[..., Path]) -> Path:
-    return write_spoken_scenes(make_root)
+@pytest.fixture(scope="module")
+def whole(root: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing broke off."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    run(root, models, folder)
+    return folder
 
 
 def run(root: Path, models: Path, folder: Path, **options: Any) -> Trainer:
@@ -84,46 +87,58 @@ def test_a_run_leaves_a_driver_an_explainer_and_samples(root: Path, models: Path
 
 
 @pytest.mark.slow
-def test_going_on_gives_the_same_losses_as_never_stopping(root: Path, models: Path, tmp_path: Path) -> None:
-    run(root, models, tmp_path / "whole")
+def test_going_on_gives_the_same_losses_as_never_stopping(
+    root: Path, models: Path, whole: Path, tmp_path: Path
+) -> None:
     broken = tmp_path / "broken"
     run_to_step_three(root, models, broken)
     run(root, models, broken, resume=True)
-    assert rows_of(broken) == rows_of(tmp_path / "whole")
-    assert rows_of(broken, "validation") == rows_of(tmp_path / "whole", "validation")
+    assert rows_of(broken) == rows_of(whole)
+    assert rows_of(broken, "validation") == rows_of(whole, "validation")
     for name in ("weights", "average"):
-        whole, own = (_last(folder, name) for folder in (tmp_path / "whole", broken))
-        assert whole.keys() == own.keys() and all(torch.equal(whole[key], own[key]) for key in whole)
+        unbroken, own = (_last(folder, name) for folder in (whole, broken))
+        assert unbroken.keys() == own.keys() and all(torch.equal(unbroken[key], own[key]) for key in unbroken)
 
 
-def test_an_explainer_learns_from_a_perception_that_was_kept(root: Path, models: Path, tmp_path: Path) -> None:
+def test_an_explainer_learns_from_a_perception_that_was_kept(
+    make_root: Callable[..., Path], models: Path, tmp_path: Path
+) -> None:
     """The driver then stays as it is, and no picture is read."""
+    # Of drives of two frames a clip of two sees what the whole drive sees, which is what is kept.
+    root = write_spoken_scenes(make_root, train=8, val=2, samples=2)
+    settings = {"data__clip_frames": 2, "data__clip_spares": 0, "data__fresh_start_probability": 0.0}
     stays = {"plan": False, "perception_weight": 0.0, "frozen": list(PARTS)}
-    of_both = {f"stages__{number}__{name}": value for number in (0, 1) for name, value in stays.items()}
-    # Clips of two frames, of drives of three: the first two frames of each are seen as the drive sees them.
-    run(root, models, tmp_path / "features", **of_both)
+    settings |= {f"stages__{number}__{name}": value for number in (0, 1) for name, value in stays.items()}
+    run(root, models, tmp_path / "features", **settings)
     before = load_checkpoint(tmp_path / "features" / "driver.safetensors")[1]
-    trainer = run(root, models, tmp_path / "kept", data__store="perception", **of_both)
+    trainer = run(root, models, tmp_path / "kept", data__store="perception", **settings)
     rows, checks = rows_of(tmp_path / "kept"), rows_of(tmp_path / "kept", "validation")
     assert len(rows) == 4 and all("plan" not in row and row["align.p1a"] > 0 for row in rows)
     assert checks[-1]["language"] > 0 and "language.reading" in checks[-1]
     after = load_checkpoint(tmp_path / "kept" / "driver.safetensors")[1]
     assert all(torch.equal(before[name], value) for name, value in after.items())
     assert trainer.speaker is not None
-    own, others = (load_explainer(tmp_path / name / "explainer.safetensors") for name in ("kept", "features"))
-    for name, value in own.trained_state_dict().items():
-        torch.testing.assert_close(value, others.trained_state_dict()[name], rtol=0.1, atol=0.05, msg=name)
+    # Maps are kept in half precision; another frame's, or other words, would change the loss by some percent.
+    first, others = rows[0], rows_of(tmp_path / "features")[0]
+    assert first.keys() == others.keys()
+    for name, value in others.items():
+        near = 0.05 if name.startswith("gradient_norm") else 2e-3
+        assert first[name] == pytest.approx(value, rel=near, nan_ok=True), name
 
 
 def test_decoders_learn_from_a_bev_map_that_was_kept(root: Path, models: Path, tmp_path: Path) -> None:
     options = {"data__store": "bev", "stages__1__frozen": list(MAKERS["decoders"])}
+    store = root.parent / "cache" / "perception"
+    before = set(store.glob("*"))
     run(root, models, tmp_path / "whole", **options)
+    kept = set(store.glob("*"))
+    assert len(kept - before) == 1
     rows = rows_of(tmp_path / "whole")
     assert ["plan" in row for row in rows] == [False, False, True, True] and rows[-1]["align.p2a"] > 0
     run_to_step_three(root, models, tmp_path / "broken", **options)
     run(root, models, tmp_path / "broken", resume=True, **options)
     # Decoders that have learnt meanwhile do not make another map of it.
-    assert len(list((root.parent / "cache" / "perception").iterdir())) == 1
+    assert set(store.glob("*")) == kept
     assert rows_of(tmp_path / "broken") == rows
     first = load_checkpoint(models / "driver.safetensors")[1]
     last = load_checkpoint(tmp_path / "whole" / "last.safetensors")[1]
@@ -132,11 +147,12 @@ def test_decoders_learn_from_a_bev_map_that_was_kept(root: Path, models: Path, t
 
 
 @pytest.mark.slow
-def test_an_explainer_of_a_driver_that_stayed_belongs_to_that_driver(root: Path, models: Path, tmp_path: Path) -> None:
+def test_an_explainer_of_a_driver_that_stayed_belongs_to_that_driver(
+    root: Path, models: Path, whole: Path, tmp_path: Path
+) -> None:
     """Then `driver.safetensors` is the same driver, and so is the file that it came from, however that is stored."""
     frozen = {"stages__1__plan": False, "stages__1__perception_weight": 0.0}
-    run(root, models, tmp_path / "first")
-    config, weights, _ = load_checkpoint(tmp_path / "first" / "driver.safetensors")
+    config, weights, _ = load_checkpoint(whole / "driver.safetensors")
     init = tmp_path / "halved.safetensors"
     kept = save_state(init, {name: v.half() if v.is_floating_point() else v for name, v in weights.items()}, config)
     run(root, models, tmp_path / "second", init=init, stages__1__frozen=list(PARTS), **frozen)
@@ -181,14 +197,10 @@ def test_each_side_is_clipped_by_itself(root: Path, models: Path, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_two_processes_with_an_explainer_equal_one(root: Path, models: Path, tmp_path: Path) -> None:
-    run(root, models, tmp_path / "one")
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d",
-                "--rdzv-endpoint", "localhost:0", words_helpers.__file__, str(root), str(tmp_path / "two"),
-                str(models)]  # fmt: skip
-    subprocess.run(launcher, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True)
+def test_two_processes_with_an_explainer_equal_one(root: Path, models: Path, whole: Path, tmp_path: Path) -> None:
+    train_in_two_processes(words_helpers.__file__, root, tmp_path / "two", models)
     for kind in ("train", "validation"):
-        for one, two in zip(rows_of(tmp_path / "one", kind), rows_of(tmp_path / "two", kind), strict=True):
+        for one, two in zip(rows_of(whole, kind), rows_of(tmp_path / "two", kind), strict=True):
             assert one.keys() == two.keys()
             # The first step is the same up to rounding; later, Adam and the division by small deviations amplify it.
             near = 1e-4 if one["step"] == 1 else 5e-2

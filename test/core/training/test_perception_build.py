@@ -30,12 +30,6 @@ SAMPLES = 3
 
 
 @pytest.fixture
-def network() -> DriverNetwork:
-    torch.manual_seed(0)
-    return DriverNetwork(CONFIG)
-
-
-@pytest.fixture
 def store(make_root: Callable[..., Path], tmp_path: Path) -> FrameStore:
     root = write_scenes(make_root, 5, samples=SAMPLES)
     return FrameStore.build(NuScenesDataset(root), CONFIG, tmp_path / "store", progress=False)

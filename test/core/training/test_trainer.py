@@ -9,23 +9,36 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import run_helpers
 import torch
-from run_helpers import SMALL, rows_of, small_training, two_stages, write_split_scenes
+from made_up_root import MadeUpRoot
+from run_helpers import SMALL, rows_of, small_training, train_in_two_processes, two_stages, write_split_scenes
 from safetensors.torch import load_file
 
 from aln_p3_core.driver.driver import Driver
 from aln_p3_core.errors import CheckpointError, ConfigError, TrainingError
 from aln_p3_core.training.trainer import Trainer
 
+#: Longest wait for another process, seconds. The machine may be busy.
+WAIT_S = 600.0
 
-@pytest.fixture
-def root(make_root: Callable[..., Path]) -> Path:
-    return write_split_scenes(make_root)
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Scenes that all trainings of this file learn from, and from what is kept of them beside."""
+    folder = tmp_path_factory.mktemp("scenes")
+    return write_split_scenes(lambda **fields: MadeUpRoot(**fields).write(folder / "root"))
+
+
+@pytest.fixture(scope="module")
+def whole(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of six steps that nothing broke off."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    run(root, folder, run__validate_every=3)
+    return folder
 
 
 def run(root: Path, folder: Path, *, resume: bool = False, init: Path | None = None, **overrides: object) -> Trainer:
@@ -38,6 +51,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(sorted((folder / "checkpoints").glob("step_*"))[-1] / "weights.safetensors")
 
 
+@pytest.mark.plots
 def test_a_run_leaves_a_driver_that_drives_and_everything_to_look_at(root: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     trainer = run(root, folder, run__draw_every=6, run__validate_every=3)
@@ -72,8 +86,7 @@ def test_the_loss_goes_down(root: Path, tmp_path: Path) -> None:
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
 
 
-def test_going_on_gives_the_same_weights_as_never_stopping(root: Path, tmp_path: Path) -> None:
-    run(root, tmp_path / "whole", run__validate_every=3)
+def test_going_on_gives_the_same_weights_as_never_stopping(root: Path, whole: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     trainer = Trainer(*small_training(run__validate_every=3), broken)
     step_of = trainer._now_and_then
@@ -86,10 +99,16 @@ def test_going_on_gives_the_same_weights_as_never_stopping(root: Path, tmp_path:
     trainer.run([root], cache=root.parent / "cache", progress=False)
     assert trainer.step == 3 and json.loads((broken / "run.json").read_text())["state"] == "stopped"
     run(root, broken, resume=True, run__validate_every=3)
-    assert rows_of(broken) == rows_of(tmp_path / "whole")
-    assert rows_of(broken, "validation") == rows_of(tmp_path / "whole", "validation")
-    for name, value in weights(tmp_path / "whole").items():
-        assert torch.equal(weights(broken)[name], value), name
+    assert rows_of(broken) == rows_of(whole)
+    assert rows_of(broken, "validation") == rows_of(whole, "validation")
+    assert_same_weights(broken, whole)
+
+
+def assert_same_weights(one: Path, two: Path) -> None:
+    first, second = weights(one), weights(two)
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        assert torch.equal(second[name], value), name
 
 
 def command(root: Path, folder: Path, *options: str) -> list[str]:
@@ -100,26 +119,29 @@ def command(root: Path, folder: Path, *options: str) -> list[str]:
             "--cache", str(root.parent / "cache"), "--jobs", "1", "--quiet", *sets, *options]  # fmt: skip
 
 
+def wait_for_steps(process: subprocess.Popen[str], folder: Path, steps: int) -> None:
+    """Until a training has told of so many steps."""
+    log, until = folder / "log.jsonl", time.monotonic() + WAIT_S
+    while not (log.is_file() and log.read_text().count('"train"') >= steps):
+        assert process.poll() is None, "the training has ended"
+        assert time.monotonic() < until, f"no {steps} steps within {WAIT_S:.0f} s"
+        time.sleep(0.05)
+
+
 @pytest.mark.slow
-def test_kill_and_resume(root: Path, tmp_path: Path) -> None:
+def test_kill_and_resume(root: Path, whole: Path, tmp_path: Path) -> None:
     """Killed wherever it is, the same command with --resume ends with the weights of an unbroken run."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    run(root, tmp_path / "whole", data__workers=1)
     folder = tmp_path / "killed"
     process = subprocess.Popen(command(root, folder, "--set=data.workers=1"), env=environment)
-    log = folder / "log.jsonl"
-    for _ in range(1200):
-        if log.is_file() and log.read_text().count('"train"') >= 3:
-            break
-        assert process.poll() is None
-        time.sleep(0.05)
+    wait_for_steps(process, folder, 3)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert process.wait(WAIT_S) == -signal.SIGKILL, "it had ended by itself"
     (folder / "checkpoints" / ".step_00000099-left").mkdir()
-    subprocess.run(command(root, folder, "--set=data.workers=1", "--resume"), env=environment, check=True)
-    assert rows_of(folder) == rows_of(tmp_path / "whole")
-    for name, value in weights(tmp_path / "whole").items():
-        assert torch.equal(weights(folder)[name], value), name
+    again = command(root, folder, "--set=data.workers=1", "--resume")
+    subprocess.run(again, env=environment, check=True, timeout=WAIT_S)
+    assert rows_of(folder) == rows_of(whole)
+    assert_same_weights(folder, whole)
 
 
 @pytest.mark.slow
@@ -133,12 +155,9 @@ def test_a_polite_end_writes_a_checkpoint(root: Path, tmp_path: Path) -> None:
         text=True,
         start_new_session=True,
     )
-    log = folder / "log.jsonl"
-    while not (log.is_file() and log.read_text().count("\n") >= 3):
-        assert process.poll() is None
-        time.sleep(0.05)
+    wait_for_steps(process, folder, 3)
     os.killpg(process.pid, signal.SIGTERM)
-    told, _ = process.communicate()
+    told, _ = process.communicate(timeout=WAIT_S)
     step = rows_of(folder)[-1]["step"]
     assert process.returncode == 0 and f"stopped at step {step:.0f} with a checkpoint" in told
     assert step < 1000 and (folder / "checkpoints" / f"step_{step:08.0f}" / "state.json").is_file()
@@ -151,9 +170,7 @@ def test_two_processes_equal_one(root: Path, tmp_path: Path) -> None:
     trainer = two_stages(tmp_path / "one")
     start = {name: value.clone() for name, value in trainer.module.state_dict().items()}
     trainer.run([root], cache=root.parent / "cache", progress=False)
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d",
-                "--rdzv-endpoint", "localhost:0", run_helpers.__file__, str(root), str(tmp_path / "two")]  # fmt: skip
-    subprocess.run(launcher, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True)
+    train_in_two_processes(run_helpers.__file__, root, tmp_path / "two")
     for kind in ("train", "validation"):
         for one, two in zip(rows_of(tmp_path / "one", kind), rows_of(tmp_path / "two", kind), strict=True):
             assert one.keys() == two.keys()
@@ -256,7 +273,7 @@ def test_stages_freeze_what_they_name(root: Path, tmp_path: Path) -> None:
     assert moved_last == {"planner"}
 
 
-def test_several_roots_are_learnt_together(root: Path, make_root: Callable[..., Path], tmp_path: Path) -> None:
+def test_several_roots_are_learnt_together(root: Path, tmp_path: Path) -> None:
     trainer = Trainer(*small_training(stages__0__steps=2), tmp_path / "run")
     trainer.run([root, root], cache=root.parent / "cache", progress=False)
     assert json.loads((tmp_path / "run" / "run.json").read_text())["clips"] == 32

@@ -1,6 +1,6 @@
 """Small trainings with an explainer: a tiny random language model and text encoder, a root with texts.
 
-`torchrun words_helpers.py ROOT RUN` trains as `small_joint` does.
+`words_helpers.py ROOT RUN MODELS`, in as many processes as torchrun's variables say, trains as `small_joint` does.
 """
 
 from __future__ import annotations
