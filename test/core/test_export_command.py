@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from command_helpers import run
 from network_helpers import SMALL
 
-from aln_p3_core.cli import CORE_COMMANDS, make_cli
+from aln_p3_core.driver.checkpoint import load_checkpoint
+from aln_p3_core.driver.network import DriverNetwork
+from aln_p3_core.runtime.loading import load_driver
 
 SETTINGS = [
     part
@@ -17,10 +20,6 @@ SETTINGS = [
     for part in ("--set", f"{key}={json.dumps(value)}")
 ]
 FEW = ("--image-size", "400x225", "--frames", "3", "--warm-up", "1")
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(make_cli(CORE_COMMANDS), [str(argument) for argument in arguments])
 
 
 @pytest.mark.slow
@@ -49,16 +48,30 @@ def test_mistakes_are_explained(tmp_path: Path, arguments: list[str], message: s
 
 
 @pytest.mark.slow
-def test_bench_compares_runtimes_in_one_table(tmp_path: Path) -> None:
+def test_bench_compares_runtimes_in_one_table(
+    exported_small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver is exported first; here the file that such an export has written takes its place."""
+    file = exported_small / "small.safetensors"
+    config, _, metadata = load_checkpoint(file)
+    digest, description = metadata["sha256"], load_driver(file).description
+    asked: list[tuple[object, ...]] = []
+
+    def export(network: DriverNetwork, out: Path, format: str, *, description: str, weights_hash: str) -> None:
+        asked.append((network.config, out.suffix, format, description, weights_hash))
+        shutil.copy(exported_small / "small.onnx", out)
+
+    monkeypatch.setattr("aln_p3_core.runtime.export.export_driver", export)
     path = tmp_path / "bench.json"
     settings = ("--precision", "fp32", "--threads", "1", "--runtime", "eager,onnx", "--json", path)
-    result = run("bench", *SETTINGS, *FEW, *settings)
+    result = run("bench", "--checkpoint", file, *FEW, *settings)
     assert result.exit_code == 0, result.output
+    assert asked == [(config, ".onnx", "onnx", description, digest)]
     table = [line.split() for line in result.output.splitlines() if line.startswith(("eager", "onnx"))]
     assert [row[:2] for row in table] == [["eager", "fp32"], ["onnx", "fp32"]]
     assert float(table[0][-1]) == 1.0 and float(table[1][-1]) > 0
     figures = json.loads(path.read_text())
-    assert figures["eager"]["checkpoint_hash"] == figures["onnx"]["checkpoint_hash"]
+    assert figures["eager"]["checkpoint_hash"] == figures["onnx"]["checkpoint_hash"] == digest
     assert "backbone" in figures["eager"]["stages_ms"] and "network" in figures["onnx"]["stages_ms"]
     assert figures["onnx"]["threads"] == 1
 

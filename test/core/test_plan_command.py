@@ -6,15 +6,9 @@ import json
 
 import cv2
 import pytest
-from click.testing import CliRunner, Result
-
-from aln_p3_core.cli import CORE_COMMANDS, make_cli
+from command_helpers import run
 
 SMALL = ["--set", "bev.rows=20", "--set", "bev.columns=10", "--set", "agents.queries=30", "--precision", "fp32"]
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(make_cli(CORE_COMMANDS), [str(argument) for argument in arguments])
 
 
 def test_plan_writes_plan_picture_and_reproducible_hashes(track_root, tmp_path):

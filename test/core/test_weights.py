@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
+from command_helpers import run
 from safetensors import safe_open
 
 from aln_p3_core import weights
-from aln_p3_core.cli import CORE_COMMANDS, make_cli
 from aln_p3_core.commands.options import checkpoint_file, make_driver
 from aln_p3_core.commands.train import command as train
 from aln_p3_core.driver import Driver
@@ -23,10 +22,6 @@ from aln_p3_core.weights import SHIPPED, resolve_checkpoint, shipped_checkpoint
 
 #: What the driver that nobody chose is: no recipe, no checkpoint, no override.
 NOTHING_SAID = {"recipe": None, "checkpoint": None, "overrides": (), "compile_mode": "off", "seed": 0}
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(make_cli(CORE_COMMANDS), [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")
