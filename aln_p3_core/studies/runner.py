@@ -199,12 +199,13 @@ def _copy_shared(source: Path, target: Path) -> None:
 
 def _wait(process: subprocess.Popen[bytes], stop: Stop) -> int:
     asked = False
-    while (code := process.poll()) is None:
-        if stop.asked.is_set() and not asked:
-            process.terminate()
-            asked = True
-        time.sleep(_POLL_S)
-    return code
+    while True:
+        try:
+            return process.wait(_POLL_S)
+        except subprocess.TimeoutExpired:
+            if stop.asked.is_set() and not asked:
+                process.terminate()
+                asked = True
 
 
 def _finished(run: Run, step: Step) -> bool:
@@ -253,7 +254,7 @@ def _locked(run: Run, stop: Stop) -> Iterator[IO[str] | None]:
                 if time.monotonic() > until or stop.asked.is_set():
                     yield None
                     return
-                time.sleep(_POLL_S)
+                stop.asked.wait(_POLL_S)
             else:
                 yield file
                 return
