@@ -24,6 +24,7 @@ from rclpy.context import Context
 from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from replay_helpers import WAIT_S, wait_until
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
@@ -48,7 +49,6 @@ from aln_p3_ros.messages.transforms import fill_pose
 from aln_p3_ros.qos import latched_qos, reliable_qos
 from aln_p3_ros.topics import TOPICS
 
-WAIT_S = 120.0
 SIZE = (160, 90)
 SPEED = 8.0
 PERIOD_NS = 100_000_000
@@ -64,17 +64,6 @@ RELIABLE_IMAGES = {
     for name in NUSCENES_CAMERAS
     for suffix in ("", "/compressed")
 }
-
-
-def wait_until(condition: Callable[[], Any], what: str, timeout_s: float = WAIT_S) -> Any:
-    """Waits, with a bound that only a broken program reaches, and returns what the condition gave."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"waited {timeout_s:g} s in vain for {what}"
-        time.sleep(0.005)
 
 
 def values(status: DiagnosticStatus) -> dict[str, str]:

@@ -205,7 +205,7 @@ def test_the_demo_drives_and_leaves_films_bag_pictures_and_tables(tmp_path: Path
 @pytest.mark.usefixtures("ros_domain")
 def test_without_graphics_the_clip_is_replayed_to_the_driver(tmp_path: Path) -> None:
     out = tmp_path / "demo"
-    said = run_demo(out, "--seconds", "4", "--driver", "expert", **WITHOUT_EGL)
+    said = run_demo(out, "--seconds", "4", "--driver", "expert", "--explainer", "off", **WITHOUT_EGL)
     assert "apt-get install libegl1" in said or "pip install" in said
     assert "recorded clip" in said
     assert "'nano' looks at the clip" in said and "weights: nano" in said and "untrained" not in said.lower()

@@ -177,7 +177,7 @@ def test_a_killed_recording_is_still_readable(nodes, tmp_path):
 @pytest.mark.parametrize("how", ["--for", signal.SIGINT, signal.SIGTERM])
 def test_the_command_ends_with_a_whole_bag(nodes, tmp_path, how):
     words = publisher(nodes.node("talker"), "/words")
-    child = start_command(tmp_path / "bag", *(["--for", "8"] if how == "--for" else []))
+    child = start_command(tmp_path / "bag", *(["--for", "4"] if how == "--for" else []))
     try:
         wait_until(lambda: words.get_subscription_count() == 1, "the recorder")
         say(words, "a", "b")
