@@ -45,6 +45,9 @@ def test_real_trainings(make_root: Callable[..., Path], tmp_path: Path, monkeypa
     given = {row["variant"]: row for row in rows if row["command"] == "given" and row["state"] == "finished"}
     distances = {name: row["measures"]["l2_uniad"] for name, row in given.items()}
     assert set(distances) == {"none", "all"} and distances["none"] != distances["all"]
+    # Without a command a driver goes straight on, as all of these scenes do.
+    withheld = {row["variant"]: row["measures"]["l2_uniad"] for row in rows if row["command"] == "none"}
+    assert withheld == distances
     assert given["all"]["steps"] == 3 and given["all"]["seconds"]["train"] > 0
     scenes = json.loads((tmp_path / "study" / "ablation_scenes.json").read_text())
     sums = scenes["all 0 val given"]["l2_uniad"]
