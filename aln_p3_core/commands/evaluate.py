@@ -179,7 +179,8 @@ def command(
     ego_status_mlp. Baselines stand in every
     table of plans beside them, and both published protocols stand together.
     """
-    from aln_p3_core.evaluation.evaluate import Request, evaluate
+    from aln_p3_core.evaluation.evaluate import evaluate
+    from aln_p3_core.evaluation.request import Request
 
     files = evaluate(
         Request(

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from aln_p3_core.datasets.expansions import can_bus_file
+from aln_p3_core.datasets.expansion_files import can_bus_file
 from aln_p3_core.errors import DataError
 from aln_p3_core.frame import EgoPose, EgoStatus
 from aln_p3_core.geometry import FloatArray, invert_transform, matrix_to_quaternion

@@ -1,4 +1,4 @@
-"""The expansions of a nuScenes root, vector maps and CAN bus: where their files belong, and which are missing.
+"""The expansions of a nuScenes root, vector maps and CAN bus: which are missing.
 
 Nothing fails without them: a scene without a map has no lines, one without CAN messages takes the ego's motion from its
 poses. So whoever needs them asks here first.
@@ -12,22 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aln_p3_core.datasets.expansion_files import can_bus_file, map_file
+
 if TYPE_CHECKING:
     from aln_p3_core.datasets.nuscenes import NuScenesDataset
 
 # Where the archive's folder comes to lie if it is extracted elsewhere than in maps/.
 _MISPLACED = ("expansion", "maps", "")
 _NAMED = 5
-
-
-def map_file(root: Path, location: str) -> Path:
-    """The map expansion of a location, which need not be there."""
-    return root / "maps" / "expansion" / f"{location}.json"
-
-
-def can_bus_file(root: Path, scene: str) -> Path:
-    """The pose messages of a scene, which need not be there."""
-    return root / "can_bus" / f"{scene}_pose.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aln_p3_core.datasets.expansions import map_file
+from aln_p3_core.datasets.expansion_files import map_file
 from aln_p3_core.errors import DataError
 from aln_p3_core.geometry import FloatArray, heading_of
 from aln_p3_core.scene import MAP_CLASSES

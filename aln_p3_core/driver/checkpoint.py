@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from aln_p3_core.config import DriverConfig, from_dict, to_dict
+from aln_p3_core.driver.fit import require_fit
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.errors import CheckpointError, ConfigError
 from aln_p3_core.weights import resolve_checkpoint
@@ -196,23 +197,6 @@ def parameter_count(config: DriverConfig) -> int:
     """Number of parameters of a recipe."""
     with torch.device("meta"):
         return sum(p.numel() for p in DriverNetwork(config, load_pretrained=False).parameters())
-
-
-def require_fit(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str) -> None:
-    """Checks names and shapes.
-
-    Raises:
-        CheckpointError: `what`, then every missing, unexpected and wrongly shaped entry.
-    """
-    lines = [f"missing: {name}" for name in sorted(set(expected) - set(given))]
-    lines += [f"unexpected: {name}" for name in sorted(set(given) - set(expected))]
-    lines += [
-        f"wrong shape: {name} is {tuple(given[name].shape)}, must be {tuple(expected[name].shape)}"
-        for name in sorted(set(given) & set(expected))
-        if given[name].shape != expected[name].shape
-    ]
-    if lines:
-        raise CheckpointError("\n  ".join([f"{what}:", *lines]))
 
 
 def recipe_metadata(config: DriverConfig) -> dict[str, str]:

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from aln_p3_core.config import ImageConfig
-from aln_p3_core.driver.checkpoint import require_fit
+from aln_p3_core.driver.fit import require_fit
+from aln_p3_core.driver.released_file import read_released
 from aln_p3_core.driver.vad_checkpoint import released_name
-from aln_p3_core.driver.vad_import import read_released
 from aln_p3_core.errors import CheckpointError
 
 #: What torchvision names its first weights of ResNet-50 ("IMAGENET1K_V1"), now and in earlier releases.

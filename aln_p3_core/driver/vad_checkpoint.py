@@ -14,7 +14,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from aln_p3_core.driver.checkpoint import require_fit
+from aln_p3_core.driver.fit import require_fit
 
 _HEAD = "pts_bbox_head"
 _TRANSFORMER = f"{_HEAD}.transformer"

@@ -14,80 +14,17 @@ from typing import TYPE_CHECKING, Any
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.evaluation.report_blocks import Section
 from aln_p3_core.evaluation.report_page import write_report
+from aln_p3_core.evaluation.request import ALL_SUITES, SUITES, Request
 from aln_p3_core.evaluation.subjects import Subject, explainer_card, find_explainers, find_subjects
 
 if TYPE_CHECKING:
     from aln_p3_core.datasets.nuscenes import NuScenesDataset
     from aln_p3_core.evaluation.ego_status_mlp import EgoStatusMlp
+    from aln_p3_core.evaluation.open_loop import OpenLoop
 
-#: What can be measured, in the order of the report.
-SUITES = ("planning", "detection", "map", "motion", "language", "closed_loop")
-ALL_SUITES = "all"
 #: Folder of the recorded logs in a report.
 LOGS_FOLDER = "logs"
 _OPEN_LOOP = frozenset(SUITES) - {"closed_loop"}
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What to evaluate.
-
-    Attributes:
-        subjects: checkpoints, "untrained:RECIPE", or planners' names.
-        report: folder that the report goes to; predictions and drives are kept there for the next time.
-        data: root in nuScenes schema; needed for everything but the closed loop.
-        split: of the root's scenes, and of the cities of the closed loop.
-        suites: of SUITES, or ALL_SUITES.
-        jobs: processes. threads: CPU threads of a network in each.
-        batch: scenes that go through a network in step; 0: as `DriverPredictor` has it.
-        maps: folder of BEV maps that are kept (`DriverPredictor.maps`); None keeps none.
-        rates_hz: frames a second that drivers meet (`drive_frames`); the first is the main one.
-        per_scene: a row for each scene beside.
-        logs: files of recorded drives (.npz), evaluated too, with a row for each.
-        explainers: of the suite "language": one for all drivers, or one for each; none: those that lie beside the
-            drivers' files or ship with them (`find_explainers`).
-        language_samples: key frames that are spoken about, evenly spread; 0 for all. language_tasks: groups of texts
-            (`language.writing.TASK_GROUPS`). language_captions, language_questions: of each of these frames; 0
-            for all.
-        texts: folder with the texts of the data set, where its root has none of its own (`find_language`).
-        train_texts: root or folder with the texts of a training, which rows to compare with take; None: where the
-            evaluated texts lie (`language.priors`).
-        scenes_limit: only so many scenes, evenly spread over the split; 0 for all.
-        routes, seeds, drive_rate_hz: of the closed loop.
-        device, precision: of drivers; the closed loop has no device of its own.
-        fresh: predict and drive everything again.
-        command: the command line, for the card.
-        progress: show progress bars.
-    """
-
-    subjects: tuple[str, ...]
-    report: Path
-    data: Path | None = None
-    split: str = "val"
-    suites: tuple[str, ...] = (ALL_SUITES,)
-    jobs: int = 1
-    threads: int = 1
-    batch: int = 0
-    maps: Path | None = None
-    rates_hz: tuple[int, ...] = (2,)
-    per_scene: bool = False
-    logs: tuple[Path, ...] = ()
-    explainers: tuple[str, ...] = ()
-    language_samples: int = 100
-    language_tasks: tuple[str, ...] = ("explanation", "caption", "question", "command", "online")
-    language_captions: int = 4
-    language_questions: int = 4
-    texts: Path | None = None
-    train_texts: Path | None = None
-    scenes_limit: int = 0
-    routes: str = "all"
-    seeds: int = 3
-    drive_rate_hz: int = 2
-    device: str = "auto"
-    precision: str = "auto"
-    fresh: bool = False
-    command: str = ""
-    progress: bool = True
 
 
 @dataclass(eq=False)
@@ -191,10 +128,25 @@ def _open_loop(
         suites = [suite for suite in suites if suite != "language"]  # "all" of what there is
     for suite in suites:
         if suite in _OPEN_LOOP:
-            section, results = open_loop.suite(suite)
+            section, results = _chapter(open_loop, suite)
             findings.sections.append(section)
             findings.results[suite] = results
     return open_loop.mlp if "planning" in suites else None
+
+
+def _chapter(open_loop: OpenLoop, suite: str) -> tuple[Section, dict[str, Any]]:
+    """A chapter of the report, and its numbers as JSON: any of SUITES but the closed loop."""
+    if suite == "planning":
+        from aln_p3_core.evaluation.planning_suite import planning_suite
+
+        return planning_suite(open_loop)
+    if suite == "language":
+        from aln_p3_core.evaluation.language.language_suite import language_suite
+
+        return language_suite(open_loop)
+    from aln_p3_core.evaluation.perception_suite import PERCEPTION_SUITES
+
+    return PERCEPTION_SUITES[suite](open_loop)
 
 
 def _recorded_logs(
@@ -209,7 +161,7 @@ def _recorded_logs(
     dataset = NuScenesDataset(home / "root")
     own = replace(request, report=home, per_scene=True, rates_hz=(2,))
     open_loop = OpenLoop(dataset, scenes, subjects, own, mlp)
-    section, results = open_loop.suite("planning")
+    section, results = _chapter(open_loop, "planning")
     text = f"Drives of human drivers, recorded, in rendered pictures: never learnt from. {section.text}"
     findings.sections.append(replace(section, title="Recorded logs", text=text.strip()))
     findings.results["recorded_logs"] = results

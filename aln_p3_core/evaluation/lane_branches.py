@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from aln_p3_core.datasets.expansions import map_file
+from aln_p3_core.datasets.expansion_files import map_file
 from aln_p3_core.errors import DataError
 from aln_p3_core.frame import Command
 from aln_p3_core.geometry import FloatArray, wrap_angle

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
@@ -14,7 +14,6 @@ from aln_p3_core.errors import ConfigError
 from aln_p3_core.evaluation.baselines import baseline_plans, trained_mlp
 from aln_p3_core.evaluation.obedience import ObedienceProtocol, read_protocol
 from aln_p3_core.evaluation.plan_rows import PREDICTIONS_FOLDER, DriverRows, PlanRow, driver_rows
-from aln_p3_core.evaluation.report_blocks import Section
 from aln_p3_core.evaluation.sample_facts import SampleFacts, facts_of
 from aln_p3_core.evaluation.subjects import Subject
 
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
     from aln_p3_core.datasets.nuscenes import NuScenesDataset
     from aln_p3_core.datasets.targets import Targets
     from aln_p3_core.evaluation.ego_status_mlp import EgoStatusMlp
-    from aln_p3_core.evaluation.evaluate import Request
     from aln_p3_core.evaluation.planning_truth import PlanningTruth
+    from aln_p3_core.evaluation.request import Request
 
 # The error of the one is many times that of all others, and the other is the truth itself.
 _OFF_THE_PLOT = ("stand_still", "expert")
@@ -148,17 +147,3 @@ class OpenLoop:
         """How many frames carry which command, and where it came from."""
         found = Counter((c.command.name.lower(), c.provenance.value) for c in map(self.dataset.command_of, self.tokens))
         return ", ".join(f"{count} {name} ({source})" for (name, source), count in sorted(found.items()))
-
-    def suite(self, name: str) -> tuple[Section, dict[str, Any]]:
-        """A chapter of the report, and its numbers as JSON: any of `evaluate.SUITES` but the closed loop."""
-        if name == "planning":
-            from aln_p3_core.evaluation.planning_suite import planning_suite
-
-            return planning_suite(self)
-        if name == "language":
-            from aln_p3_core.evaluation.language.language_suite import language_suite
-
-            return language_suite(self)
-        from aln_p3_core.evaluation.perception_suite import PERCEPTION_SUITES
-
-        return PERCEPTION_SUITES[name](self)

@@ -9,7 +9,8 @@ from pathlib import Path
 from torch import Tensor
 
 from aln_p3_core.config import DriverConfig
-from aln_p3_core.driver.checkpoint import expected_state, read_header, require_fit
+from aln_p3_core.driver.checkpoint import expected_state, read_header
+from aln_p3_core.driver.fit import require_fit
 from aln_p3_core.errors import CheckpointError, ConfigError
 from aln_p3_core.training.settings import PARTS, TrainingConfig
 from aln_p3_core.weights import SHIPPED

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aln_p3_core.datasets.expansions import map_file, missing_expansions
+from aln_p3_core.datasets.expansion_files import map_file
+from aln_p3_core.datasets.expansions import missing_expansions
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
 from aln_p3_core.errors import DataError
 from aln_p3_core.training.settings import PARTS, TrainingConfig

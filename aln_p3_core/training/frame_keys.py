@@ -11,7 +11,7 @@ from typing import Any
 
 from aln_p3_core.cache import cache_folder as cache_folder
 from aln_p3_core.config import DriverConfig
-from aln_p3_core.datasets.expansions import can_bus_file, map_file
+from aln_p3_core.datasets.expansion_files import can_bus_file, map_file
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
 
 #: Raised whenever the layout or the meaning of what is stored changes (ego status and CAN vector included): older

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from map_helpers import LOCATION, ExpansionWriter
 
-from aln_p3_core.datasets.expansions import can_bus_file, map_file, missing_expansions
+from aln_p3_core.datasets.expansion_files import can_bus_file, map_file
+from aln_p3_core.datasets.expansions import missing_expansions
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
 
 

@@ -11,10 +11,11 @@ from consistency_helpers import made_agents, made_plan
 
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
 from aln_p3_core.errors import DataError
-from aln_p3_core.evaluation.evaluate import Request, _Findings, _open_loop
+from aln_p3_core.evaluation.evaluate import _Findings, _open_loop
 from aln_p3_core.evaluation.language.priors import most_frequent, prior_texts, priors_of
 from aln_p3_core.evaluation.language.said import SaidFrame, Saying
 from aln_p3_core.evaluation.language.scores import LanguageScores, score_language
+from aln_p3_core.evaluation.request import Request
 from aln_p3_core.evaluation.sample_prediction import SamplePrediction
 
 # Of the four frames of the two scenes: the first scene waits, the second drives, and once it waits.

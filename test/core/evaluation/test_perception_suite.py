@@ -10,12 +10,12 @@ from map_helpers import ExpansionWriter
 from perception_helpers import elements
 
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
-from aln_p3_core.evaluation.evaluate import Request
 from aln_p3_core.evaluation.map import evaluate_map
 from aln_p3_core.evaluation.map_lines import resample
 from aln_p3_core.evaluation.open_loop import OpenLoop
 from aln_p3_core.evaluation.perception_suite import map_suite
 from aln_p3_core.evaluation.plan_rows import DriverRows
+from aln_p3_core.evaluation.request import Request
 from aln_p3_core.evaluation.sample_prediction import SamplePrediction
 
 
