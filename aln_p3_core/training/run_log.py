@@ -43,9 +43,10 @@ class RunLog:
             self._board.flush()
 
     def close(self) -> None:
-        """Ends the TensorBoard file."""
-        if self._board is not None:
-            self._board.close()
+        """Ends the TensorBoard file. May be called again, also when it broke off: what is told is written already."""
+        board, self._board = self._board, None
+        if board is not None:
+            board.close()
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

@@ -109,10 +109,10 @@ def nodes(ros_domain: int) -> Iterator[Nodes]:
     running.close()
 
 
-def wait_until(condition: Callable[[], Any], what: str) -> Any:
+def wait_until(condition: Callable[[], Any], what: str, limit_s: float = WAIT_S) -> Any:
     """Waits, within bounds, until something has happened, and returns what the condition gave."""
-    deadline = time.monotonic() + WAIT_S
+    deadline = time.monotonic() + limit_s
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"waited {WAIT_S:g} s in vain for {what}"
+        assert time.monotonic() < deadline, f"waited {limit_s:g} s in vain for {what}"
         time.sleep(0.005)
     return value

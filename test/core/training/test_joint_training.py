@@ -71,7 +71,8 @@ def test_a_run_leaves_a_driver_an_explainer_and_samples(root: Path, models: Path
     assert {"score", "plan_l2", "language", "language.explanation", "language.caption", "loss.align.p1a"} <= set(
         checks[1]
     )
-    assert trainer.best == {"measure": checks[1]["language"], "step": 4}
+    best = min(checks, key=lambda row: row["language"])
+    assert trainer.best == {"measure": best["language"], "step": best["step"]}
     # Two files to drive and to speak with; nothing of the alignments, nothing of the language model.
     _, weights, metadata = load_checkpoint(folder / "driver.safetensors")
     assert not any("alignment" in name or "explainer" in name for name in weights)

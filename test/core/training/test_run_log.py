@@ -25,6 +25,22 @@ def test_a_run_that_goes_on_tells_no_step_twice(tmp_path: Path) -> None:
     assert [(row["step"], row["loss"]) for row in read_rows(log.path)] == [(1, 1.0), (2, 2.0), (3, 9.0)]
 
 
+def test_a_log_whose_end_broke_off_can_be_ended_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that dies is told by a signal, which may come while TensorBoard's file is being closed."""
+    log = RunLog(tmp_path)
+    assert log._board is not None
+    close = log._board.close
+
+    def broken() -> None:
+        close()
+        raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Killed.")
+
+    monkeypatch.setattr(log._board, "close", broken)
+    with pytest.raises(RuntimeError, match="is killed"):
+        log.close()
+    log.close()
+
+
 def test_speed_weighs_steps_by_their_time() -> None:
     rows = [
         {"samples_per_s": 8.0, "wait_share": 0.5, "time.wait": 0.5, "time.forward": 0.5},

@@ -9,7 +9,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import run_helpers
@@ -119,6 +122,17 @@ def command(root: Path, folder: Path, *options: str) -> list[str]:
             "--cache", str(root.parent / "cache"), "--jobs", "1", "--quiet", *sets, *options]  # fmt: skip
 
 
+@contextmanager
+def started(arguments: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """A process that does not outlive its test."""
+    process = subprocess.Popen(arguments, **options)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def wait_for_steps(process: subprocess.Popen[str], folder: Path, steps: int) -> None:
     """Until a training has told of so many steps."""
     log, until = folder / "log.jsonl", time.monotonic() + WAIT_S
@@ -133,10 +147,10 @@ def test_kill_and_resume(root: Path, whole: Path, tmp_path: Path) -> None:
     """Killed wherever it is, the same command with --resume ends with the weights of an unbroken run."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     folder = tmp_path / "killed"
-    process = subprocess.Popen(command(root, folder, "--set=data.workers=1"), env=environment)
-    wait_for_steps(process, folder, 3)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait(WAIT_S) == -signal.SIGKILL, "it had ended by itself"
+    with started(command(root, folder, "--set=data.workers=1"), env=environment) as process:
+        wait_for_steps(process, folder, 3)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait(WAIT_S) == -signal.SIGKILL, "it had ended by itself"
     (folder / "checkpoints" / ".step_00000099-left").mkdir()
     again = command(root, folder, "--set=data.workers=1", "--resume")
     subprocess.run(again, env=environment, check=True, timeout=WAIT_S)
@@ -148,16 +162,12 @@ def test_kill_and_resume(root: Path, whole: Path, tmp_path: Path) -> None:
 def test_a_polite_end_writes_a_checkpoint(root: Path, tmp_path: Path) -> None:
     """SIGTERM to the whole group, readers too, as torchrun and Slurm send it."""
     folder = tmp_path / "run"
-    process = subprocess.Popen(
-        command(root, folder, "--set=stages.0.steps=1000", "--set=data.workers=1"),
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    wait_for_steps(process, folder, 3)
-    os.killpg(process.pid, signal.SIGTERM)
-    told, _ = process.communicate(timeout=WAIT_S)
+    endless = command(root, folder, "--set=stages.0.steps=1000", "--set=data.workers=1")
+    options = {"env": os.environ | {"OMP_NUM_THREADS": "1"}, "stdout": subprocess.PIPE, "text": True}
+    with started(endless, **options, start_new_session=True) as process:
+        wait_for_steps(process, folder, 3)
+        os.killpg(process.pid, signal.SIGTERM)
+        told, _ = process.communicate(timeout=WAIT_S)
     step = rows_of(folder)[-1]["step"]
     assert process.returncode == 0 and f"stopped at step {step:.0f} with a checkpoint" in told
     assert step < 1000 and (folder / "checkpoints" / f"step_{step:08.0f}" / "state.json").is_file()
