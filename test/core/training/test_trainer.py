@@ -130,7 +130,8 @@ def started(arguments: list[str], **options: Any) -> Iterator[subprocess.Popen[s
         yield process
     finally:
         process.kill()
-        process.communicate()
+        # Not for the end of its output: a reader that it left behind may hold that open.
+        process.wait(WAIT_S)
 
 
 def wait_for_steps(process: subprocess.Popen[str], folder: Path, steps: int) -> None:
