@@ -8,6 +8,7 @@ from aln_p3_core.config import BackboneConfig, ImageConfig
 from aln_p3_core.driver.convolution import Backbone
 from aln_p3_core.driver.efficientnet import EfficientNetLite0, packaged_weights
 from aln_p3_core.driver.resnet import ResNet50
+from aln_p3_core.driver.resnet_weights import torchvision_file
 from aln_p3_core.errors import CheckpointError
 
 
@@ -44,7 +45,5 @@ def pretrained_file(config: BackboneConfig, named: str = "") -> Path:
             raise CheckpointError(f"no pretrained backbone at {path}")
         return path
     if config.kind == "resnet50":
-        from aln_p3_core.driver.resnet_weights import torchvision_file  # which reads checkpoints, of whole networks
-
         return torchvision_file()
     return packaged_weights()

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from aln_p3_core.config import BackboneConfig, ImageConfig
 from aln_p3_core.driver.convolution import Backbone, ConvNorm
+from aln_p3_core.driver.resnet_weights import torchvision_state
 
 
 class Bottleneck(nn.Module):
@@ -55,8 +56,6 @@ class ResNet50(Backbone):
                 module.requires_grad_(False)
 
     def load_pretrained(self, path: Path, image: ImageConfig) -> None:
-        from aln_p3_core.driver.resnet_weights import torchvision_state  # which reads checkpoints, of whole networks
-
         self.load_state_dict(torchvision_state(path, image, self.state_dict()))
 
     def prefix(self, images: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.errors import AlnP3Error, ConfigError
 from aln_p3_core.training.begin import begins_pretrained, check_begin, check_init
 from aln_p3_core.training.criterion import Criterion
-from aln_p3_core.training.dry_run_data import data_rows, used_roots
+from aln_p3_core.training.dry_run_data import data_rows
 from aln_p3_core.training.dry_run_rows import DryRun
 from aln_p3_core.training.dry_run_texts import text_rows
 from aln_p3_core.training.launch import Start
@@ -28,6 +28,7 @@ from aln_p3_core.training.memory_estimate import (
     language_activations,
 )
 from aln_p3_core.training.settings import PARTS, StageSettings, TrainingConfig
+from aln_p3_core.training.used_roots import used_roots
 from aln_p3_core.weights import name_of
 
 # GPUs of one machine that the launch command and the sharded estimate are for.
@@ -54,7 +55,7 @@ def dry_run(start: Start, driver: DriverConfig, config: TrainingConfig) -> DryRu
     check_parts(start.fresh, "--fresh")
     told = DryRun()
     _begin(told, start, driver, config)
-    used = used_roots(start.roots, config)
+    used = list(used_roots(start.roots, config.data))
     learnt = data_rows(told, driver, config, used, start.cache)
     text_rows(told, config, used)
     parts, language = _parts(told, driver, config)

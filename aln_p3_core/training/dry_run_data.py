@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from aln_p3_core.config import DriverConfig
 from aln_p3_core.datasets.file_check import missing_files
-from aln_p3_core.datasets.nuscenes import NuScenesDataset
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.errors import ConfigError, DataError
 from aln_p3_core.training.data_check import check_expansions
@@ -20,45 +18,11 @@ from aln_p3_core.training.frame_keys import cache_folder, settings_key, store_se
 from aln_p3_core.training.frame_shards import read_index, shard_folders
 from aln_p3_core.training.perceived import perceived_dtype
 from aln_p3_core.training.settings import TrainingConfig
-from aln_p3_core.training.training_data import joined_scenes, perception_reader, scenes_by_split
+from aln_p3_core.training.training_data import perception_reader
+from aln_p3_core.training.used_roots import UsedRoot
 
 # Files that a message names.
 _NAMED = 3
-
-
-@dataclass(frozen=True, slots=True)
-class UsedRoot:
-    """What a training uses of a root.
-
-    Attributes:
-        dataset: the root.
-        learnt, checked: scenes to learn from and to validate with, by split.
-    """
-
-    dataset: NuScenesDataset
-    learnt: dict[str, tuple[str, ...]]
-    checked: dict[str, tuple[str, ...]]
-
-    @property
-    def scenes(self) -> tuple[str, ...]:
-        """All of them, each once."""
-        return joined_scenes([*self.learnt.values(), *self.checked.values()])
-
-    def tokens(self, scenes: Sequence[str]) -> list[str]:
-        """Samples of some scenes."""
-        return [token for scene in scenes for token in self.dataset.scene_tokens(scene)]
-
-
-def used_roots(roots: Sequence[Path], config: TrainingConfig) -> list[UsedRoot]:
-    """Opens the roots. Raises DataError for broken tables."""
-    used: list[UsedRoot] = []
-    for root in roots:
-        dataset = NuScenesDataset(root)
-        # The first root that has the validation split gives it.
-        validation = () if any(before.checked for before in used) else (config.data.validation_split,)
-        learnt, checked = (scenes_by_split(dataset, config.data, of) for of in (config.data.splits, validation))
-        used.append(UsedRoot(dataset, learnt, checked))
-    return used
 
 
 def data_rows(
@@ -78,8 +42,7 @@ def data_rows(
             _cameras(told, driver, root)
             _files(told, root)
             try:
-                learnt, checked = joined_scenes(root.learnt.values()), joined_scenes(root.checked.values())
-                told.notes += check_expansions(root.dataset, learnt, checked, config)
+                told.notes += check_expansions(root.dataset, root.learnt_scenes, root.checked_scenes, config)
             except DataError as error:
                 told.missing.append(str(error))
     _room(told, driver, config, used, cache)
@@ -91,7 +54,7 @@ def _frames(told: DryRun, config: TrainingConfig, used: Sequence[UsedRoot]) -> i
     for root in used:
         for split, scenes in (*root.learnt.items(), *root.checked.items()):
             counts[split] = counts.get(split, 0) + len(root.tokens(scenes))
-    learnt = sum(len(root.tokens(joined_scenes(root.learnt.values()))) for root in used)
+    learnt = sum(len(root.tokens(root.learnt_scenes)) for root in used)
     names = ", ".join(str(root.dataset.root) for root in used)
     if not learnt:
         raise ConfigError(f"no frame of the splits {', '.join(config.data.splits)} in {names}")

@@ -13,11 +13,11 @@ from aln_p3_core.datasets.nu_x import load_nu_x
 from aln_p3_core.datasets.nuscenes_qa import load_questions
 from aln_p3_core.datasets.tod3cap import load_tod3cap
 from aln_p3_core.errors import DataError
-from aln_p3_core.training.dry_run_data import UsedRoot
 from aln_p3_core.training.dry_run_rows import DryRun
 from aln_p3_core.training.settings import TrainingConfig
-from aln_p3_core.training.text_files import KINDS, files_of, text_files
+from aln_p3_core.training.text_files import KINDS, UNPUBLISHED, files_of, text_files
 from aln_p3_core.training.text_settings import TextSettings
+from aln_p3_core.training.used_roots import UsedRoot
 
 
 def text_rows(told: DryRun, config: TrainingConfig, used: Sequence[UsedRoot]) -> None:
@@ -66,7 +66,7 @@ def _named_alone(told: DryRun, config: TrainingConfig, texts: TextSettings, want
     splits = tuple(dict.fromkeys((*config.data.splits, config.data.validation_split)))
     for name, is_wanted in wanted.items():
         try:
-            spared = config.data.only_validated if name == "drivelm" else None
+            spared = config.data.only_validated if name == UNPUBLISHED else None
             paths = files_of(getattr(texts, name), splits, spared=spared)
         except DataError as error:
             told.missing.append(f"texts.{name}: {error}")

@@ -14,8 +14,8 @@ from aln_p3_core.training.text_settings import TextSettings
 
 #: Settings that name files, and the kind of text that is in them.
 KINDS = {"nu_x": "explanation", "tod3cap": "caption", "questions": "question", "drivelm": "drivelm"}
-#: DriveLM's answers for validation are not published.
-_UNPUBLISHED = "drivelm"
+#: Setting whose file for validation may be missing: DriveLM's answers are not published.
+UNPUBLISHED = "drivelm"
 _SPLIT = "{split}"
 _LOG = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def text_files(
     ]
     found = {}
     for name in KINDS:
-        paths = files_of(getattr(settings, name), splits, known, validation if name == _UNPUBLISHED else None)
+        paths = files_of(getattr(settings, name), splits, known, validation if name == UNPUBLISHED else None)
         paths = paths or [path for files in own if (path := getattr(files, name)) is not None]
         found[name] = list(dict.fromkeys(paths))
     return found

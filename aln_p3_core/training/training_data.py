@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from aln_p3_core.config import DriverConfig
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
-from aln_p3_core.datasets.splits import ALL_SCENES, scenes_of_split, splits_of
+from aln_p3_core.datasets.splits import splits_of
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.geometry import FloatArray
@@ -30,6 +30,7 @@ from aln_p3_core.training.perception_build import build_perception
 from aln_p3_core.training.sampler import sampling_weights
 from aln_p3_core.training.settings import DataSettings, TrainingConfig
 from aln_p3_core.training.signal_classes import signal_classes
+from aln_p3_core.training.used_roots import used_roots
 from aln_p3_core.training.validation import validation_settings
 
 if TYPE_CHECKING:
@@ -103,13 +104,11 @@ def open_data(
     rank, processes = process
     frames = None if cache is None else cache / "frames"
     parts, weights, validation, datasets, known = [], [], None, [], set[str]()
-    for root in roots:
-        dataset = NuScenesDataset(root)
+    for root in used_roots(roots, data):
+        dataset, learnt, checked = root.dataset, root.learnt_scenes, root.checked_scenes
         known |= set(splits_of(dataset))
         # The others are done with the tables, gigabytes of them, when everything is open.
         datasets += [dataset] if rank == 0 else []
-        learnt, checked = scenes_in_use(dataset, data)
-        checked = checked if validation is None else ()
         if not learnt and not checked:
             continue
         needed = [*learnt, *checked]
@@ -191,14 +190,11 @@ def prepare_frames(
     Raises:
         As `open_data`.
     """
-    frames, validated, known = 0, False, set[str]()
-    for root in roots:
-        dataset = NuScenesDataset(root)
+    frames, known = 0, set[str]()
+    for root in used_roots(roots, config.data):
+        dataset, learnt, checked = root.dataset, root.learnt_scenes, root.checked_scenes
         known |= set(splits_of(dataset))
-        learnt, checked = scenes_in_use(dataset, config.data)
-        needed = [*learnt, *(() if validated else checked)]
-        validated = validated or bool(checked)
-        if needed:
+        if needed := [*learnt, *checked]:
             _tell(check_expansions(dataset, learnt, checked, config), 0)
             folder = None if cache is None else cache / "frames"
             frames += len(FrameStore.build(dataset, driver, folder, scenes=needed, jobs=jobs, progress=progress))
@@ -252,20 +248,3 @@ def chosen_places(validation: ClipDataset | None, data: DataSettings) -> list[in
         return []
     count = data.validation_samples or len(validation)
     return np.unique(np.linspace(0, len(validation) - 1, min(count, len(validation))).astype(int)).tolist()
-
-
-def scenes_in_use(dataset: NuScenesDataset, data: DataSettings) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Scenes of a root to learn from, and those to choose the best checkpoint by."""
-    learnt, checked = (scenes_by_split(dataset, data, of) for of in (data.splits, (data.validation_split,)))
-    return joined_scenes(learnt.values()), joined_scenes(checked.values())
-
-
-def scenes_by_split(dataset: NuScenesDataset, data: DataSettings, splits: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Scenes of those splits that a root has; "all" is every scene."""
-    known = {*splits_of(dataset), ALL_SCENES}
-    return {split: scenes_of_split(dataset, split)[: data.scenes_limit or None] for split in splits if split in known}
-
-
-def joined_scenes(groups: Iterable[Sequence[str]]) -> tuple[str, ...]:
-    """Scenes of several groups, each once."""
-    return tuple(dict.fromkeys(name for names in groups for name in names))

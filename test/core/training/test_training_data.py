@@ -15,8 +15,8 @@ from run_helpers import small_training, write_split_scenes
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.errors import DataError
-from aln_p3_core.training import training_data
-from aln_p3_core.training.training_data import open_data, prepare_frames, scenes_in_use
+from aln_p3_core.training import used_roots
+from aln_p3_core.training.training_data import open_data, prepare_frames
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[NuScenesDataset]
         known.append(weakref.ref(dataset))
         return dataset
 
-    monkeypatch.setattr(training_data, "NuScenesDataset", remembered)
+    monkeypatch.setattr(used_roots, "NuScenesDataset", remembered)
     return known
 
 
@@ -64,13 +64,3 @@ def test_a_training_and_what_prepares_for_it_refuse_a_root_without_maps_and_tell
         prepare_frames([root], driver, config, **options)
     with pytest.raises(DataError, match="no map expansion"):
         open_data([root], network, config, **options)
-
-
-def test_splits_that_a_root_has_not_are_passed_over_and_all_is_every_scene(make_root: Callable[..., Path]) -> None:
-    dataset = NuScenesDataset(write_split_scenes(make_root))
-    _, config = small_training(data__splits=["train", "heldout"])
-    assert scenes_in_use(dataset, config.data) == (dataset.scenes[:2], dataset.scenes[2:])
-    _, config = small_training(data__splits=["all", "val"], data__validation_split="none")
-    assert scenes_in_use(dataset, config.data) == (dataset.scenes, ())
-    _, config = small_training(data__scenes_limit=1)
-    assert scenes_in_use(dataset, config.data) == (dataset.scenes[:1], dataset.scenes[2:])
