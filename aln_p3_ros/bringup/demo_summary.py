@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 from aln_p3_core.errors import DataError
 from aln_p3_ros.bags.reader import open_bag
 from aln_p3_ros.bags.typestore import typestore
+from aln_p3_ros.bringup.stamp_check import check_stamps
 
 _IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 
@@ -22,11 +23,13 @@ class RunSummary:
     """Figures of one recorded run.
 
     Attributes:
-        trajectories: number of published plans.
+        trajectories: number of published plans, stops included.
+        stops: of these declared stops, which may begin now: their stamp is that of no image.
         degraded: reasons with their counts.
-        stamps_kept: plans whose stamp is that of an image on a camera topic.
-        ages_ms: wall-clock age of every plan (newest image to plan), ms: when it was published, and in lock-step,
-            where the clock stands meanwhile, when the recorder had it.
+        stamps_kept: plans of the network whose stamp is that of a recorded image of a camera.
+        stamps_judged: plans of the network of which the bag can tell that (`stamp_check.check_stamps`).
+        ages_ms: wall-clock age of every plan of the network (newest image to plan), ms: when it was published, and in
+            lock-step, where the clock stands meanwhile, when the recorder had it.
         stages_ms: text per stage, as the driver's diagnostics told last.
         weights: the driver's description of its weights.
         images: images per camera topic.
@@ -37,8 +40,10 @@ class RunSummary:
     """
 
     trajectories: int = 0
+    stops: int = 0
     degraded: Counter[str] = field(default_factory=Counter)
     stamps_kept: int = 0
+    stamps_judged: int = 0
     ages_ms: list[float] = field(default_factory=list)
     stages_ms: dict[str, str] = field(default_factory=dict)
     weights: str = ""
@@ -59,7 +64,11 @@ class RunSummary:
             text = f"{p50:.0f} ms, {p90:.0f} ms, {max(self.ages_ms):.0f} ms"
             where = "recorded (wall clock)" if self.lockstep else "published"
             lines.append(f"| age of a plan when {where}: median, p90, max | {text} |")
-        lines.append(f"| stamps equal to a camera image's | {self.stamps_kept} of {self.trajectories} |")
+        if self.stops:
+            lines.append(f"| of these declared stops | {self.stops} |")
+        lines.append(f"| stamps equal to a camera image's | {self.stamps_kept} of {self.stamps_judged} |")
+        if lost := self.trajectories - self.stops - self.stamps_judged:
+            lines.append(f"| plans whose image the bag may lack | {lost} |")
         lines.append(f"| images recorded | {sum(self.images.values())} on {len(self.images)} topics |")
         if self.explanations:
             text = f"{self.explanations}, {np.median(self.speaking_ms):.0f} ms each (median)"
@@ -87,21 +96,28 @@ def summarise_run(bag: Path, rate: float = 1.0, *, lockstep: bool = False) -> Ru
     """
     summary = RunSummary(lockstep=lockstep)
     image_stamps: dict[int, int] = {}  # and when the recorder had the last image of it
+    camera_stamps: dict[str, set[int]] = defaultdict(set)
     plan_stamps: list[int] = []
     store: Any = typestore()
     with open_bag(bag) as (reader, _):
         for connection, arrived_ns, raw in reader.messages():
             if connection.msgtype in _IMAGE_TYPES and "/view/" not in connection.topic:
-                image_stamps[_nanoseconds(store.deserialize_cdr(raw, connection.msgtype).header.stamp)] = arrived_ns
+                stamp_ns = _nanoseconds(store.deserialize_cdr(raw, connection.msgtype).header.stamp)
+                image_stamps[stamp_ns] = arrived_ns
+                camera_stamps[connection.topic].add(stamp_ns)
                 summary.images[connection.topic] += 1
             elif connection.msgtype == "aln_p3/msg/PlannedTrajectory":
                 message: Any = store.deserialize_cdr(raw, connection.msgtype)
+                summary.trajectories += 1
+                summary.degraded.update(message.degraded_reasons)
+                if message.degraded == message.DEGRADED_STOP:
+                    summary.stops += 1
+                    continue
                 plan_stamps.append(_nanoseconds(message.header.stamp))
                 if not lockstep:
                     summary.ages_ms.append(_nanoseconds(message.age) * 1e-6 / rate)
                 elif plan_stamps[-1] in image_stamps:
                     summary.ages_ms.append((arrived_ns - image_stamps[plan_stamps[-1]]) * 1e-6)
-                summary.degraded.update(message.degraded_reasons)
             elif connection.msgtype == "aln_p3/msg/Explanation":
                 words: Any = store.deserialize_cdr(raw, connection.msgtype)
                 summary.explanations += 1
@@ -109,10 +125,10 @@ def summarise_run(bag: Path, rate: float = 1.0, *, lockstep: bool = False) -> Ru
                 summary.speaking_ms.append(_nanoseconds(words.latency) * 1e-6)
             elif connection.msgtype == "diagnostic_msgs/msg/DiagnosticArray":
                 _read_diagnostics(summary, store.deserialize_cdr(raw, connection.msgtype).status)
-    if not plan_stamps:
+    if not summary.trajectories:
         raise DataError(f"{bag} holds no planned trajectory")
-    summary.trajectories = len(plan_stamps)
-    summary.stamps_kept = sum(stamp in image_stamps for stamp in plan_stamps)
+    stamps = check_stamps(plan_stamps, list(camera_stamps.values()))
+    summary.stamps_kept, summary.stamps_judged = stamps.kept, stamps.judged
     return summary
 
 

@@ -15,6 +15,7 @@ from builtin_interfaces.msg import Duration, Time
 from click.testing import CliRunner
 from rclpy.serialization import serialize_message
 from rosbags.rosbag2 import StoragePlugin, Writer
+from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 from world_ros_helpers import needs_rendering
 
@@ -147,6 +148,33 @@ def test_what_was_said_becomes_subtitles_and_figures(tmp_path: Path) -> None:
     assert "| explanations | 4, 2000 ms each (median) |" in summary.markdown()
 
 
+def test_only_the_networks_plans_are_judged_by_their_stamps(tmp_path: Path) -> None:
+    def plan(stamp_ms: int, **fields: Any) -> PlannedTrajectory:
+        stamp = Time(sec=100, nanosec=stamp_ms * 10**6)
+        return PlannedTrajectory(header=Header(stamp=stamp), age=Duration(nanosec=3 * 10**8), **fields)
+
+    stop = plan(420, degraded=PlannedTrajectory.DEGRADED_STOP, degraded_reasons=["the plan is 2.1 s old"])
+    images = [CompressedImage(header=Header(stamp=Time(sec=100, nanosec=ms * 10**6))) for ms in (0, 100, 200, 500, 600)]
+    sent: dict[str, list[Any]] = {
+        "/sensors/camera/cam_front/image/compressed": images,
+        # An image's stamp, one between two images, one of an image that the bag lacks.
+        "/planning/trajectory": [plan(100), plan(150), plan(300), stop],
+    }
+    kinds = ("sensor_msgs/msg/CompressedImage", "aln_p3/msg/PlannedTrajectory")
+    bag = tmp_path / "bag"
+    with Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        for (topic, messages), kind in zip(sent.items(), kinds, strict=True):
+            connection = writer.add_connection(topic, kind, typestore=typestore())
+            for message in messages:
+                writer.write(connection, 10**9, serialize_message(message))
+    run = summarise_run(bag)
+    assert (run.trajectories, run.stops, run.stamps_kept, run.stamps_judged) == (4, 1, 1, 2)
+    assert run.ages_ms == pytest.approx([300.0] * 3)
+    assert run.degraded == {"the plan is 2.1 s old": 1}
+    for row in ("| of these declared stops | 1 |", "image's | 1 of 2 |", "| plans whose image the bag may lack | 1 |"):
+        assert row in run.markdown()
+
+
 def test_the_clip_is_small_and_whole(tmp_path: Path) -> None:
     assert ARCHIVE.stat().st_size < 3e6
     root = unpack_clip(tmp_path / "clip")
@@ -215,6 +243,8 @@ def test_without_graphics_the_clip_is_replayed_to_the_driver(tmp_path: Path) -> 
     assert {"/planning/trajectory", "/diagnostics", "/tf_static", "/view/mosaic", "/clock"} <= topics
     run = summarise_run(out / "bag")
     assert run.trajectories >= 1
-    assert run.stamps_kept == run.trajectories
+    # On a busy machine plans come too late and stops stand in for them, and the recorder loses images.
+    assert run.stamps_kept == run.stamps_judged
+    assert run.stamps_judged or run.stops
     assert len(run.images) == 6
     assert {"decode", "backbone", "total"} <= set(run.stages_ms)
