@@ -101,10 +101,15 @@ def command(
         return
     if folder is None:
         raise click.UsageError("--out RUN is missing: the folder of the run")
+    from aln_p3_core.runtime.device import slow_precision
     from aln_p3_core.training.trainer import Trainer
 
     options: dict[str, Any] = {"init": init, "fresh": fresh, "init_explainer": init_explainer}
     trainer = Trainer(driver, config, folder, resume=resume, **options)
+    if trainer.accelerator.is_main_process and (
+        note := slow_precision(config.run.precision, trainer.accelerator.device)
+    ):
+        click.echo(f"note: {note}", err=True)
     trainer.run(list(roots), cache=cache, jobs=jobs, progress=not quiet)
     if not trainer.accelerator.is_main_process:
         return

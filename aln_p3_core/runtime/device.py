@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import subprocess
@@ -14,6 +15,7 @@ import torch
 
 from aln_p3_core.errors import ConfigError
 
+_LOG = logging.getLogger(__name__)
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 PRECISIONS: tuple[Precision, ...] = ("auto", "fp32", "bf16", "fp16")
 _DTYPES: dict[Literal["fp32", "bf16", "fp16"], torch.dtype] = {
@@ -79,6 +81,8 @@ def _bfloat16_speedup(size: int = 512, repeats: int = 8) -> float:
 def resolve_precision(name: str, device: torch.device) -> torch.dtype:
     """`auto` takes bfloat16 where the hardware is faster with it, else fp16 on CUDA and fp32 on the CPU.
 
+    What was asked for is taken; where a CPU is slow at it, the log says so.
+
     Raises:
         ConfigError: for an unknown name, or fp16 on a CPU (no gain, and overflow in the BEV encoder).
     """
@@ -90,7 +94,19 @@ def resolve_precision(name: str, device: torch.device) -> torch.dtype:
         return torch.float16 if device.type == "cuda" else torch.float32
     if name == "fp16" and device.type == "cpu":
         raise ConfigError("precision fp16 is for CUDA; on a CPU use fp32, or bf16 where it is fast (auto decides)")
+    if note := slow_precision(name, device):
+        _LOG.warning(note)
     return _DTYPES[name]
+
+
+def slow_precision(name: str, device: torch.device) -> str:
+    """What to know about a precision before hours go into it, for people; "" where there is nothing.
+
+    Without instructions for bfloat16 torch multiplies it some tens of times slower than float32.
+    """
+    if name != "bf16" or device.type != "cpu" or has_fast_bfloat16(device):
+        return ""
+    return "this CPU computes bf16 slower than fp32 (tens of times where it has neither AMX nor AVX512-BF16); use fp32"
 
 
 def precision_name(dtype: torch.dtype) -> Literal["fp32", "bf16", "fp16"]:

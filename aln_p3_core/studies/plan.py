@@ -34,7 +34,12 @@ def plan_text(study: Study) -> str:
 
 
 def cost_text(runs: Sequence[Run], options: Options) -> str:
-    """What is to be done and how long it may take, in words. Measured seconds take the place of the file's."""
+    """What is to be done and how long it may take, in words. Measured seconds take the place of the file's.
+
+    They are of the machine that the rows come from: where this one is slow at the precision, that is told too.
+    """
+    from aln_p3_core.runtime.device import resolve_device, slow_precision
+
     left = [run for run in runs if not is_done(run)]
     known = expected_seconds(runs)
     seconds = 0.0
@@ -57,7 +62,9 @@ def cost_text(runs: Sequence[Run], options: Options) -> str:
     parts = ", ".join(f"{name} {known[name]:.0f} s" for name in known)
     cost = f"about {hours:.1f} h with {options.jobs} at a time" if known else "not known before the first one has ended"
     missing = f"; without {', '.join(sorted(unknown))}, of which nothing is known" if unknown and known else ""
-    return f"{told}: {cost}{f' ({parts} each)' if parts else ''}{missing}"
+    slow = {slow_precision(run.settings().get("run.precision", ""), resolve_device()) for run in left}
+    notes = "".join(f"\nnote: {note}" for note in sorted(slow - {""}))
+    return f"{told}: {cost}{f' ({parts} each)' if parts else ''}{missing}{notes}"
 
 
 def expected_seconds(runs: Sequence[Run]) -> Mapping[str, float]:

@@ -15,6 +15,7 @@ from aln_p3_core.config import DriverConfig
 from aln_p3_core.driver.backbone import make_backbone, pretrained_file
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.errors import AlnP3Error, ConfigError
+from aln_p3_core.runtime.device import resolve_device, slow_precision
 from aln_p3_core.training.begin import begins_pretrained, check_begin, check_init
 from aln_p3_core.training.criterion import Criterion
 from aln_p3_core.training.dry_run_data import data_rows
@@ -66,6 +67,8 @@ def dry_run(start: Start, driver: DriverConfig, config: TrainingConfig) -> DryRu
     for stage in config.stages:
         told.add(f"stage {stage.name}", _stage(config, stage))
     _memory(told, driver, config, parts, language)
+    if note := slow_precision(config.run.precision, resolve_device()):
+        told.notes.append(note)
     begun = "DRIVER.safetensors" if config.explainer is not None or config.stages[0].frozen else ""
     told.add("start", start.command(begins_with=begun))
     processes = max(n for n in range(1, _GPUS + 1) if config.run.batch_size % n == 0)

@@ -7,7 +7,7 @@ import torch
 
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.runtime import device as device_module
-from aln_p3_core.runtime.device import hardware_card, precision_name, resolve_device, resolve_precision
+from aln_p3_core.runtime.device import hardware_card, precision_name, resolve_device, resolve_precision, slow_precision
 
 CPU = torch.device("cpu")
 
@@ -45,6 +45,16 @@ def test_auto_takes_bfloat16_only_where_the_cpu_proves_faster_with_it(monkeypatc
     monkeypatch.setattr(device_module, "_cpu_flags", lambda: set(flags.split()))
     monkeypatch.setattr(device_module, "_bfloat16_speedup", lambda: speedup)
     assert resolve_precision("auto", CPU) is dtype
+
+
+def test_a_precision_that_the_cpu_is_slow_at_is_told(monkeypatch, caplog):
+    monkeypatch.setattr(device_module, "_cpu_flags", lambda: {"avx2"})
+    assert resolve_precision("bf16", CPU) is torch.bfloat16  # what was asked for
+    assert "slower than fp32" in caplog.text
+    assert not slow_precision("fp32", CPU) and not slow_precision("auto", CPU)
+    monkeypatch.setattr(device_module, "_cpu_flags", lambda: {"amx_bf16"})
+    monkeypatch.setattr(device_module, "_bfloat16_speedup", lambda: 5.0)
+    assert not slow_precision("bf16", CPU)
 
 
 def test_the_speed_of_bfloat16_is_measured():

@@ -191,6 +191,19 @@ def test_a_dry_run_tells_commands_and_cost_and_writes_nothing(ablate: Ablate, pl
     assert "about 1.5 h with 2 at a time" in ablate("--dry-run", "--only", "all", "--jobs", "2").output
 
 
+def test_a_precision_that_this_machine_is_slow_at_is_told_beside_the_cost(
+    ablate: Ablate, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from aln_p3_core.runtime import device
+
+    monkeypatch.setattr(device.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(device, "_cpu_flags", set)
+    assert "note:" not in ablate("--dry-run").output
+    training = small_tree()["training"]
+    _write(place, training=training | {"settings": training["settings"] | {"run.precision": "bf16"}})
+    assert ablate("--dry-run").output.count("note: this CPU computes bf16 slower") == 1
+
+
 def test_two_processes_share_a_study(place: Path, ablate: Ablate) -> None:
     """A run that another process works on is left to it."""
     import fcntl

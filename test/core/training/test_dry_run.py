@@ -67,6 +67,16 @@ def test_counts_are_those_of_the_module_that_is_trained(make_root: Callable[...,
     assert rows["stage align"].startswith("2 steps, rate 0.0005: the driver is frozen")
 
 
+def test_a_precision_that_this_machine_is_slow_at_is_worth_knowing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from aln_p3_core.runtime import device
+
+    monkeypatch.setattr(device.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(device, "_cpu_flags", set)
+    for precision, told in (("fp32", False), ("bf16", True)):
+        notes = dry_run(Start("nano", ()), *training_recipe("nano", {"run.precision": precision})).notes
+        assert bool(_about(notes, "slower than fp32")) == told
+
+
 def test_a_checkpoint_of_another_recipe_is_told_from_its_header(tmp_path: Path) -> None:
     driver, config = small_training()
     of_shape = saved_driver(driver, tmp_path / "small.safetensors")
