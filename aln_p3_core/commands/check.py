@@ -6,13 +6,23 @@ from pathlib import Path
 
 import click
 
+from aln_p3_core.commands.outputs import output_file
 
-@click.command("check")
+_EPILOG = """
+\b
+Examples
+  aln-p3 check data/nuscenes
+  aln-p3 check data/world --calibration out/rig.yaml
+"""
+
+
+@click.command("check", epilog=_EPILOG)
 @click.argument("root", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--version", help="Table folder, for example v1.0-mini [default: the only one there is].")
 @click.option(
     "--calibration",
     type=click.Path(dir_okay=False, path_type=Path),
+    callback=output_file,
     help="Also write the cameras of the first scene to this .yaml or .json, as driver_node reads it.",
 )
 def command(root: Path, version: str | None, calibration: Path | None) -> None:

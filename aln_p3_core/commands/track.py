@@ -6,10 +6,24 @@ from pathlib import Path
 
 import click
 
+from aln_p3_core.commands.outputs import output_folder
 
-@click.command("track")
-@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--seconds", default=6.0, show_default=True, help="Length of the drive; key frames come at 2 Hz.")
+_EPILOG = """
+\b
+Example
+  aln-p3 track out/track --seconds 10 --size 1600x900
+"""
+
+
+@click.command("track", epilog=_EPILOG)
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path), callback=output_folder)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1, 3600.0),
+    default=6.0,
+    show_default=True,
+    help="Length of the drive; key frames come at 2 Hz.",
+)
 @click.option("--size", default="800x450", show_default=True, help="WIDTHxHEIGHT of the pictures.")
 def command(out: Path, seconds: float, size: str) -> None:
     """Paints a test track into the new folder OUT, as a nuScenes-schema root.

@@ -94,7 +94,9 @@ def test_mistakes_are_explained(two_scenes: Path, small_checkpoint: Path, tmp_pa
         ((torn, *data), "damaged or only half written"),
         (("constant_speed", *data), "no planner 'constant_speed'; choices: human, expert"),
         ((small_checkpoint, small_checkpoint, *data), "named twice"),
-        ((small_checkpoint, *data, "--suite", "planning", "--jobs", "0"), "jobs must be 1 or more"),
+        ((small_checkpoint, *data, "--suite", "planning", "--jobs", "0"), "x>=1"),
+        ((small_checkpoint, *data, "--suite", "planning", "--threads", "0"), "x>=1"),
+        ((small_checkpoint, *data[:2], "--report", torn / "report"), "is no folder"),
         ((small_checkpoint, *data, "--device", "cpu"), "--device is of the other suites: leave closed_loop out"),
         ((small_checkpoint, "--data", tmp_path / "nothing", "--report", tmp_path), "is no folder"),
     ):  # fmt: skip
