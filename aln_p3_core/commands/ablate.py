@@ -114,7 +114,7 @@ def command(
     click.echo(files["table"].read_text(encoding="utf-8"))
     click.echo(f"wrote {files['table']} and {files['rows'].name}")
     # The table of what there is so far is what --table asks for: trainings to come are no failure.
-    missing = [run for run in chosen if (has_failed(run) if table_only else not is_done(run))]
+    missing = [run for run in chosen if not is_done(run) and (has_failed(run) or not table_only)]
     if missing:
         what = "failed" if table_only else "have no rows"
         told = "; ".join(run.label for run in missing)
