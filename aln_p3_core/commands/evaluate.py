@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from aln_p3_core.commands.options import explainer_files
 from aln_p3_core.commands.outputs import output_folder
 
 _EPILOG = """
@@ -105,6 +106,7 @@ on where it stopped. docs/evaluation.md defines every measure.
     "--explainer",
     "explainers",
     multiple=True,
+    callback=explainer_files,
     metavar="FILE|nano",
     help="Language: who speaks; once for all drivers, or once for each [default: explainer.safetensors beside the "
     "driver, or the one that ships with it].",

@@ -27,6 +27,13 @@ def explainer_file(_context: click.Context, parameter: click.Parameter, text: st
     return _named_file(parameter, text, resolve_explainer, "explainer")
 
 
+def explainer_files(context: click.Context, parameter: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    """As `explainer_file`, of an option that may be repeated; the names stay as they are."""
+    for name in names:
+        explainer_file(context, parameter, name)
+    return names
+
+
 def _named_file(parameter: click.Parameter, text: str | None, resolve: Callable[[str], Path], what: str) -> Path | None:
     if text is None:
         return None
