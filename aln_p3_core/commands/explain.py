@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aln_p3_core.commands.options import driver_options, explainer_file, frame_options, make_driver
+from aln_p3_core.commands.options import SCORES, driver_options, explainer_file, frame_options, make_driver
 from aln_p3_core.commands.outputs import output_file
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ _LETTERS = 22
 )
 @click.option(
     "--min-score",
-    type=click.FloatRange(0.0, 1.0),
+    type=SCORES,
     default=0.3,
     show_default=True,
     help="Agents and lines below it are not drawn.",

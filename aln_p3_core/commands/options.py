@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,20 @@ if TYPE_CHECKING:
 
 #: What every `--seed` takes: what torch and NumPy both do.
 SEEDS = click.IntRange(0, 2**32 - 1)
+
+
+class NumberRange(click.FloatRange):
+    """`click.FloatRange` without "nan", which no bound of its own leaves out."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is no number.", param, ctx)
+        return number
+
+
+#: What every `--min-score` takes.
+SCORES = NumberRange(0.0, 1.0)
 
 
 def checkpoint_file(_context: click.Context, parameter: click.Parameter, text: str | None) -> Path | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aln_p3_core.commands.options import driver_options, frame_options, make_driver
+from aln_p3_core.commands.options import SCORES, driver_options, frame_options, make_driver
 from aln_p3_core.commands.outputs import output_file
 from aln_p3_core.whole_files import write_json
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @frame_options(history=0)
 @click.option(
     "--min-score",
-    type=click.FloatRange(0.0, 1.0),
+    type=SCORES,
     default=0.3,
     show_default=True,
     help="Agents and lines below it are left out.",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from aln_p3_core.commands.options import NumberRange
 from aln_p3_core.commands.outputs import output_folder
 
 _EPILOG = """
@@ -19,7 +20,7 @@ Example
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path), callback=output_folder)
 @click.option(
     "--seconds",
-    type=click.FloatRange(0.1, 3600.0),
+    type=NumberRange(0.1, 3600.0),
     default=6.0,
     show_default=True,
     help="Length of the drive; key frames come at 2 Hz.",
