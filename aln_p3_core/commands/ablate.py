@@ -80,7 +80,7 @@ def command(
     from aln_p3_core.studies.rows import take_rows
     from aln_p3_core.studies.runner import Stop, has_failed, is_done, remove_maps, run_all
     from aln_p3_core.studies.steps import Options, planned_runs
-    from aln_p3_core.studies.study import default_threads, find_roots, open_study, write_results
+    from aln_p3_core.studies.study import default_threads, find_roots, open_study, require_beginning, write_results
     from aln_p3_core.studies.study_file import read_study
 
     study = read_study(name)
@@ -93,6 +93,8 @@ def command(
             click.echo(line)
         click.echo(cost_text(chosen, options))
         return
+    if not table_only:
+        require_beginning(study)
     open_study(study, folder, options.roots, new=new)
     for other in others:
         click.echo(f"{len(take_rows(every, other))} trainings taken from {other}")

@@ -32,11 +32,13 @@ def command(root: Path, version: str | None, calibration: Path | None) -> None:
     Decodes the pictures of all key frames. Names what is missing or broken; exit code 1 then. Tells which scenes have
     no map and no CAN messages, which are expansions that not everybody needs.
     """
-    from aln_p3_core.calibration import calibration_of_scene, save_calibration
+    from aln_p3_core.calibration import calibration_of_scene, is_yaml, save_calibration
     from aln_p3_core.datasets.content_check import check_geometry, check_pictures
     from aln_p3_core.datasets.expansions import missing_expansions
     from aln_p3_core.datasets.nuscenes import NuScenesDataset
 
+    if calibration:
+        is_yaml(calibration)  # no other ending is written, which is told at once
     dataset = NuScenesDataset(root, version)
     click.echo(f"{root}: {dataset.version}, {len(dataset.scenes)} scenes, {len(dataset)} key frames")
     for scene in dataset.scenes[:10]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from aln_p3_core.commands.options import NumberRange
+from aln_p3_core.commands.options import NumberRange, parse_size
 from aln_p3_core.commands.outputs import output_folder
 
 _EPILOG = """
@@ -32,7 +32,6 @@ def command(out: Path, seconds: float, size: str) -> None:
     Six cameras, LiDAR, boxes and tracks with exactly known geometry: enough to try every command without
     downloading anything. Nothing can be learned from it.
     """
-    from aln_p3_core.commands.options import parse_size
     from aln_p3_core.synthetic.root import write_root
 
     tables = write_root(out, seconds, parse_size(size), progress=True)

@@ -109,6 +109,14 @@ def test_the_table_of_what_there_is_so_far_is_no_failure(ablate: Ablate, place: 
     assert everything.exit_code == 0 and "have no rows" not in everything.output
 
 
+def test_a_driver_to_begin_with_that_is_missing_is_told_at_once(ablate: Ablate, place: Path) -> None:
+    training = small_tree()["training"] | {"init": "gone.safetensors"}
+    _write(place, training=training)
+    result = ablate()
+    assert result.exit_code == 1 and "training.init of study small: there is no file gone.safetensors" in result.output
+    assert not (place / "study").exists()
+
+
 def test_results_that_cannot_be_written_are_told_at_once(ablate: Ablate, place: Path) -> None:
     (place / "file").write_text("in the way")
     for option in ("--results", "--cache"):
