@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from aln_p3_core.image_files import check_encoded
 _TOLD = 10
 # Of a sweep, only so much is read from each end: the header with the size, and the marker of the end.
 _HEAD_BYTES, _TAIL_BYTES = 65536, 4096
+# Pictures that wait for a thread: all of a large data set would take gigabytes.
+_AT_A_TIME = 1024
 
 
 def check_pictures(dataset: NuScenesDataset, progress: bool = False) -> None:
@@ -38,9 +41,8 @@ def check_pictures(dataset: NuScenesDataset, progress: bool = False) -> None:
     from tqdm import tqdm
 
     rows = [row for row in dataset.nusc.sample_data if row["sensor_modality"] == "camera"]
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        found = pool.map(lambda row: _picture_problem(dataset.root, row), rows)
-        problems = [problem for problem in tqdm(found, "pictures", len(rows), disable=not progress) if problem]
+    looked_at = tqdm(_picture_problems(dataset.root, rows), "pictures", len(rows), disable=not progress)
+    problems = [problem for problem in looked_at if problem]
     _require_none(problems, f"of {len(rows)} pictures are damaged; extract or copy them again")
 
 
@@ -60,6 +62,12 @@ def _require_none(problems: Sequence[str], told: str) -> None:
     if problems:
         more = "; ..." if len(problems) > _TOLD else ""
         raise DataError(f"{len(problems)} {told}. {'; '.join(problems[:_TOLD])}{more}")
+
+
+def _picture_problems(root: Path, rows: Sequence[Mapping[str, Any]]) -> Iterator[str | None]:
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for start in range(0, len(rows), _AT_A_TIME):
+            yield from pool.map(partial(_picture_problem, root), rows[start : start + _AT_A_TIME])
 
 
 def _picture_problem(root: Path, row: Mapping[str, Any]) -> str | None:
