@@ -144,7 +144,7 @@ def test_the_hash_is_of_what_decides_and_of_nothing_else() -> None:
         (lambda t: t["tests"].update(alpha=5), "tests.alpha must be above 0 and below 1, got 5"),
         (lambda t: t["tests"].update(resamplings=0), "tests.resamplings must be 1 or more"),
         (lambda t: t["tests"].update(confirmatory=[["all", "all"]]), "compare all with itself"),
-        (lambda t: t["tests"].update(reference="nobody"), "no variant 'nobody' in small; there are none, all, alone"),
+        (lambda t: t["tests"].update(reference="nobody"), "no variant 'nobody' in small; there are all, alone, none"),
     ],
 )
 def test_refusals_say_what_is_wrong(change: Callable[[dict[str, Any]], Any], message: str) -> None:
