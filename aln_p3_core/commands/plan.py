@@ -69,6 +69,9 @@ def command(
     from aln_p3_core.datasets.nuscenes import NuScenesDataset
     from aln_p3_core.runtime.plan_report import plan_report
 
+    picture_path = picture_path or (json_path.with_suffix(".png") if json_path else None)
+    if json_path is not None and json_path == picture_path:
+        raise click.UsageError(f"{json_path} cannot be plan and picture: give --json another ending, such as .json")
     dataset = NuScenesDataset(root)
     token = sample or dataset.tokens[0]
     frames = [with_command(dataset, t, route) for t in tokens_until(dataset, token, history)]
@@ -93,7 +96,6 @@ def command(
     if json_path:
         write_json(json_path, report)
         click.echo(f"wrote {json_path}")
-    picture_path = picture_path or (json_path.with_suffix(".png") if json_path else None)
     if picture_path:
         from aln_p3_core.drawing.images import save_image
         from aln_p3_core.drawing.overview import draw_overview
