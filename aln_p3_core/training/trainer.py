@@ -422,7 +422,7 @@ class Trainer:
         network: DriverNetwork = self.average.module  # type: ignore[assignment]  # typed as any module
         return network.eval()
 
-    def _loader(self, data: TrainingData, sampler: ClipSampler) -> DataLoader[TrainingBatch]:
+    def _loader(self, data: TrainingData, sampler: ClipSampler) -> DataLoader[Any]:
         workers = self.config.data.workers
         return DataLoader(
             data.clips,
