@@ -79,7 +79,7 @@ def save_calibration(path: str | Path, rig: Mapping[str, CameraCalibration]) -> 
         }
         for channel, calibration in rig.items()
     }
-    if _is_yaml(path):
+    if is_yaml(path):
         import yaml
 
         text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None)
@@ -108,7 +108,8 @@ def calibration_of_scene(dataset: NuScenesDataset, scene_name: str | None = None
     return {name: found[name] for name in dataset.cameras_of(scene_name)}
 
 
-def _is_yaml(path: Path) -> bool:
+def is_yaml(path: Path) -> bool:
+    """Whether a rig file is YAML, by its ending; else it is JSON. Raises CalibrationError for another ending."""
     if path.suffix in (".yaml", ".yml"):
         return True
     if path.suffix == ".json":
@@ -119,15 +120,15 @@ def _is_yaml(path: Path) -> bool:
 def _read(path: Path) -> Mapping[str, Any]:
     import yaml
 
-    is_yaml = _is_yaml(path)
+    as_yaml = is_yaml(path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CalibrationError(f"{path} cannot be read: {error}") from error
     try:
-        content = yaml.safe_load(text) if is_yaml else json.loads(text)
+        content = yaml.safe_load(text) if as_yaml else json.loads(text)
     except (yaml.YAMLError, json.JSONDecodeError) as error:
-        raise CalibrationError(f"{path} is no {'YAML' if is_yaml else 'JSON'} file: {error}") from error
+        raise CalibrationError(f"{path} is no {'YAML' if as_yaml else 'JSON'} file: {error}") from error
     if not isinstance(content, dict) or not content:
         raise CalibrationError(f"{path} must hold one entry a camera (name: translation, rotation, ...)")
     return content

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,7 +32,7 @@ CORE_COMMANDS: dict[str, str] = {
 
 
 class LazyGroup(click.Group):
-    """A click group that imports a command's module on first use and turns our errors into messages."""
+    """A click group that imports a command's module on first use and turns our errors and Ctrl-C into messages."""
 
     def __init__(self, *args: Any, lazy_commands: Mapping[str, str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -50,6 +51,9 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except AlnP3Error as error:
             raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            raise SystemExit(128 + signal.SIGINT) from None
 
 
 def make_cli(lazy_commands: Mapping[str, str]) -> LazyGroup:

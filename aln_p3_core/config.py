@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -388,13 +389,28 @@ def _checked(value: Any, default: Any, path: str) -> Any:
             raise ConfigError(f"{path} must be a list, got {value!r}")
         return tuple(value)
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        value = float(value)
     if type(value) is not type(default):
         raise ConfigError(f"{path} must be a {type(default).__name__}, got {value!r}")
     least = 0 if path in _MAY_BE_ZERO else 1
     if type(value) is int and value < least:
         raise ConfigError(f"{path} must be {least} or more, got {value}")
+    if type(value) is float:
+        _require_range(value, path)
     return value
+
+
+def _require_range(value: float, path: str) -> None:
+    """Raises ConfigError for a number that no setting can be: shares are below 1, times and speeds above 0."""
+    if not math.isfinite(value) or value < 0:
+        raise ConfigError(f"{path} must be a finite number, 0 or more, got {value}")
+    if path.endswith("dropout") and value >= 1:
+        raise ConfigError(f"{path} must be below 1, got {value}")
+    if path in _ABOVE_ZERO and value == 0:
+        raise ConfigError(f"{path} must be above 0, got {value}")
+
+
+_ABOVE_ZERO = ("planner.step_s", "memory.interval_s", "memory.max_gap_s", "memory.max_speed_mps")
 
 
 #: Counts of parts that a recipe may do without.

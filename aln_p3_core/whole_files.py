@@ -22,6 +22,19 @@ def write_json(path: Path, content: Any, *, indent: int | None = 1) -> None:
     write_text(path, json.dumps(content, indent=indent) + "\n")
 
 
+def write_problem(folder: Path) -> str | None:
+    """Why nothing can be written into a folder, which need not exist yet; None when it can. Leaves no trace."""
+    folder = folder.absolute()
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not there.is_dir():
+        return f"{there} is no folder"
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            return None
+    except OSError as error:
+        return f"nothing can be written into {there} ({error.strerror or error})"
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """A temporary file to write, which becomes `path` when the block ends and is deleted when it fails."""

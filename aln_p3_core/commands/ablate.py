@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from aln_p3_core.commands.outputs import output_folder
+
 _EPILOG = """
 \b
 Examples
@@ -34,16 +36,19 @@ docs/ablation.md tells how to read the table.
 
 @click.command("ablate", epilog=_EPILOG)
 @click.argument("name", metavar="STUDY|FILE")
-@click.option("--out", "folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="Of the study.")
+@click.option("--out", "folder", type=click.Path(file_okay=False, path_type=Path), callback=output_folder,
+              required=True, help="Folder of the study.")  # fmt: skip
 @click.option("--data", "roots", multiple=True, metavar="NAME=FOLDER", help="Where data of the file lie; repeatable.")
-@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Folder of prepared frames.")
+@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), callback=output_folder,
+              help="Folder of prepared frames.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Trainings at a time.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads of each [default: the cores / --jobs].")
 @click.option("--only", multiple=True, metavar="VARIANT", help="This variant only; repeatable.")
 @click.option("--seeds", metavar="0,1,...", help="These seeds only.")
 @click.option("--dry-run", is_flag=True, help="Print plan, command lines and cost, and stop.")
 @click.option("--table", "table_only", is_flag=True, help="Write table and pictures of what there is, and stop.")
-@click.option("--results", type=click.Path(file_okay=False, path_type=Path), help="Where results go [default: --out].")
+@click.option("--results", type=click.Path(file_okay=False, path_type=Path), callback=output_folder,
+              help="Where results go [default: --out].")  # fmt: skip
 @click.option("--take", "others", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
               help="Results of this study from another machine: its trainings count as done; repeatable.")  # fmt: skip
 @click.option("--retry", is_flag=True, help="Try again what failed.")
@@ -73,9 +78,9 @@ def command(
     """
     from aln_p3_core.studies.plan import cost_text, plan_text, run_lines
     from aln_p3_core.studies.rows import take_rows
-    from aln_p3_core.studies.runner import Stop, is_done, remove_maps, run_all
+    from aln_p3_core.studies.runner import Stop, has_failed, is_done, remove_maps, run_all
     from aln_p3_core.studies.steps import Options, planned_runs
-    from aln_p3_core.studies.study import default_threads, find_roots, open_study, write_results
+    from aln_p3_core.studies.study import default_threads, find_roots, open_study, require_beginning, write_results
     from aln_p3_core.studies.study_file import read_study
 
     study = read_study(name)
@@ -88,6 +93,8 @@ def command(
             click.echo(line)
         click.echo(cost_text(chosen, options))
         return
+    if not table_only:
+        require_beginning(study)
     open_study(study, folder, options.roots, new=new)
     for other in others:
         click.echo(f"{len(take_rows(every, other))} trainings taken from {other}")
@@ -104,11 +111,16 @@ def command(
             remove_maps(every)
     files = write_results(study, every, results or folder, shlex.join(["aln-p3", *sys.argv[1:]]))
     if stop.asked.is_set():
-        raise click.ClickException("stopped; the same command goes on")
+        click.echo("stopped; the same command goes on", err=True)
+        raise SystemExit(128 + stop.number)
     click.echo(files["table"].read_text(encoding="utf-8"))
     click.echo(f"wrote {files['table']} and {files['rows'].name}")
-    if open_runs := [run.label for run in chosen if not is_done(run)]:
-        raise click.ClickException(f"{len(open_runs)} of {len(chosen)} trainings have no rows: {'; '.join(open_runs)}")
+    # The table of what there is so far is what --table asks for: trainings to come are no failure.
+    missing = [run for run in chosen if not is_done(run) and (has_failed(run) or not table_only)]
+    if missing:
+        what = "failed" if table_only else "have no rows"
+        told = "; ".join(run.label for run in missing)
+        raise click.ClickException(f"{len(missing)} of {len(chosen)} trainings {what}: {told}")
 
 
 def _named(pairs: tuple[str, ...]) -> dict[str, Path]:

@@ -10,15 +10,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aln_p3_core.commands.options import driver_options, make_driver, parse_size
+from aln_p3_core.commands.outputs import output_file
 from aln_p3_core.whole_files import write_json
 
 if TYPE_CHECKING:
     from aln_p3_core.driver.frame_driver import FrameDriver
 
 _RUNTIMES = ("eager", "compiled", "onnx")
+_EPILOG = """
+\b
+Examples
+  aln-p3 bench --frames 100 --threads 2 --json out/bench.json
+  aln-p3 bench --checkpoint nano --runtime eager,onnx --data data/world
+"""
 
 
-@click.command("bench")
+@click.command("bench", epilog=_EPILOG)
 @driver_options
 @click.option(
     "--runtime",
@@ -26,41 +33,49 @@ _RUNTIMES = ("eager", "compiled", "onnx")
     help="What runs the network: eager, compiled, onnx, or several to compare, such as eager,onnx. "
     "[default: eager, or what the checkpoint is for]",
 )
-@click.option("--root", type=click.Path(exists=True, file_okay=False), help="Pictures of a nuScenes-schema root.")
-@click.option("--image-size", default="1600x900", show_default=True, help="Size of painted pictures (no --root).")
+@click.option(
+    "--data",
+    "--root",
+    "root",
+    type=click.Path(exists=True, file_okay=False),
+    help="Pictures of a nuScenes-schema root.",
+)
+@click.option("--image-size", default="1600x900", show_default=True, help="Size of painted pictures (no --data).")
 @click.option("--frames", default=50, type=click.IntRange(min=1), show_default=True, help="Measured frames.")
 @click.option(
     "--warm-up", default=5, type=click.IntRange(min=0), show_default=True, help="Frames before measuring starts."
 )
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads [default: all cores].")
-@click.option("--json", "json_path", type=click.Path(dir_okay=False), help="Also write the figures here.")
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=output_file,
+    help="Also write the figures here.",
+)
 def command(
     runtimes: str | None,
     root: str | None,
     image_size: str,
     frames: int,
     warm_up: int,
-    threads: int | None,
-    json_path: str | None,
+    json_path: Path | None,
     **driver_settings: Any,
 ) -> None:
     """Times the driver stage by stage, from six JPEG pictures to the decoded plan.
 
-    Prints medians, 90th and 99th percentiles, and what they were measured with. Pictures come from --root, or
+    Prints medians, 90th and 99th percentiles, and what they were measured with. Pictures come from --data, or
     are painted with camera noise so that decoding costs what it costs for real ones. Several runtimes are timed in
     turns, frame by frame. For onnx the driver is exported first, unless --checkpoint is an .onnx file.
     """
-    import torch
     from tqdm import tqdm
 
     from aln_p3_core.runtime.allocator import keep_freed_memory
     from aln_p3_core.runtime.benchmark import comparison_table, run_benchmarks
 
-    if threads:
-        torch.set_num_threads(threads)
+    names, size = _runtime_names(runtimes), parse_size(image_size)
     keep_freed_memory()
-    drivers = {name: _driver(name, driver_settings) for name in _runtime_names(runtimes)}
-    source = _frames_of_root(root) if root else _painted_frames(image_size)
+    source = _frames_of_root(root) if root else _painted_frames(size)
+    drivers = {name: _driver(name, driver_settings) for name in names}
     first = next(iter(drivers.values()))
     with tqdm(total=(frames + warm_up) * len(drivers), desc=f"bench {first.config.name}", unit="frame") as bar:
         results = run_benchmarks(
@@ -78,7 +93,7 @@ def command(
     click.echo(f"weights: {card['weights']}")
     if json_path:
         figures = only.to_json() if only else {name: result.to_json() for name, result in results.items()}
-        write_json(Path(json_path), figures)
+        write_json(json_path, figures)
 
 
 def _runtime_names(text: str | None) -> list[str]:
@@ -124,7 +139,7 @@ def _frames_of_root(root: str) -> list[Any]:
     return [dataset.frame(token) for token in dataset.tokens[:20]]
 
 
-def _painted_frames(image_size: str) -> list[Any]:
+def _painted_frames(size: tuple[int, int]) -> list[Any]:
     from aln_p3_core.synthetic.frames import track_frames
 
-    return track_frames(8, rate_hz=2.0, size=parse_size(image_size), noise=2.5)
+    return track_frames(8, rate_hz=2.0, size=size, noise=2.5)

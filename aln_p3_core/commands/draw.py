@@ -6,13 +6,23 @@ from pathlib import Path
 
 import click
 
+from aln_p3_core.commands.outputs import output_folder
 
-@click.command("draw")
+_EPILOG = """
+\b
+Examples
+  aln-p3 draw data/nuscenes --version v1.0-mini
+  aln-p3 draw out/track --all --out out/pictures
+"""
+
+
+@click.command("draw", epilog=_EPILOG)
 @click.argument("root", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--sample", "tokens", multiple=True, help="Sample token; may be repeated [default: the first].")
 @click.option("--all", "every", is_flag=True, help="Every sample of the root.")
 @click.option("--version", help="Table folder, for example v1.0-mini [default: the only one there is].")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("out/draw"), show_default=True)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), callback=output_folder,
+              default=Path("out/draw"), show_default=True, help="Folder of the pictures.")  # fmt: skip
 @click.option("--width", type=click.IntRange(400, 8000), default=1600, show_default=True, help="Of the mosaic, pixels.")
 def command(root: Path, tokens: tuple[str, ...], every: bool, version: str | None, out: Path, width: int) -> None:
     """Draws the ground truth of a nuScenes-schema data set: what it holds, as the driver should see it.

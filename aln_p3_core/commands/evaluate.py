@@ -8,6 +8,9 @@ from pathlib import Path
 
 import click
 
+from aln_p3_core.commands.options import explainer_files
+from aln_p3_core.commands.outputs import output_folder
+
 _EPILOG = """
 \b
 Examples
@@ -49,10 +52,26 @@ on where it stopped. docs/evaluation.md defines every measure.
     help="What is measured; several are separated by commas. language needs an explainer (all leaves it out without).",
 )
 @click.option(
-    "--report", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the report."
+    "--report",
+    type=click.Path(file_okay=False, path_type=Path),
+    callback=output_folder,
+    required=True,
+    help="Folder for the report.",
 )
-@click.option("--jobs", default=1, show_default=True, help="Processes that share the scenes. They change no number.")
-@click.option("--threads", default=1, show_default=True, help="CPU threads of a network in each process.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes that share the scenes. They change no number.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="CPU threads of a network in each process.",
+)
 @click.option(
     "--batch",
     type=click.IntRange(min=0),
@@ -62,6 +81,7 @@ on where it stopped. docs/evaluation.md defines every measure.
 @click.option(
     "--maps",
     type=click.Path(file_okay=False, path_type=Path),
+    callback=output_folder,
     metavar="FOLDER",
     help="Keep the BEV maps there (0.3 to 1.3 MB a frame) and take those that are there: the passes of an evaluation, "
     "and drivers whose frozen encoder is the same, compute each map once. Changes no number; with --batch 1 only.",
@@ -86,6 +106,7 @@ on where it stopped. docs/evaluation.md defines every measure.
     "--explainer",
     "explainers",
     multiple=True,
+    callback=explainer_files,
     metavar="FILE|nano",
     help="Language: who speaks; once for all drivers, or once for each [default: explainer.safetensors beside the "
     "driver, or the one that ships with it].",
@@ -134,8 +155,16 @@ on where it stopped. docs/evaluation.md defines every measure.
 )
 @click.option("--scenes", "scenes_limit", type=click.IntRange(min=1), help="So many scenes of the split only.")
 @click.option("--routes", default="all", show_default=True, help="Closed loop: quick, free, scenarios or all.")
-@click.option("--seeds", default=3, show_default=True, help="Closed loop: repetitions of the set with other seeds.")
-@click.option("--drive-rate", default=2, show_default=True, help="Closed loop: plans a second.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="Closed loop: repetitions of the set with other seeds.",
+)
+@click.option(
+    "--drive-rate", type=click.IntRange(min=1), default=2, show_default=True, help="Closed loop: plans a second."
+)
 @click.option(
     "--device",
     default="auto",

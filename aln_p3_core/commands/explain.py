@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aln_p3_core.commands.options import driver_options, frame_options, make_driver
+from aln_p3_core.commands.options import SCORES, driver_options, explainer_file, frame_options, make_driver
+from aln_p3_core.commands.outputs import output_file
 
 if TYPE_CHECKING:
     from aln_p3_core.explainer.speaking import Spoken
@@ -26,7 +27,9 @@ _LETTERS = 22
     help="nuScenes-schema data set.",
 )
 @click.option("--sample", help="Token of the key frame [default: the first one with the asked history].")
-@click.option("--explainer", default="nano", show_default=True, metavar="NAME|FILE", help="Who speaks.")
+@click.option(
+    "--explainer", default="nano", show_default=True, callback=explainer_file, metavar="NAME|FILE", help="Who speaks."
+)
 @driver_options
 @frame_options(history=2)
 @click.option("--question", "questions", multiple=True, help="Ask this as well; may be repeated.")
@@ -40,12 +43,25 @@ _LETTERS = 22
 @click.option(
     "--max-new-tokens", default=64, type=click.IntRange(min=1), show_default=True, help="Longer texts are cut off."
 )
-@click.option("--min-score", default=0.3, show_default=True, help="Agents and lines below it are not drawn.")
-@click.option("--out", "picture", type=click.Path(dir_okay=False, path_type=Path), help="PNG to write.")
+@click.option(
+    "--min-score",
+    type=SCORES,
+    default=0.3,
+    show_default=True,
+    help="Agents and lines below it are not drawn.",
+)
+@click.option(
+    "--out",
+    "--picture",
+    "picture",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=output_file,
+    help="PNG to write.",
+)
 def command(
     root: str,
     sample: str | None,
-    explainer: str,
+    explainer: Path,
     route: str | None,
     history: int,
     questions: tuple[str, ...],
@@ -68,11 +84,11 @@ def command(
     from aln_p3_core.datasets.nuscenes import NuScenesDataset
     from aln_p3_core.explainer.speaking import SceneSpeaker
 
-    driver = make_driver(**driver_settings)
-    speaker = SceneSpeaker.load(explainer, driver_hash=driver.checkpoint_hash, device=driver_settings["device"])
     dataset = NuScenesDataset(root)
     token = sample or dataset.tokens[min(history, len(dataset.tokens) - 1)]
     frames = [with_command(dataset, t, route) for t in tokens_until(dataset, token, history)]
+    driver = make_driver(**driver_settings)
+    speaker = SceneSpeaker.load(explainer, driver_hash=driver.checkpoint_hash, device=driver_settings["device"])
     for frame in frames[:-1]:
         driver.infer(frame)
     scene = driver.plan(frames[-1], with_tokens=True)

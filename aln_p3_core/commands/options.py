@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,23 @@ from aln_p3_core.weights import resolve_checkpoint, resolve_explainer, shipped_c
 if TYPE_CHECKING:
     from aln_p3_core.driver.frame_driver import FrameDriver
 
+#: What every `--seed` takes: what torch and NumPy both do.
+SEEDS = click.IntRange(0, 2**32 - 1)
+
+
+class NumberRange(click.FloatRange):
+    """`click.FloatRange` without "nan", which no bound of its own leaves out."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is no number.", param, ctx)
+        return number
+
+
+#: What every `--min-score` takes.
+SCORES = NumberRange(0.0, 1.0)
+
 
 def checkpoint_file(_context: click.Context, parameter: click.Parameter, text: str | None) -> Path | None:
     """Callback of an option that names a checkpoint: the file, of a shipped driver's name too."""
@@ -22,6 +40,13 @@ def checkpoint_file(_context: click.Context, parameter: click.Parameter, text: s
 def explainer_file(_context: click.Context, parameter: click.Parameter, text: str | None) -> Path | None:
     """As `checkpoint_file`, of an option that names an explainer."""
     return _named_file(parameter, text, resolve_explainer, "explainer")
+
+
+def explainer_files(context: click.Context, parameter: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    """As `explainer_file`, of an option that may be repeated; the names stay as they are."""
+    for name in names:
+        explainer_file(context, parameter, name)
+    return names
 
 
 def _named_file(parameter: click.Parameter, text: str | None, resolve: Callable[[str], Path], what: str) -> Path | None:
@@ -55,7 +80,8 @@ _OPTIONS = (
         show_default=True,
         help="torch.compile mode; reduce-overhead uses CUDA graphs.",
     ),
-    click.option("--seed", default=0, show_default=True, help="Seed of untrained weights."),
+    click.option("--seed", type=SEEDS, default=0, show_default=True, help="Seed of untrained weights."),
+    click.option("--threads", type=click.IntRange(min=1), help="CPU threads [default: all cores]."),
 )
 
 
@@ -96,8 +122,15 @@ def make_driver(
     precision: str,
     compile_mode: Any,
     seed: int,
+    threads: int | None = None,
 ) -> FrameDriver:
-    """The driver that the options of `driver_options` describe."""
+    """The driver that the options of `driver_options` describe; torch computes with that many threads from here on."""
+    if checkpoint is not None and overrides:
+        raise click.UsageError("--set changes a recipe; a checkpoint brings its own settings")
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
     from aln_p3_core.driver.driver import Driver
     from aln_p3_core.runtime.loading import load_driver
 
@@ -112,8 +145,6 @@ def make_driver(
             precision=precision,
             compile_mode=compile_mode,
         )
-    if overrides:
-        raise click.UsageError("--set changes a recipe; a checkpoint brings its own settings")
     return load_driver(checkpoint, recipe=recipe, device=device, precision=precision, compile_mode=compile_mode)
 
 
@@ -133,10 +164,16 @@ def parse_overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
     return result
 
 
+#: Pixels along a side of a painted picture.
+_SIDES = range(16, 8193)
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """`"800x450"` -> (800, 450)."""
     try:
         width, height = (int(part) for part in text.split("x"))
     except ValueError as error:
         raise click.UsageError(f"a size is written WIDTHxHEIGHT, got {text!r}") from error
+    if width not in _SIDES or height not in _SIDES:
+        raise click.UsageError(f"width and height are {_SIDES[0]} to {_SIDES[-1]} pixels, got {text!r}")
     return width, height

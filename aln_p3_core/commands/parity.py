@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aln_p3_core.commands.outputs import output_file
 from aln_p3_core.whole_files import write_json
 
 if TYPE_CHECKING:
@@ -16,8 +17,14 @@ if TYPE_CHECKING:
     from aln_p3_core.evaluation.metric_line import MetricLine
     from aln_p3_core.runtime.parity import Comparison
 
+_EPILOG = """
+\b
+Example
+  aln-p3 parity --oracle golden/vad_a --metrics golden/metrics --json out/parity.json
+"""
 
-@click.command()
+
+@click.command("parity", epilog=_EPILOG)
 @click.option(
     "--oracle",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -30,7 +37,13 @@ if TYPE_CHECKING:
     help="Folder of golden metrics: sub-folders planning, detection, map, motion, caption, hint_ad, tod3cap, "
     "nuscenes_qa (captions need Java). Others print `not yet`.",
 )
-@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Also write a report here.")
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=output_file,
+    help="Also write a report here.",
+)
 @click.option(
     "--precision",
     type=click.Choice(["fp32", "bf16", "fp16"]),
@@ -51,9 +64,10 @@ def command(oracle: Path | None, metrics: Path | None, json_path: Path | None, p
     lines = [line for line in lines if line.name]
     failed_tensors = [result for result in tensors if not result.ok]
     failed_lines = [line for line in lines if not line.ok]
-    for folder, count in ((oracle, len(tensors)), (metrics, len(lines) + len(waiting))):
+    for folder, count in ((oracle, len(tensors)), (metrics, len(lines))):
         if folder is not None and not count:
-            raise click.ClickException(f"{folder} holds nothing to compare with")
+            told = f" (no metric has the name {', '.join(waiting)})" if waiting else ""
+            raise click.ClickException(f"{folder} holds nothing to compare with{told}: name a folder of golden values")
     failed = bool(failed_tensors or failed_lines)
     if json_path is not None:
         report = {

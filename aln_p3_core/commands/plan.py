@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aln_p3_core.commands.options import driver_options, frame_options, make_driver
+from aln_p3_core.commands.options import SCORES, driver_options, frame_options, make_driver
+from aln_p3_core.commands.outputs import output_file
 from aln_p3_core.whole_files import write_json
 
 if TYPE_CHECKING:
@@ -20,10 +21,26 @@ if TYPE_CHECKING:
 @click.option("--sample", help="Token of the key frame [default: the first one].")
 @driver_options
 @frame_options(history=0)
-@click.option("--min-score", default=0.3, show_default=True, help="Agents and lines below it are left out.")
-@click.option("--json", "json_path", type=click.Path(dir_okay=False), help="Write plan, scene and hashes here.")
 @click.option(
-    "--picture", "picture_path", type=click.Path(dir_okay=False), help="PNG to write [default: beside the JSON]."
+    "--min-score",
+    type=SCORES,
+    default=0.3,
+    show_default=True,
+    help="Agents and lines below it are left out.",
+)
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=output_file,
+    help="Write plan, scene and hashes here.",
+)
+@click.option(
+    "--picture",
+    "picture_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=output_file,
+    help="PNG to write [default: beside the JSON].",
 )
 def command(
     root: str,
@@ -31,11 +48,15 @@ def command(
     route: str | None,
     history: int,
     min_score: float,
-    json_path: str | None,
-    picture_path: str | None,
+    json_path: Path | None,
+    picture_path: Path | None,
     **driver_settings: Any,
 ) -> None:
     """Plans one frame of a nuScenes-schema ROOT and writes the plan, a picture and output hashes.
+
+    \b
+    Example
+      aln-p3 plan data/world --history 2 --json out/plan.json
 
     The same through Python:
 
@@ -48,6 +69,9 @@ def command(
     from aln_p3_core.datasets.nuscenes import NuScenesDataset
     from aln_p3_core.runtime.plan_report import plan_report
 
+    picture_path = picture_path or (json_path.with_suffix(".png") if json_path else None)
+    if json_path is not None and json_path == picture_path:
+        raise click.UsageError(f"{json_path} cannot be plan and picture: give --json another ending, such as .json")
     dataset = NuScenesDataset(root)
     token = sample or dataset.tokens[0]
     frames = [with_command(dataset, t, route) for t in tokens_until(dataset, token, history)]
@@ -70,9 +94,8 @@ def command(
         click.echo(f"guard: {scene.guard}")
     click.echo(f"{len(report['agents'])} agents and {len(report['map'])} map lines at score {min_score} or better")
     if json_path:
-        write_json(Path(json_path), report)
+        write_json(json_path, report)
         click.echo(f"wrote {json_path}")
-    picture_path = picture_path or (str(Path(json_path).with_suffix(".png")) if json_path else None)
     if picture_path:
         from aln_p3_core.drawing.images import save_image
         from aln_p3_core.drawing.overview import draw_overview
@@ -86,7 +109,7 @@ def command(
             min_score=min_score,
             banner=driver.description,
         )
-        save_image(Path(picture_path), picture)
+        save_image(picture_path, picture)
         click.echo(f"wrote {picture_path}")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aln_p3_core.commands.options import checkpoint_file, explainer_file, parse_overrides
+from aln_p3_core.commands.outputs import output_folder
 from aln_p3_core.training.launch import Start
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 @click.argument("recipe")
 @click.option("--data", "roots", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
               help="nuScenes-schema root; may be repeated.")  # fmt: skip
-@click.option("--out", "folder", type=click.Path(file_okay=False, path_type=Path), help="Folder of the run.")
+@click.option("--out", "folder", type=click.Path(file_okay=False, path_type=Path), callback=output_folder,
+              help="Folder of the run.")  # fmt: skip
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE",
               help="Change a setting: optimizer.learning_rate=1e-4, stages.0.steps=9, driver.bev.rows=40")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on from the run's newest checkpoint.")
@@ -30,14 +32,16 @@ if TYPE_CHECKING:
               help="Explainer to take weights from, in trainings with one, or the shipped one, nano.")  # fmt: skip
 @click.option("--fresh", multiple=True, metavar="PART",
               help="Part that starts anew in spite of --init: planner, motion, ...; may be repeated.")  # fmt: skip
-@click.option("--cache", type=click.Path(file_okay=False, path_type=Path),
+@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), callback=output_folder,
               help="Folder of prepared frames and features [default: the user's cache].")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes that prepare frames [default: one a core].")
 @click.option("--settings", "list_settings", is_flag=True, help="List every setting with its meaning, and stop.")
 @click.option(
     "--prepare", is_flag=True, help="Prepare the frames that the training will read, without a GPU, and stop."
 )
-@click.option("--dry-run", is_flag=True, help="Check data and settings, tell what the training would be, and stop.")
+@click.option("--dry-run", is_flag=True,
+              help="Check data and settings, tell what the training would be and what is missing for it (exit code 1 "
+              "then), and stop.")  # fmt: skip
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 def command(
     recipe: str,
@@ -111,10 +115,13 @@ def command(
     ):
         click.echo(f"note: {note}", err=True)
     trainer.run(list(roots), cache=cache, jobs=jobs, progress=not quiet)
-    if not trainer.accelerator.is_main_process:
-        return
+    main = trainer.accelerator.is_main_process
     if trainer.stopped:
-        click.echo(f"stopped at step {trainer.step} with a checkpoint: the same command with --resume goes on")
+        if main:
+            click.echo(f"stopped at step {trainer.step} with a checkpoint: the same command with --resume goes on")
+        raise SystemExit(128 + trainer.stop_signal)
+    if not main:
+        return
     if trainer.best:
         click.echo(f"best at step {trainer.best['step']:.0f}: {config.run.best_by} {trainer.best['measure']:.3f}")
     for name in ("driver", "explainer"):
@@ -146,3 +153,5 @@ def _describe(start: Start, driver: DriverConfig, config: TrainingConfig) -> Non
             click.echo(click.style(title, bold=True))
         for line in dict.fromkeys(lines):
             click.echo(f"  {line}")
+    if told.missing:
+        raise SystemExit(1)

@@ -49,6 +49,8 @@ def evaluate(request: Request) -> dict[str, Path]:
         raise ConfigError(f"the number of jobs must be 1 or more, not {request.jobs}")
     if "closed_loop" in suites and request.device != "auto":
         raise ConfigError("--device is of the other suites: leave closed_loop out (--suite), or --device")
+    if "closed_loop" in suites:
+        _check_closed_loop(request)
     subjects = find_subjects(
         request.subjects,
         device=request.device,
@@ -185,6 +187,15 @@ def _closed_loop(request: Request, subjects: Sequence[Subject], findings: _Findi
     section, results = closed_loop_suite(drivers, settings, request.report, request.command)
     findings.sections.append(section)
     findings.results["closed_loop"] = results
+
+
+def _check_closed_loop(request: Request) -> None:
+    """Raises ConfigError for routes, a split or a rate that the closed loop, which comes last, would refuse."""
+    from aln_p3_core.world.closed_loop.settings import DriveSettings
+    from aln_p3_core.world.scenarios.draw import route_set
+
+    DriveSettings(request.drive_rate_hz)
+    route_set(request.routes, request.seeds, split=request.split)
 
 
 def _card(request: Request, subjects: Sequence[Subject], suites: Sequence[str]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def check_metrics(folder: str | Path) -> Iterator[MetricLine]:
     A folder that is itself one metric's (its name says so) is compared alone.
 
     Raises:
-        DataError: when there is no sub-folder, or a file is missing or broken.
+        DataError: when there is no sub-folder, one holds nothing to compare with, or a file is missing or broken.
     """
     folder = Path(folder)
     found = sorted(path for path in folder.iterdir() if path.is_dir())
@@ -32,7 +32,12 @@ def check_metrics(folder: str | Path) -> Iterator[MetricLine]:
         raise DataError(f"{folder} has no sub-folder of a metric, such as {', '.join(METRICS)}")
     for path in found:
         if path.name in METRICS:
-            yield from _check(path)
+            compared = 0
+            for line in _check(path):
+                compared += 1
+                yield line
+            if not compared:
+                raise DataError(f"{path} holds nothing to compare with; get the whole folder again")
         else:
             yield MetricLine(path.name, "", 0.0, 0.0, True, NOT_YET)
 

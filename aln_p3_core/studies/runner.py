@@ -6,13 +6,11 @@ is done is marked in `steps/`; the training goes on from its checkpoint, an eval
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from aln_p3_core.child_processes import die_with_parent
 from aln_p3_core.errors import AlnP3Error
 from aln_p3_core.studies.rows import FAILED, ROWS, read_json, rows_of_run
 from aln_p3_core.studies.steps import TRAIN, Options, Run, Step, steps_of
@@ -32,8 +31,6 @@ STEPS = "steps"
 # What all evaluations compute alike: the truth, and the ego-status MLP of the tables. Both carry a key of what they
 # were made of, so that `aln-p3 evaluate` makes them again where they do not fit.
 _SHARED_FILES = ("ego_status_mlp.safetensors", "predictions/planning_truth_*.npz")
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-_PR_SET_PDEATHSIG = 1
 # So long a run that an earlier call began may take to write its checkpoint and end.
 _PATIENCE_S = 60.0
 _POLL_S = 0.2
@@ -43,11 +40,18 @@ Tell = Callable[[str], None]
 
 @dataclass(eq=False)
 class Stop:
-    """Asks all running steps to end, and waits for them."""
+    """Asks all running steps to end, and waits for them.
+
+    Attributes:
+        asked: whether it has.
+        number: of the signal that asked.
+    """
 
     asked: threading.Event = field(default_factory=threading.Event)
+    number: int = signal.SIGINT
 
-    def __call__(self, *_: object) -> None:
+    def __call__(self, number: int = signal.SIGINT, _frame: object = None) -> None:
+        self.number = number
         self.asked.set()
 
 
@@ -94,6 +98,11 @@ def is_done(run: Run) -> bool:
     """Whether the run has its rows."""
     found = read_json(run.folder / ROWS)
     return found is not None and found["hash"] == run.study.hash
+
+
+def has_failed(run: Run) -> bool:
+    """Whether the run, or a part of it, failed and was not brought to an end since."""
+    return (run.folder / FAILED).exists()
 
 
 def seconds_of(run: Run) -> dict[str, float]:
@@ -149,8 +158,7 @@ def _bring_to_rows(run: Run, options: Options, retry: bool, tell: Tell, stop: St
 
 def _ended(run: Run, retry: bool) -> bool:
     """Whether nothing is to be done for a run: it is measured, or failed and is not to be tried again."""
-    failed = (run.folder / FAILED).exists()
-    return not retry if failed else is_done(run)
+    return not retry if has_failed(run) else is_done(run)
 
 
 def _do(run: Run, step: Step, options: Options, lock: IO[str], tell: Tell, stop: Stop) -> None:
@@ -174,7 +182,8 @@ def _do(run: Run, step: Step, options: Options, lock: IO[str], tell: Tell, stop:
             # the run while a step of a killed study is still writing.
             start_new_session=True,
             pass_fds=(lock.fileno(),),
-            preexec_fn=_die_with_parent,
+            # A study that is killed outright takes its steps along; the training then writes a checkpoint.
+            preexec_fn=die_with_parent,
         )
         code = _wait(process, stop)
     if stop.asked.is_set() and not (code == 0 and _finished(run, step)):
@@ -258,9 +267,3 @@ def _locked(run: Run, stop: Stop) -> Iterator[IO[str] | None]:
             else:
                 yield file
                 return
-
-
-def _die_with_parent() -> None:
-    # A study that is killed outright takes its steps along; the training then writes a checkpoint.
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -24,6 +24,7 @@ from aln_p3_core.studies.rows import RESULT_ROWS, RESULT_SCENES, STUDY_CARD, col
 from aln_p3_core.studies.steps import Run
 from aln_p3_core.studies.study_file import Study
 from aln_p3_core.studies.table import table_text
+from aln_p3_core.weights import resolve_checkpoint, resolve_explainer
 from aln_p3_core.whole_files import write_json, written_whole
 
 _BEGUN = ("study.yaml", "plan.md", STUDY_CARD, "runs")
@@ -50,6 +51,17 @@ def find_roots(study: Study, given: Mapping[str, Path]) -> dict[str, Path]:
     if missing := [f"{name} at {path}" for name, path in roots.items() if not path.is_dir()]:
         raise ConfigError(f"no data {', '.join(missing)}: say where they are, --data NAME=FOLDER")
     return roots
+
+
+def require_beginning(study: Study) -> None:
+    """Raises ConfigError when a file that the study's trainings begin with is not there."""
+    training = study.training
+    for setting, path in (
+        ("init", resolve_checkpoint(training.init)),
+        ("init_explainer", resolve_explainer(training.init_explainer)),
+    ):
+        if getattr(training, setting) and not path.is_file():
+            raise ConfigError(f"training.{setting} of study {study.name}: there is no file {path}")
 
 
 def open_study(study: Study, folder: Path, roots: Mapping[str, Path], *, new: bool) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from importlib.resources import files
@@ -21,6 +22,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import yaml
 
 from aln_p3_core.errors import ConfigError
+from aln_p3_core.evaluation.request import ALL_SUITES, SUITES
 from aln_p3_core.studies.measures import COMMANDS, MEASURES
 
 #: No part of what is written down beforehand: where data lie, and what it may cost.
@@ -219,6 +221,8 @@ def read_study(name: str | Path) -> Study:
     """
     try:
         text = _shipped_text(str(name)) if str(name) in shipped_studies() else Path(name).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"study {name} is no text in UTF-8, as YAML is: {error}") from error
     except OSError as error:
         raise ConfigError(
             f"no study {str(name)!r}: it is none of {', '.join(shipped_studies())}, nor a file"
@@ -235,6 +239,7 @@ def parse_study(text: str, name: str) -> Study:
     if not isinstance(tree, dict):
         raise ConfigError(f"study {name} must be a mapping with title, training, evaluation, variants and tests")
     parts = {"title", "question", "roots", "training", "evaluation", "variants", "tests", "pilot", "anchors", "cost"}
+    _require_names(tree, name)
     _refuse_unknown(tree, parts, name)
     for key in ("title", "training", "evaluation", "variants", "tests"):
         if not tree.get(key):
@@ -243,6 +248,9 @@ def parse_study(text: str, name: str) -> Study:
         tree["training"] = _training_of(tree["training"], name)
     if not isinstance(tree["variants"], dict) or not isinstance(tree["evaluation"], list):
         raise ConfigError(f"study {name}: variants are a mapping by name, evaluation is a list")
+    for key in ("roots", "pilot", "anchors", "cost"):
+        if not isinstance(tree.get(key) or {}, dict):
+            raise ConfigError(f"study {name}: {key} must be a mapping, got {tree[key]!r}")
     variants = tuple(_build(Variant, _named(key, entry), f"variants.{key}") for key, entry in tree["variants"].items())
     evaluation = tuple(_build(Evaluation, e, f"evaluation.{i}") for i, e in enumerate(tree["evaluation"]))
     hashed = {key: value for key, value in tree.items() if key not in _NOT_HASHED}
@@ -258,7 +266,7 @@ def parse_study(text: str, name: str) -> Study:
         tests=_build(Tests, tree["tests"], "tests"),
         pilot={key: _build(Pilot, value, f"pilot.{key}") for key, value in (tree.get("pilot") or {}).items()},
         anchors={key: _build(Anchor, value, f"anchors.{key}") for key, value in (tree.get("anchors") or {}).items()},
-        cost={key: float(value) for key, value in (tree.get("cost") or {}).items()},
+        cost={key: _seconds(value, f"cost.{key}") for key, value in (tree.get("cost") or {}).items()},
         hash=digest[:12],
         source=text,
     )
@@ -267,7 +275,26 @@ def parse_study(text: str, name: str) -> Study:
 
 
 def _named(name: str, entry: Any) -> Any:
-    return {"name": str(name), **entry} if isinstance(entry, dict) else entry
+    if isinstance(entry, dict) and "name" in entry:
+        raise ConfigError(f"variants.{name} has an entry name: its name is the key that it stands under")
+    return {"name": name, **entry} if isinstance(entry, dict) else entry
+
+
+def _require_names(tree: Mapping[Any, Any], path: str) -> None:
+    """Raises ConfigError for keys that are no texts, such as an unquoted `no`, `1` or a date, in the whole tree."""
+    for key, value in tree.items():
+        if not isinstance(key, str):
+            raise ConfigError(f"{path}: the name {key!r} is no text: put it in quotes")
+        parts = value if isinstance(value, list) else [value]
+        for part in parts:
+            if isinstance(part, dict):
+                _require_names(part, f"{path}.{key}")
+
+
+def _seconds(value: Any, path: str) -> float:
+    if not _fits(value, float) or not 0 <= value < math.inf:
+        raise ConfigError(f"{path} must be seconds, 0 or more, got {value!r}")
+    return float(value)
 
 
 def _training_of(name: str, study: str) -> Any:
@@ -289,7 +316,14 @@ def _check(study: Study) -> None:
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"study {study.name} has two evaluations {name}: give their splits different names")
+    _check_file_names(study)
     for part in study.evaluation:
+        if unknown := sorted(set(part.suites) - {*SUITES, ALL_SUITES}):
+            raise ConfigError(
+                f"evaluation {part.name} names suites {', '.join(unknown)}; there are {', '.join(SUITES)}"
+            )
+        if min(part.scenes, part.seeds) < 0 or part.route_seeds < 1:
+            raise ConfigError(f"evaluation {part.name}: scenes and seeds are 0 or more, route_seeds 1 or more")
         if bool(part.routes) == bool(part.suites):
             raise ConfigError(f"evaluation {part.name} needs either suites or routes")
         if part.suites and not part.data:
@@ -301,6 +335,7 @@ def _check(study: Study) -> None:
     if study.training.checkpoint not in ("last", "driver"):
         raise ConfigError(f"training.checkpoint is last or driver, not {study.training.checkpoint!r}")
     tests = study.tests
+    _check_numbers(study)
     for measure in (*tests.primary, *tests.secondary, *study.pilot, *study.anchors):
         if measure not in MEASURES:
             raise ConfigError(f"no measure {measure!r}; there are {', '.join(MEASURES)}")
@@ -316,13 +351,42 @@ def _check(study: Study) -> None:
             study.variant(name)
 
 
+def _check_file_names(study: Study) -> None:
+    """Variants and splits name folders of the study."""
+    for name in (*(variant.name for variant in study.variants), *(part.split for part in study.evaluation)):
+        if not name or name != Path(name).name or name.startswith("."):
+            raise ConfigError(
+                f"study {study.name}: {name!r} cannot be the name of a variant or split: it is no file name"
+            )
+
+
+def _check_numbers(study: Study) -> None:
+    tests = study.tests
+    if not tests.primary:
+        raise ConfigError("tests.primary must name one measure or more")
+    for name, value in (("alpha", tests.alpha), ("power", tests.power)):
+        if not 0 < value < 1:
+            raise ConfigError(f"tests.{name} must be above 0 and below 1, got {value}")
+    if tests.resamplings < 1:
+        raise ConfigError(f"tests.resamplings must be 1 or more, got {tests.resamplings}")
+    for pair in (*tests.confirmatory, *tests.exploratory):
+        if len(set(pair)) == 1:
+            raise ConfigError(f"tests compare {pair[0]} with itself: name two variants")
+    for name, pilot in study.pilot.items():
+        if not all(0 <= value < math.inf for value in (pilot.seed_sd, pilot.scene_error, pilot.scenes)):
+            raise ConfigError(f"pilot.{name}: all numbers are finite, 0 or more")
+
+
 def _check_pairing(study: Study) -> None:
     """Variants are compared seed by seed: seed, batches, data, number of steps and choice of texts are the same."""
     shared = _shared(study.training, study.training.recipe, {})
     for variant in study.variants:
         if variant.seeds < 1:
             raise ConfigError(f"variant {variant.name} needs one seed or more")
-        own = _shared(study.training, variant.recipe or study.training.recipe, variant.settings)
+        try:
+            own = _shared(study.training, variant.recipe or study.training.recipe, variant.settings)
+        except ConfigError as error:
+            raise ConfigError(f"variant {variant.name}: {error}") from error
         if unpaired := [name for name, value in own.items() if value != shared[name]]:
             raise ConfigError(
                 f"variant {variant.name} changes {', '.join(unpaired)}: variants are compared seed by seed and share "
@@ -333,8 +397,10 @@ def _check_pairing(study: Study) -> None:
 def _shared(training: Training, recipe: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings that all variants must share."""
     from aln_p3_core.training.recipes import training_recipe
+    from aln_p3_core.training.settings_ranges import check_ranges
 
     _, config = training_recipe(recipe, {**training.settings, **settings})
+    check_ranges(config)
     return {
         "run": config.run,
         "data": config.data,

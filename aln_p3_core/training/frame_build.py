@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aln_p3_core.child_processes import die_with_parent
 from aln_p3_core.config import DriverConfig
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
 from aln_p3_core.datasets.targets import Targets
@@ -112,6 +113,7 @@ def _begin_worker() -> None:
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
+    die_with_parent()  # and when it is killed, nobody else would
 
 
 def _write_shared(group: dict[str, str]) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
+from aln_p3_core.alignment.settings import check_settings as check_alignment
 from aln_p3_core.config import DriverConfig
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.training.perceived import MAKERS
 from aln_p3_core.training.settings import PARTS, StageSettings, TrainingConfig
+from aln_p3_core.training.settings_ranges import check_ranges
 from aln_p3_core.training.validation import measures_to_minimise
 
 
@@ -17,6 +18,7 @@ def check_settings(driver: DriverConfig, config: TrainingConfig) -> None:
     Raises:
         ConfigError: naming the setting and what it can be.
     """
+    check_ranges(config)
     _refuse_mirrored_planning(config)
     _check_texts(config)
     if config.run.backbone_weights and not driver.backbone.pretrained:
@@ -30,15 +32,6 @@ def check_settings(driver: DriverConfig, config: TrainingConfig) -> None:
                 f'data.store="bev" holds the maps of a BEV encoder that stays as it is: add {", ".join(missing)} to '
                 f"stages.{number}.frozen"
             )
-    counts = {
-        "run.batch_size": config.run.batch_size,
-        "run.keep_checkpoints": config.run.keep_checkpoints,
-        "data.clip_frames": config.data.clip_frames,
-        **{f"stages.{number}.steps": stage.steps for number, stage in enumerate(config.stages)},
-    }
-    for name, count in counts.items():
-        if count < 1:
-            raise ConfigError(f"{name} must be 1 or more, got {count}")
     known = measures_to_minimise(driver, config)
     if config.run.best_by not in known:
         raise ConfigError(f"run.best_by {config.run.best_by!r} is no measure to minimise; there are {', '.join(known)}")
@@ -54,17 +47,12 @@ def _check_texts(config: TrainingConfig) -> None:
         raise ConfigError("a training with an explainer needs texts")
     if config.augmentation.flip_probability > 0:
         raise ConfigError("augmentation.flip_probability would make the texts wrong (left and right): set it to 0")
+    if config.alignment is not None:
+        check_alignment(config.alignment)
     if config.alignment is not None and config.alignment.shuffled_words and config.run.batch_size < 2:
         raise ConfigError(
             "alignment.shuffled_words takes the words of the batch's other frames: run.batch_size must be 2 or more"
         )
-    if texts.per_frame < 1:
-        raise ConfigError(f"texts.per_frame must be 1 or more, got {texts.per_frame}")
-    if min(dataclasses.astuple(texts.shares)) < 0 or texts.pairs < 0 or texts.match_distance_m < 0:
-        raise ConfigError("texts.shares, texts.pairs and texts.match_distance_m must not be negative")
-    for number, stage in enumerate(config.stages):
-        if min(stage.language, stage.alignment, stage.driver_rate) < 0:
-            raise ConfigError(f"stages.{number}: language, alignment and driver_rate must not be negative")
 
 
 def _check_kept_perception(stage: StageSettings, number: int, *, explained: bool) -> None:

@@ -42,10 +42,10 @@ from aln_p3_core.training.clip_data import collate_clips
 from aln_p3_core.training.criterion import Criterion
 from aln_p3_core.training.ema import averaged
 from aln_p3_core.training.failures import explained
-from aln_p3_core.training.forking import without_opencv_threads
 from aln_p3_core.training.forward import TrainedModule
 from aln_p3_core.training.meeting import Meeting
 from aln_p3_core.training.plots import plot_run
+from aln_p3_core.training.readers import batches_of, begin_reader
 from aln_p3_core.training.run_log import TIME, RunLog, card_commits, read_rows, remove_partial_files, speed, write_json
 from aln_p3_core.training.sample_pictures import draw_samples
 from aln_p3_core.training.sampler import ClipSampler
@@ -78,7 +78,7 @@ class Trainer:
         folder: of the run: checkpoints, logs, plots, pictures, `driver.safetensors`.
         step: optimiser steps done, over all stages.
         best: "measure" and "step" of the best validation so far, or {}.
-        stopped: whether a signal ended it before its time.
+        stopped: whether a signal ended it before its time. stop_signal: its number.
     """
 
     def __init__(
@@ -144,6 +144,7 @@ class Trainer:
         self.module.lap = self._clock.lap
         # A signal asks for a stop; when all processes know of it, between two steps, they stop together.
         self._asked_to_stop = self.stopped = False
+        self.stop_signal: int = signal.SIGTERM  # of processes whose neighbour got it
         self._earlier_commits = [] if self._state is None else card_commits(folder / "run.json")
         # Of the code that runs, whatever becomes of its files meanwhile.
         self._hardware = hardware_card(device)
@@ -233,8 +234,8 @@ class Trainer:
         if self._state is not None:
             sampler.load_state_dict(self._state.sampler)
         total = sum(stage.steps for stage in self.config.stages)
-        with tqdm(total=total, initial=self.step, desc=self.driver.name, unit=" steps", disable=not progress) as bar:
-            batches = self._batches(data, sampler)
+        bar = tqdm(total=total, initial=self.step, desc=self.driver.name, unit=" steps", disable=not progress)
+        with bar, batches_of(self._loader(data, sampler)) as batches:
             first = 0
             for stage in self.config.stages:
                 if self.step < first + stage.steps and not self.stopped:
@@ -421,20 +422,17 @@ class Trainer:
         network: DriverNetwork = self.average.module  # type: ignore[assignment]  # typed as any module
         return network.eval()
 
-    def _batches(self, data: TrainingData, sampler: ClipSampler) -> Iterator[TrainingBatch]:
+    def _loader(self, data: TrainingData, sampler: ClipSampler) -> DataLoader[Any]:
         workers = self.config.data.workers
-        loader = DataLoader(
+        return DataLoader(
             data.clips,
             batch_sampler=sampler,
             collate_fn=collate_clips,
             num_workers=workers,
             prefetch_factor=self.config.data.prefetch if workers else None,
-            worker_init_fn=_begin_worker,
+            worker_init_fn=begin_reader,
             pin_memory=False,
         )
-        # The readers are forked here, and stay without OpenCV's threads.
-        with without_opencv_threads():
-            return iter(loader)
 
     def _checked(self, loss: Tensor, terms: dict[str, Tensor], batch: TrainingBatch) -> dict[str, float]:
         """Terms and "loss" as numbers, means over all processes. Raises TrainingError when one is no number."""
@@ -467,7 +465,7 @@ class Trainer:
         return bool(self.accelerator.reduce(told, "sum").item() > 0)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._asked_to_stop = True
+        self._asked_to_stop, self.stop_signal = True, number
 
     def _write_card(self, data: TrainingData, state: str) -> None:
         """`run.json`, by the main process."""
@@ -492,9 +490,3 @@ class Trainer:
             **self._settings,
         }
         write_json(self.folder / "run.json", card)
-
-
-def _begin_worker(number: int) -> None:
-    # A cluster sends its signals to all processes; the training itself ends its workers, after a checkpoint.
-    for number_of_signal in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number_of_signal, signal.SIG_IGN)

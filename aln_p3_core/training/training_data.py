@@ -211,7 +211,8 @@ def _tell(lines: Sequence[str], rank: int) -> None:
 
 
 def _nowhere(data: DataSettings, known: Collection[str]) -> ConfigError:
-    return ConfigError(f"no root has a scene of the splits {data.splits}; there are {', '.join(sorted(known))}")
+    there = ", ".join(sorted(known)) or "none; the split all is every scene of a root"
+    return ConfigError(f"no root has a scene of the splits {', '.join(data.splits)}; there are {there}")
 
 
 def perception_reader(config: TrainingConfig) -> Reader | None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
 from aln_p3_core.datasets.splits import ALL_SCENES, scenes_of_split, splits_of
+from aln_p3_core.errors import DataError
+from aln_p3_core.synthetic.root import VERSION as TEST_TRACK
 from aln_p3_core.training.settings import DataSettings
 
 _BySplit = dict[str, tuple[str, ...]]
@@ -56,11 +58,16 @@ def used_roots(roots: Sequence[Path], data: DataSettings) -> Iterator[UsedRoot]:
     """Opens one root after the other, also those without a scene; the first that has the validation split gives it.
 
     Raises:
-        DataError: for broken tables.
+        DataError: for broken tables, and for a test track unless all of its scenes are asked for.
     """
     validates = True
     for root in roots:
         used = UsedRoot.of(NuScenesDataset(root), data, validates=validates)
+        if used.dataset.version == TEST_TRACK and not used.scenes:
+            raise DataError(
+                f"{root} is a test track (aln-p3 track), with one scene of no split: nothing can be learnt from it. "
+                "Record a world (aln-p3 world record --out ROOT --split train), or name nuScenes"
+            )
         validates = validates and not used.checked_scenes
         yield used
 

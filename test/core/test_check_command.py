@@ -27,6 +27,14 @@ def test_a_whole_data_set_and_its_cameras(track_root, tmp_path):
         np.testing.assert_allclose(rig[name].T_ego_cam, calibration.T_ego_cam, atol=1e-9)
 
 
+def test_a_rig_file_that_cannot_be_written_is_told_at_once(track_root, tmp_path, monkeypatch):
+    monkeypatch.setattr("aln_p3_core.datasets.nuscenes.NuScenesDataset", None)
+    (tmp_path / "file").write_text("in the way")
+    for path, message in (("rig.txt", "ends in .json, .yaml or .yml"), ("file/rig.yaml", "is no folder")):
+        result = run(track_root, "--calibration", tmp_path / path)
+        assert result.exit_code in (1, 2) and message in result.output
+
+
 def test_a_missing_file_is_named(track_root, tmp_path):
     root = tmp_path / "root"
     shutil.copytree(track_root, root)

@@ -47,6 +47,45 @@ def test_mistakes_are_explained(tmp_path: Path, arguments: list[str], message: s
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("out", ["driver.onnx", "link.onnx", "there/../driver.onnx", "hard.onnx"])
+def test_a_checkpoint_is_never_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str) -> None:
+    """By its own name, a link or a way round; its ending is that of what would be written."""
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "driver.safetensors"
+    file.write_bytes(b"weights")
+    (tmp_path / "there").mkdir()
+    for name in ("driver.onnx", "link.onnx"):
+        (tmp_path / name).symlink_to(file)
+    (tmp_path / "hard.onnx").hardlink_to(file)
+    result = run("export", "driver.safetensors", "--out", out)
+    assert result.exit_code == 2 and "would be lost" in result.output, result.output
+    beside = run("export", file)  # the file beside it, driver.onnx
+    assert beside.exit_code == 2 and "would be lost" in beside.output, beside.output
+    assert file.read_bytes() == b"weights" and (tmp_path / out).read_bytes() == b"weights"
+
+
+def test_what_can_be_told_from_the_arguments_is_told_before_a_driver_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aln_p3_core.driver.Driver.from_checkpoint", None)
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "exported.onnx").write_bytes(b"graph")
+    (tmp_path / "empty").mkdir()
+    out = ("--out", tmp_path / "x.onnx")
+    for arguments, message in (
+        (["nano", "--out", tmp_path / "file" / "x.onnx"], "is no folder"),
+        (["nano", "--out", tmp_path / "driver.safetensors"], "--out must end in .onnx"),
+        (["nano", "--format", "torch", *out], "--out must end in .pt2"),
+        ([tmp_path / "exported.onnx"], "is exported already"),
+        (["nano", *out, "--check", tmp_path / "empty"], "holds no v1.0-* folder"),
+        (["nano", *out, "--cameras-per-cell", "0"], "x>=1"),
+        (["nano", *out, "--seed", "-1"], "0<=x"),
+    ):
+        result = run("export", *arguments)
+        assert result.exit_code in (1, 2) and message in result.output, (arguments, result.output)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "exported.onnx", "file"]
+
+
 @pytest.mark.slow
 def test_bench_compares_runtimes_in_one_table(
     exported_small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

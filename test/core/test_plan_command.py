@@ -41,6 +41,9 @@ def test_ground_truth_command_says_where_it_comes_from(track_root, tmp_path):
         (["--set", "bev.rows"], "KEY=VALUE"),
         (["--device", "cuda:7"], "cuda:7"),
         (["--sample", "nonsense"], "nonsense"),
+        (["--json", "plan.png"], "cannot be plan and picture"),
+        (["--json", f"{__file__}/plan.json"], "is no folder"),
+        (["--min-score", "nan"], "is no number"),
     ],
 )
 def test_mistakes_are_explained(track_root, arguments, message):

@@ -88,13 +88,18 @@ def test_mistakes_are_explained(two_scenes: Path, small_checkpoint: Path, tmp_pa
     data = ("--data", two_scenes, "--report", tmp_path / "report")
     for arguments, message in (
         ((small_checkpoint, *data, "--suite", "planing"), "no suite 'planing'; choose from all, planning"),
-        ((small_checkpoint, *data, "--split", "test"), "no scene of split 'test'; it has val, mini"),
+        ((small_checkpoint, *data, "--routes", "long"), "no set of routes 'long'; choose one of"),
+        ((small_checkpoint, *data, "--drive-rate", "3"), "a planning rate of 3 Hz does not fit"),
+        ((small_checkpoint, *data, "--explainer", "nobody"), "no file 'nobody' and no shipped explainer"),
+        ((small_checkpoint, *data, "--suite", "map", "--split", "test"), "no scene of split 'test'; it has val, mini"),
         ((small_checkpoint, "--suite", "detection", "--report", tmp_path), "need a data set"),
         ((other, *data), "is no driver checkpoint of this project"),
         ((torn, *data), "damaged or only half written"),
         (("constant_speed", *data), "no planner 'constant_speed'; choices: human, expert"),
         ((small_checkpoint, small_checkpoint, *data), "named twice"),
-        ((small_checkpoint, *data, "--suite", "planning", "--jobs", "0"), "jobs must be 1 or more"),
+        ((small_checkpoint, *data, "--suite", "planning", "--jobs", "0"), "x>=1"),
+        ((small_checkpoint, *data, "--suite", "planning", "--threads", "0"), "x>=1"),
+        ((small_checkpoint, *data[:2], "--report", torn / "report"), "is no folder"),
         ((small_checkpoint, *data, "--device", "cpu"), "--device is of the other suites: leave closed_loop out"),
         ((small_checkpoint, "--data", tmp_path / "nothing", "--report", tmp_path), "is no folder"),
     ):  # fmt: skip

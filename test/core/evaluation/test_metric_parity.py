@@ -94,8 +94,17 @@ def test_unknown_folders_are_not_yet(tmp_path: Path) -> None:
     (tmp_path / "gravity").mkdir()
     (line,) = check_metrics(tmp_path)
     assert (line.folder, line.ok, line.note) == ("gravity", True, NOT_YET)
-    result = CliRunner().invoke(command, ["--metrics", str(tmp_path)])
-    assert result.exit_code == 0 and result.output.splitlines()[-1] == "ok: all 0 metrics agree"
+    result = CliRunner().invoke(command, ["--metrics", str(tmp_path), "--json", str(tmp_path / "report.json")])
+    assert result.exit_code == 1 and "ok: " not in result.output, "nothing was compared"
+    assert "holds nothing to compare with (no metric has the name gravity)" in result.output
+    assert not (tmp_path / "report.json").exists()
+
+
+def test_a_metric_without_a_value_is_no_agreement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "map").mkdir()
+    monkeypatch.setattr("aln_p3_core.evaluation.map_parity.check_map", lambda _: iter(()))
+    with pytest.raises(DataError, match="map holds nothing to compare with"):
+        list(check_metrics(tmp_path))
 
 
 def test_what_is_missing_or_broken_is_named(tmp_path: Path) -> None:

@@ -53,6 +53,16 @@ def test_an_explainer_of_another_driver_is_refused(track_root: Path, words: Path
     assert "Traceback" not in result.output
 
 
-def test_a_missing_explainer_is_named(track_root: Path) -> None:
-    result = run(track_root, *SMALL, "--explainer", "nobody.safetensors")
-    assert result.exit_code == 1 and "nobody.safetensors" in result.output
+def test_what_is_missing_is_told_before_a_driver_is_loaded(
+    track_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aln_p3_core.commands.explain.make_driver", None)
+    (tmp_path / "file").write_text("in the way")
+    for arguments, message in (
+        (["--explainer", "nobody.safetensors"], "nobody.safetensors"),
+        (["--sample", "nonsense"], "nonsense"),
+        (["--out", tmp_path / "file" / "a.png"], "is no folder"),
+        (["--min-score", "7"], "0.0<=x<=1.0"),
+    ):
+        result = run(track_root, *arguments)
+        assert result.exit_code in (1, 2) and message in result.output, (arguments, result.output)

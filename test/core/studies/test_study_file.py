@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -122,6 +123,28 @@ def test_the_hash_is_of_what_decides_and_of_nothing_else() -> None:
         (lambda t: t["evaluation"][0].update(suites=[]), "needs either suites or routes"),
         (lambda t: t["evaluation"][0].pop("data"), "evaluation evaluate_val needs data"),
         (lambda t: t["training"].update(checkpoint="best"), "last or driver"),
+        (lambda t: t.update({7: "seven"}), "the name 7 is no text: put it in quotes"),
+        (lambda t: t["variants"].update({False: {"description": "no words"}}), "small.variants: the name False is no"),
+        (lambda t: t["training"]["settings"].update({1: 2}), "small.training.settings: the name 1 is no text"),
+        (lambda t: t["evaluation"][0].update({2: 2}), "small.evaluation: the name 2 is no text"),
+        (lambda t: t.update(roots="out/world"), "roots must be a mapping, got 'out/world'"),
+        (lambda t: t.update(roots=["world"]), "roots must be a mapping"),
+        (lambda t: t.update(pilot=[1]), "pilot must be a mapping"),
+        (lambda t: t.update(pilot={"l2_vad": {"seed_sd": float("nan")}}), "pilot.l2_vad: all numbers are finite"),
+        (lambda t: t.update(cost={"train": "long"}), "cost.train must be seconds, 0 or more, got 'long'"),
+        (lambda t: t.update(evaluation=["val"]), "evaluation.0 must be a mapping, got 'val'"),
+        (lambda t: t["evaluation"][0].update(suites=["planing"]), "names suites planing; there are planning"),
+        (lambda t: t["evaluation"][0].update(scenes=-1), "scenes and seeds are 0 or more"),
+        (lambda t: t["evaluation"][0].update(split="../val"), "'../val' cannot be the name of a variant or split"),
+        (lambda t: t["variants"].update({"a/b": {"description": "nested"}}), "'a/b' cannot be the name"),
+        (lambda t: t["variants"]["all"].update(name="every"), "variants.all has an entry name"),
+        (lambda t: t["variants"]["all"]["settings"].update({"losses.plan": -1}), "variant all: losses.plan must be 0"),
+        (lambda t: t["variants"]["all"].update(recipe="huge"), "variant all: no training is named 'huge'"),
+        (lambda t: t["tests"].update(primary=[]), "tests.primary must name one measure"),
+        (lambda t: t["tests"].update(alpha=5), "tests.alpha must be above 0 and below 1, got 5"),
+        (lambda t: t["tests"].update(resamplings=0), "tests.resamplings must be 1 or more"),
+        (lambda t: t["tests"].update(confirmatory=[["all", "all"]]), "compare all with itself"),
+        (lambda t: t["tests"].update(reference="nobody"), "no variant 'nobody' in small; there are all, alone, none"),
     ],
 )
 def test_refusals_say_what_is_wrong(change: Callable[[dict[str, Any]], Any], message: str) -> None:
@@ -129,6 +152,17 @@ def test_refusals_say_what_is_wrong(change: Callable[[dict[str, Any]], Any], mes
     change(tree)
     with pytest.raises(ConfigError, match=message):
         parse_study(yaml.safe_dump(tree), "small")
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_bytes(b"title: \xff\xfe")
+    with pytest.raises(ConfigError, match="is no text in UTF-8"):
+        read_study(tmp_path / "study.yaml")
+    with pytest.raises(ConfigError, match="nor a file"):
+        read_study(tmp_path)
+    for text in ("", "- a\n- b\n", "just words", "42"):
+        with pytest.raises(ConfigError, match="must be a mapping with title"):
+            parse_study(text, "x")
 
 
 def test_no_study_of_that_name() -> None:

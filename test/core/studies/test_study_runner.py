@@ -101,6 +101,30 @@ def test_a_study_runs_to_its_table_and_is_not_run_twice(ablate: Ablate, place: P
     assert _counted(place, "all", 0) == [1, 2, 3, 4, 5]
 
 
+def test_the_table_of_what_there_is_so_far_is_no_failure(ablate: Ablate, place: Path) -> None:
+    assert ablate("--only", "none", "--seeds", "0").exit_code == 0
+    shown = ablate("--table")
+    assert shown.exit_code == 0 and "1 of 8 trainings are measured" in shown.output, shown.output
+    everything = ablate("--table", "--only", "none")
+    assert everything.exit_code == 0 and "have no rows" not in everything.output
+
+
+def test_a_driver_to_begin_with_that_is_missing_is_told_at_once(ablate: Ablate, place: Path) -> None:
+    training = small_tree()["training"] | {"init": "gone.safetensors"}
+    _write(place, training=training)
+    result = ablate()
+    assert result.exit_code == 1 and "training.init of study small: there is no file gone.safetensors" in result.output
+    assert not (place / "study").exists()
+
+
+def test_results_that_cannot_be_written_are_told_at_once(ablate: Ablate, place: Path) -> None:
+    (place / "file").write_text("in the way")
+    for option in ("--results", "--cache"):
+        result = ablate(option, "file/results")
+        assert result.exit_code == 2 and "is no folder" in result.output
+    assert not (place / "study").exists()
+
+
 def test_machines_share_a_study_by_their_results(ablate: Ablate, place: Path) -> None:
     assert ablate("--seeds", "0", "--results", "far").exit_code == 0
     shutil.rmtree(place / "study")
@@ -127,6 +151,7 @@ def test_a_failed_training_is_told_and_the_study_goes_on(ablate: Ablate, place: 
     assert failed[0]["reason"].startswith("train: the loss is not finite at step 3 (exit code 1")
     table = (place / "study" / "table.md").read_text()
     assert "- all, seed 1: train: the loss is not finite" in table and "all, none | 2 | -1.00" in table
+    assert "1 of 8 trainings failed: all, seed 1" in (shown := ablate("--table")).output and shown.exit_code == 1
     # It is not tried again unless that is asked for.
     (place / "crash").unlink()
     assert ablate().exit_code == 1
@@ -147,7 +172,7 @@ def test_a_study_that_is_ended_goes_on(ablate: Ablate, place: Path, number: sign
     while not counted.exists() and time.monotonic() < until:
         time.sleep(0.05)
     process.send_signal(number)
-    assert process.wait(60) != 0
+    assert process.wait(60) == (128 + number if number == signal.SIGTERM else -number)
     (place / "slow").write_text("0")
     result = ablate("--only", "none", "--seeds", "0")
     assert result.exit_code == 0, result.output

@@ -38,7 +38,7 @@ def saved_driver(driver: DriverConfig, path: Path) -> Path:
 
 def test_the_full_size_recipe_is_counted_without_its_models_and_says_what_is_missing() -> None:
     result = CliRunner().invoke(command, ["aln_p3_base", "--dry-run"])
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 1 and isinstance(result.exception, SystemExit), result.output
     # Llama-2-7B, and VAD-Base with all of its heads.
     assert "6,738,415,616 parameters, 0 trained (32 layers of 4096, 32000 tokens)" in result.output
     assert "torchrun --nproc-per-node 8 -m aln_p3_core train aln_p3_base" in result.output

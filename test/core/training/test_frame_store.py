@@ -263,3 +263,12 @@ def test_other_processes_open_it_without_the_data(root: Path, tmp_path: Path) ->
         opened.indices_of(["scene-0099"])
     with pytest.raises(ValueError, match="read-only"):
         opened.frame(0).pixels_NHWC[0, 0, 0, 0] = 1
+
+
+def test_processes_that_prepare_do_not_outlive_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training that is killed outright cannot end them, and they would wait for work for ever."""
+    asked: list[bool] = []
+    monkeypatch.setattr(frame_build, "die_with_parent", lambda: asked.append(True))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    frame_build._begin_worker()
+    assert asked == [True]

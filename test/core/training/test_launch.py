@@ -46,7 +46,7 @@ def test_the_dry_run_keeps_what_was_typed(tmp_path: Path) -> None:
     typed = ["--set", "stages.0.steps=20", "--set", 'data.splits=["val"]', "--fresh", "planner", "--init", "nano",
              "--init-explainer", "nano", "--cache", str(tmp_path / "a cache"), "--jobs", "3"]  # fmt: skip
     result = CliRunner().invoke(command, ["nano_joint", "--dry-run", *typed])
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 1 and "the data: --data ROOT" in result.output, "what is missing is told last"
     rows = {line.split("  ")[0]: line.split("  ", 1)[1].strip() for line in result.output.splitlines() if "  " in line}
     words = shlex.split(rows["start"])
     assert words[:3] == ["aln-p3", "train", "nano_joint"]

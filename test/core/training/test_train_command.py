@@ -65,6 +65,13 @@ def test_refusals_end_with_a_message(make_root: Callable[..., Path], tmp_path: P
         (["--data", root], "--out RUN is missing"),
         (["--data", root, "--out", out, "--set", "stages.0.step=5"], "did you mean stages.0.steps"),
         (["--data", root, "--out", out, "--set", "run.best_by=loss"], "no measure to minimise"),
+        (
+            ["--data", root, "--out", out, "--set", "optimizer.learning_rate=-1"],
+            "optimizer.learning_rate must be above 0",
+        ),
+        (["--data", root, "--out", out, "--set", "run.seed=-1"], "run.seed must be 0 or more"),
+        (["--data", root, "--out", f"{root}/maps/blank.png/run"], "blank.png is no folder"),
+        (["--data", root, "--out", out, "--cache", f"{root}/maps/blank.png/cache"], "blank.png is no folder"),
     ):
         result = CliRunner().invoke(cli, ["train", "nano", *arguments])
         assert result.exit_code in (1, 2) and "Traceback" not in result.output

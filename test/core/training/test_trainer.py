@@ -170,7 +170,7 @@ def test_a_polite_end_writes_a_checkpoint(root: Path, tmp_path: Path) -> None:
         os.killpg(process.pid, signal.SIGTERM)
         told, _ = process.communicate(timeout=WAIT_S)
     step = rows_of(folder)[-1]["step"]
-    assert process.returncode == 0 and f"stopped at step {step:.0f} with a checkpoint" in told
+    assert process.returncode == 128 + signal.SIGTERM and f"stopped at step {step:.0f} with a checkpoint" in told
     assert step < 1000 and (folder / "checkpoints" / f"step_{step:08.0f}" / "state.json").is_file()
     assert json.loads((folder / "run.json").read_text())["state"] == "stopped"
 

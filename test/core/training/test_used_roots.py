@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from run_helpers import small_training, write_split_scenes
 
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
+from aln_p3_core.errors import DataError
 from aln_p3_core.training.settings import DataSettings
 from aln_p3_core.training.used_roots import UsedRoot, used_roots
 
@@ -33,3 +35,12 @@ def test_the_first_root_that_has_the_validation_split_gives_it(make_root: Callab
     first, second = used_roots([root, root], config.data)
     assert first.learnt_scenes == second.learnt_scenes and first.checked_scenes and not second.checked_scenes
     assert first.scenes == (*first.learnt_scenes, *first.checked_scenes) and second.scenes == second.learnt_scenes
+
+
+def test_a_test_track_is_told_from_a_data_set(track_root: Path) -> None:
+    _, config = small_training()
+    with pytest.raises(DataError, match=r"is a test track \(aln-p3 track\).*world record"):
+        list(used_roots([track_root], config.data))
+    _, config = small_training(data__splits=["all"], data__validation_split="none")
+    (used,) = used_roots([track_root], config.data)
+    assert len(used.learnt_scenes) == 1, "asked for in so many words"
