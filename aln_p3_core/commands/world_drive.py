@@ -230,7 +230,7 @@ def _drive(plan: CampaignPlan, out: Path, via: RouteDriver | None) -> None:
     from aln_p3_core.world.closed_loop.reported_campaign import drive_and_report
 
     outcome, files = drive_and_report(plan, out, via=via)
-    click.echo(files["table"].read_text())
+    click.echo(files["table"].read_text(encoding="utf-8"))
     if outcome.reused:
         drives = len(outcome.reports) + len(outcome.errors)
         click.echo(f"{outcome.reused} of {drives} drives were in the report already (--fresh drives them again)")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aln_p3_core.whole_files import write_text
+
 if TYPE_CHECKING:
     from aln_p3_ros.bringup.demo import DemoFiles
     from aln_p3_ros.bringup.demo_drive import DemoDriver
@@ -123,7 +125,7 @@ def _replay(
 
 
 def _finish(files: DemoFiles, out: Path, summary: str, say: Callable[[str], None]) -> None:
-    (out / "summary.md").write_text(summary)
+    write_text(out / "summary.md", summary)
     say("\n" + summary)
     for name in ("mosaic", "bev"):
         newest = max(files.pictures.glob(f"*{name}*.png"), default=None)

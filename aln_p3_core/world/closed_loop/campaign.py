@@ -251,7 +251,7 @@ def _attempt(task: RouteTask, via: RouteDriver | None = None) -> RouteOutcome:
 
 def _read_timing(out: Path) -> dict[str, Mapping[str, float]]:
     try:
-        timing: dict[str, Mapping[str, float]] = json.loads((out / TIMING_FILE).read_text())
+        timing: dict[str, Mapping[str, float]] = json.loads((out / TIMING_FILE).read_text(encoding="utf-8"))
         return timing
     except (OSError, ValueError):
         return {}
