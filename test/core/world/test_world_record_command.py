@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from command_helpers import run
 from test_world_log_traffic import write_log
@@ -65,6 +66,17 @@ def test_recorded_drives_are_driven_by_their_human(recorder: Recorder, tmp_path:
     assert result.exit_code == 0, result.output
     assert recorder.asked["settings"] == RecordSettings(driver="human", perturb=False)
     assert recorder.asked["tasks"] == [SceneTask("mini", 0, log=log)]
+
+
+def test_a_log_that_is_none_is_told_before_the_root_is_made(tmp_path: Path) -> None:
+    good = write_log(tmp_path / "good.npz")
+    bad = write_log(tmp_path / "bad.npz", t=np.array([f"{k} s" for k in range(101)]))
+    (tmp_path / "twin.npz").write_bytes(good.read_bytes())
+    for other, words in (("bad", "t must hold numbers"), ("twin", "both hold the drive 'scene-test'")):
+        result = run("world", "record", "--out", tmp_path / "world", "--log", good, "--log", tmp_path / f"{other}.npz")
+        assert result.exit_code == 1 and words in result.output
+        assert not (tmp_path / "world").exists()
+    assert bad.is_file()
 
 
 def test_cameras_of_ones_own_are_scaled(recorder: Recorder, tmp_path: Path) -> None:
