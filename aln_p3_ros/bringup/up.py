@@ -45,8 +45,13 @@ class RunningGraph:
         """Starts further nodes. Raises ConfigError, as the constructor."""
         commands = [(spec, self._command(spec, plan.log_level)) for spec in plan.nodes]
         environment = {**os.environ, **plan.environment, "PYTHONUNBUFFERED": "1"}
-        for spec, command in commands:
-            self._start(spec, command, environment)
+        try:
+            for spec, command in commands:
+                self._start(spec, command, environment)
+        except BaseException:
+            # Whoever is interrupted here has nothing yet to stop them with.
+            self.stop()
+            raise
 
     def wait(self, until: Callable[[], bool], poll_s: float = 0.1) -> tuple[NodeSpec, int] | None:
         """Waits until a required node ends, or `until` says so.
@@ -107,7 +112,6 @@ class RunningGraph:
                 start_new_session=True,
             )
         except OSError as error:
-            self.stop()
             raise ConfigError(f"{spec.name} cannot be started: {error}") from error
         self._children.append((spec, child))
         reader = threading.Thread(target=self._read, args=(spec.name, child.stdout), daemon=True)

@@ -8,11 +8,17 @@ from pathlib import Path
 
 import click
 
+from aln_p3_core.commands.outputs import output_file
+
 
 @click.command("record")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the new bag.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), callback=output_file, help="Folder of the new bag."
+)
 @click.option("--topics", multiple=True, metavar="TOPIC", help="Only this topic; may be given several times.")
-@click.option("--for", "seconds", default=None, type=float, metavar="S", help="Stop after S seconds.")
+@click.option(
+    "--for", "seconds", default=None, type=click.FloatRange(min=0.0), metavar="S", help="Stop after S seconds."
+)
 @click.option("--sim-time", is_flag=True, help="Stamp arrivals with /clock instead of the system's time.")
 @click.option("--force", is_flag=True, help="Replace a bag that is there already.")
 def command(out: Path, topics: tuple[str, ...], seconds: float | None, sim_time: bool, force: bool) -> None:
