@@ -32,7 +32,7 @@ CORE_COMMANDS: dict[str, str] = {
 
 
 class LazyGroup(click.Group):
-    """A click group that imports a command's module on first use and turns our errors, Ctrl-C and SIGTERM into messages."""
+    """A click group that imports a command's module on first use; turns our errors and signals to end into messages."""
 
     def __init__(self, *args: Any, lazy_commands: Mapping[str, str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

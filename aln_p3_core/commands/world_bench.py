@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from aln_p3_core.commands.options import SEEDS, parse_size
+from aln_p3_core.commands.options import SEEDS, NumberRange, parse_size
 from aln_p3_core.commands.outputs import output_file
 from aln_p3_core.whole_files import write_json
 from aln_p3_core.world.weather import Condition, Weather
@@ -18,7 +18,7 @@ from aln_p3_core.world.weather import Condition, Weather
 )
 @click.option("--size", "sizes", multiple=True, default=("400x225",), show_default=True, help="Repeatable.")
 @click.option("--images/--no-images", default=True, show_default=True, help="Render the six cameras.")
-@click.option("--seconds", type=click.FloatRange(0.5, 200.0), default=20.0, show_default=True, help="Of each drive.")
+@click.option("--seconds", type=NumberRange(0.5, 200.0), default=20.0, show_default=True, help="Of each drive.")
 @click.option("--runs", type=click.IntRange(1), default=3, show_default=True, help="Drives with each setting.")
 @click.option("--city", default="iris-bridge", show_default=True)
 @click.option("--condition", type=click.Choice([c.value for c in Condition]), default="day", show_default=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aln_p3_core.commands.options import SEEDS, parse_size
+from aln_p3_core.commands.options import SEEDS, NumberRange, parse_size
 from aln_p3_core.commands.outputs import output_folder
 from aln_p3_core.world.weather import Condition
 
@@ -121,7 +121,12 @@ def make_command(ros_drive: RouteDriver | None = None) -> click.Command:
         show_default=True,
         help="Others move as recorded, or react once the car departs from the recording.",
     )
-    @click.option("--time-limit", "time_limit_s", type=float, help="Of every drive, s [default: the episode's own].")
+    @click.option(
+        "--time-limit",
+        "time_limit_s",
+        type=NumberRange(0.0, min_open=True),
+        help="Of every drive, s [default: the episode's own].",
+    )
     @click.option(
         "--relabel",
         type=click.Choice(["expert"]),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aln_p3_core.commands.options import NumberRange
 from aln_p3_core.commands.outputs import output_folder
 from aln_p3_core.whole_files import write_problem
 
@@ -19,9 +20,7 @@ if TYPE_CHECKING:
 @click.argument("route", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="ROUTE.json")
 @click.option("--view", type=click.Choice(["bev", "cameras", "both"]), default="both", show_default=True)
 @click.option("--format", "film_format", type=click.Choice(["gif", "mp4"]), default="gif", show_default=True)
-@click.option(
-    "--fps", type=click.FloatRange(0.1, 10.0), default=5.0, show_default=True, help="Pictures a second, up to 10."
-)
+@click.option("--fps", type=NumberRange(0.1, 10.0), default=5.0, show_default=True, help="Pictures a second, up to 10.")
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),

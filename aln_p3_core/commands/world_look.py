@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from aln_p3_core.commands.options import SEEDS, parse_size
+from aln_p3_core.commands.options import SEEDS, NumberRange, parse_size
 from aln_p3_core.commands.outputs import output_folder
 from aln_p3_core.world.weather import Condition
 
@@ -26,7 +26,7 @@ from aln_p3_core.world.weather import Condition
 @click.option(
     "--samples", type=click.Choice(["0", "4"]), default="4", show_default=True, help="A pixel; 4 smooth the edges."
 )
-@click.option("--time", "time_s", type=click.FloatRange(0), default=5.0, show_default=True, help="The instant, s.")
+@click.option("--time", "time_s", type=NumberRange(0), default=5.0, show_default=True, help="The instant, s.")
 @click.option("--planner", metavar="NAME|CHECKPOINT", help="Who drives [default: expert; a log: its human].")
 @click.option(
     "--out",

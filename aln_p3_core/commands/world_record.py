@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aln_p3_core.commands.options import SEEDS, parse_size
+from aln_p3_core.commands.options import SEEDS, NumberRange, parse_size
 from aln_p3_core.commands.outputs import output_folder
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ _SPLITS = ("train", "val", "heldout", "mini")
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Cameras of this .json or .yaml instead of the world's own; --size WIDTHxHEIGHT scales them to that width.",
 )
-@click.option("--seconds", type=float, default=20.0, show_default=True, help="Length of a scene.")
+@click.option("--seconds", type=NumberRange(0.5, 200.0), default=20.0, show_default=True, help="Length of a scene.")
 @click.option("--quality", type=click.IntRange(1, 100), default=90, show_default=True, help="Of the JPEG files.")
 def command(
     root: Path,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aln_p3_core.commands.options import NumberRange
 from aln_p3_core.commands.outputs import output_folder
 from aln_p3_core.whole_files import write_text
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Driver that looks at the clip where the driver asked for cannot.
 _FALLBACK = "nano"
-_ABOVE_0 = click.FloatRange(min=0.0, min_open=True)
+_ABOVE_0 = NumberRange(min=0.0, min_open=True)
 
 
 @click.command("demo")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from aln_p3_core.commands.options import NumberRange
 from aln_p3_core.commands.outputs import output_file
 
 
@@ -16,9 +17,7 @@ from aln_p3_core.commands.outputs import output_file
     "--out", required=True, type=click.Path(path_type=Path), callback=output_file, help="Folder of the new bag."
 )
 @click.option("--topics", multiple=True, metavar="TOPIC", help="Only this topic; may be given several times.")
-@click.option(
-    "--for", "seconds", default=None, type=click.FloatRange(min=0.0), metavar="S", help="Stop after S seconds."
-)
+@click.option("--for", "seconds", default=None, type=NumberRange(min=0.0), metavar="S", help="Stop after S seconds.")
 @click.option("--sim-time", is_flag=True, help="Stamp arrivals with /clock instead of the system's time.")
 @click.option("--force", is_flag=True, help="Replace a bag that is there already.")
 def command(out: Path, topics: tuple[str, ...], seconds: float | None, sim_time: bool, force: bool) -> None:

@@ -6,6 +6,8 @@ import sys
 
 import click
 
+from aln_p3_core.commands.options import NumberRange
+
 
 @click.command("up")
 @click.argument("graph_name", metavar="{driver|replay|simulate|explainer|adapter|view}", default="")
@@ -19,7 +21,7 @@ import click
     "--for",
     "seconds",
     default=None,
-    type=click.FloatRange(min=0.0),
+    type=NumberRange(min=0.0),
     metavar="S",
     help="End everything after S seconds.",
 )

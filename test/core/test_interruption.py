@@ -44,7 +44,9 @@ cli.run_cli({"world": "world"})
 @pytest.mark.parametrize(
     ("number", "code", "said"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
-def test_a_command_that_is_stopped_says_so_and_leaves_nothing(tmp_path: Path, number: int, code: int, said: str) -> None:
+def test_a_command_that_is_stopped_says_so_and_leaves_nothing(
+    tmp_path: Path, number: int, code: int, said: str
+) -> None:
     file = tmp_path / "unfinished"
     command = [sys.executable, "-c", PROGRAM, "world", "work", str(file), str(int(number))]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)

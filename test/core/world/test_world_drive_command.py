@@ -100,6 +100,8 @@ def test_through_topics_the_given_function_drives(tmp_path):
         (["--planner", "stand_still", "--routes", "quick", "--seeds", "0"], "'--seeds': 0 is not in the range x>=1"),
         (["--planner", "stand_still", *SHORT, "--threads", "0"], "'--threads': 0 is not in the range x>=1"),
         (["--planner", "stand_still", "--scenario", "cut_in", "--seed", "-1"], "'--seed': -1 is not in the range"),
+        (["--planner", "stand_still", *EPISODE, "--time-limit", "nan"], "'nan' is no number"),
+        (["--planner", "stand_still", *EPISODE, "--time-limit", "0"], "0.0 is not in the range x>0"),
         (["--planner", "stand_still", "--log", __file__], "is no .npz file that can be read"),
         ([*SHORT], "Missing option '--planner'"),
     ],

@@ -99,7 +99,13 @@ def test_what_came_of_it_is_said(recorder: Recorder, tmp_path: Path) -> None:
 
 
 def test_what_is_no_setting_is_refused(recorder: Recorder, tmp_path: Path) -> None:
-    for options in (("--size", "large"), ("--scenes", "0"), ("--condition", "snow"), ("--quality", "0")):
+    for options in (
+        ("--size", "large"),
+        ("--scenes", "0"),
+        ("--condition", "snow"),
+        ("--quality", "0"),
+        ("--seconds", "nan"),
+    ):
         result = run("world", "record", "--out", tmp_path / "world", *options)
         assert result.exit_code != 0 and "Traceback" not in result.output, options
     assert recorder.asked == {} and not (tmp_path / "world").exists()
