@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import signal
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ import click
 
 from aln_p3_core import __version__
 from aln_p3_core.errors import AlnP3Error
+from aln_p3_core.interruption import Terminated, exit_code, unwind_at_sigterm
 
 #: Command name -> module that defines `command`. Modules are imported only when needed.
 CORE_COMMANDS: dict[str, str] = {
@@ -32,7 +32,7 @@ CORE_COMMANDS: dict[str, str] = {
 
 
 class LazyGroup(click.Group):
-    """A click group that imports a command's module on first use and turns our errors and Ctrl-C into messages."""
+    """A click group that imports a command's module on first use; turns our errors and signals to end into messages."""
 
     def __init__(self, *args: Any, lazy_commands: Mapping[str, str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -51,9 +51,9 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except AlnP3Error as error:
             raise click.ClickException(str(error)) from error
-        except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
-            raise SystemExit(128 + signal.SIGINT) from None
+        except KeyboardInterrupt as stop:
+            click.echo("terminated" if isinstance(stop, Terminated) else "interrupted", err=True)
+            raise SystemExit(exit_code(stop)) from None
 
 
 def make_cli(lazy_commands: Mapping[str, str]) -> LazyGroup:
@@ -69,4 +69,10 @@ def make_cli(lazy_commands: Mapping[str, str]) -> LazyGroup:
 
 def main() -> None:
     """Entry point of `python -m aln_p3_core`: the commands that need no ROS."""
-    make_cli(CORE_COMMANDS)(prog_name="aln-p3")
+    run_cli(CORE_COMMANDS)
+
+
+def run_cli(commands: Mapping[str, str]) -> None:
+    """Runs the command line of this process over a table of commands, and ends the process."""
+    unwind_at_sigterm()
+    make_cli(commands)(prog_name="aln-p3")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aln_p3_core.cli import CORE_COMMANDS, make_cli
+from aln_p3_core.cli import CORE_COMMANDS, run_cli
 
 ROS_COMMANDS: dict[str, str] = {
     "demo": "aln_p3_ros.commands.demo",
@@ -15,4 +15,4 @@ ROS_COMMANDS: dict[str, str] = {
 
 def main() -> None:
     """Entry point of the script `aln-p3`."""
-    make_cli({**CORE_COMMANDS, **ROS_COMMANDS})(prog_name="aln-p3")
+    run_cli({**CORE_COMMANDS, **ROS_COMMANDS})

@@ -20,11 +20,11 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from aln_p3_core.errors import AlnP3Error, ConfigError
+from aln_p3_core.errors import ConfigError
 from aln_p3_ros.environment import use_dds_profile
 from aln_p3_ros.parameters import check_changes, declare_settings, read_settings, setting
 from aln_p3_ros.qos import reliable_qos
-from aln_p3_ros.spin import call_on_signals
+from aln_p3_ros.spin import PARAMETER_ERRORS, call_on_signals
 from aln_p3_ros.topics import TOPICS
 
 _POLL_S = 0.02
@@ -197,8 +197,8 @@ def main(args: list[str] | None = None) -> None:
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
         manager = LifecycleManager()
-    except AlnP3Error as error:
-        print(error, file=sys.stderr)
+    except PARAMETER_ERRORS as error:
+        print(f"lifecycle_manager: {error}", file=sys.stderr)
         rclpy.try_shutdown()
         sys.exit(1)
     call_on_signals(manager.stop)

@@ -10,6 +10,7 @@ dropped when an array is read.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,10 +18,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.parameter import Parameter
 
+from aln_p3_core.errors import ConfigError
+
 if TYPE_CHECKING:
     from rclpy.node import Node
 
 SettingsT = TypeVar("SettingsT")
+
+#: Names that are as alike as this are one, misspelt.
+_LIKE = 0.8
 
 _TYPES = {
     bool: Parameter.Type.BOOL,
@@ -67,8 +73,11 @@ def declare_settings(node: Node, settings_type: type) -> None:
     Raises:
         rclpy.exceptions.InvalidParameterTypeException, InvalidParameterValueException: an override from the command
             line or a file has the wrong type, or lies outside its range.
+        ConfigError: an override is no parameter, and its name is nearly that of one.
     """
-    for name, (default, info) in setting_infos(settings_type).items():
+    infos = setting_infos(settings_type)
+    _check_names(node, infos)
+    for name, (default, info) in infos.items():
         value = (list(default) or [""]) if isinstance(default, tuple) else default
         node.declare_parameter(name, value, _descriptor(default, info))
 
@@ -125,6 +134,20 @@ def check_choices(settings: Any, error_type: Callable[[str], Exception]) -> None
         value = getattr(settings, name)
         if info.choices and value not in info.choices:
             raise error_type(f"{name} must be one of {', '.join(info.choices)}, got {value!r}")
+
+
+def _check_names(node: Node, known: Iterable[str]) -> None:
+    """Looks at the names of what was given at start: a misspelt one would be left out without a word.
+
+    One that is like none is said and left out: a file of one's own may serve several nodes.
+    """
+    known = list(known)
+    for name in node._parameter_overrides:
+        if name in known or node.has_parameter(name) or name.startswith("qos_overrides."):
+            continue
+        if near := difflib.get_close_matches(name, known, n=1, cutoff=_LIKE):
+            raise ConfigError(f"there is no parameter {name!r}; did you mean {near[0]}?")
+        node.get_logger().warning(f"there is no parameter {name!r} here: it is left out")
 
 
 def _field_value(value: Any, default: Any) -> Any:

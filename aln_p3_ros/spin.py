@@ -23,6 +23,9 @@ from aln_p3_ros.environment import use_dds_profile
 
 NodeT = TypeVar("NodeT", bound=Node)
 
+#: Raised by the making of a node whose parameters do not fit, with words for people.
+PARAMETER_ERRORS = (AlnP3Error, InvalidParameterTypeException, InvalidParameterValueException)
+
 
 def call_on_signals(stop: Callable[[], None]) -> None:
     """Calls `stop` on SIGINT and SIGTERM, instead of rclpy's own handlers.
@@ -78,7 +81,7 @@ def spin_node(
     call_on_signals(ending.set)
     try:
         node = make_node(parameter_overrides=[Parameter(key, value=value) for key, value in (parameters or {}).items()])
-    except (AlnP3Error, InvalidParameterTypeException, InvalidParameterValueException) as error:
+    except PARAMETER_ERRORS as error:
         print(f"{name}: {error}", file=sys.stderr)
         rclpy.try_shutdown()
         sys.exit(1)

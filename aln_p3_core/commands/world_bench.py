@@ -6,21 +6,29 @@ from pathlib import Path
 
 import click
 
-from aln_p3_core.commands.options import parse_size
+from aln_p3_core.commands.options import SEEDS, NumberRange, parse_size
+from aln_p3_core.commands.outputs import output_file
 from aln_p3_core.whole_files import write_json
+from aln_p3_core.world.weather import Condition, Weather
 
 
 @click.command("bench")
-@click.option("--rate", "rates", multiple=True, type=int, default=(2, 10), show_default=True, help="Repeatable.")
+@click.option(
+    "--rate", "rates", multiple=True, type=click.IntRange(1), default=(2, 10), show_default=True, help="Repeatable."
+)
 @click.option("--size", "sizes", multiple=True, default=("400x225",), show_default=True, help="Repeatable.")
 @click.option("--images/--no-images", default=True, show_default=True, help="Render the six cameras.")
-@click.option("--seconds", default=20.0, show_default=True, help="Of each drive.")
-@click.option("--runs", default=3, show_default=True, help="Drives with each setting.")
+@click.option("--seconds", type=NumberRange(0.5, 200.0), default=20.0, show_default=True, help="Of each drive.")
+@click.option("--runs", type=click.IntRange(1), default=3, show_default=True, help="Drives with each setting.")
 @click.option("--city", default="iris-bridge", show_default=True)
-@click.option("--condition", default="day", show_default=True, help="day, dusk, night or rain.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--condition", type=click.Choice([c.value for c in Condition]), default="day", show_default=True)
+@click.option("--seed", type=SEEDS, default=0, show_default=True, help="Of everything drawn by lot.")
 @click.option(
-    "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Also write the figures here."
+    "--json",
+    "json_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=output_file,
+    help="Also write the figures here.",
 )
 def command(
     rates: tuple[int, ...],
@@ -37,6 +45,11 @@ def command(
 
     Free driving through one city with a planner that follows its route. Prints how many times faster than real time
     the world is, the milliseconds of its parts, and what they were measured with.
+
+    \b
+    Examples
+      aln-p3 world bench
+      aln-p3 world bench --rate 2 --size 400x225 --size 800x450 --runs 5 --json out/world_speed.json
     """
     import torch
     from tqdm import tqdm
@@ -45,7 +58,6 @@ def command(
     from aln_p3_core.world.closed_loop.settings import DriveSettings
     from aln_p3_core.world.closed_loop.speed import measure_speed, speed_table
     from aln_p3_core.world.scenarios import make_episode
-    from aln_p3_core.world.weather import Condition, Weather
 
     settings = [DriveSettings(rate, parse_size(size), images, seconds, trace=False) for size in sizes for rate in rates]
     episode = make_episode("free_driving", city, seed, weather=Weather(Condition(condition), seed))
@@ -60,6 +72,5 @@ def command(
         f"{card['cores']} cores of {card['cpu']}, commit {card['commit']}"
     )
     if json_path:
-        json_path.parent.mkdir(parents=True, exist_ok=True)
         report = {"results": [result.to_json() for result in results], "episode": episode.name, "condition": condition}
         write_json(json_path, report | card)

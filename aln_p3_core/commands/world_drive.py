@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aln_p3_core.commands.options import parse_size
+from aln_p3_core.commands.options import SEEDS, NumberRange, parse_size
+from aln_p3_core.commands.outputs import output_folder
 from aln_p3_core.world.weather import Condition
 
 if TYPE_CHECKING:
@@ -67,19 +68,30 @@ def make_command(ros_drive: RouteDriver | None = None) -> click.Command:
         "unguarded: before it drives it without its guard), or `baselines` for all that have names.",
     )
     @click.option("--routes", metavar="SET", help="quick, free, scenarios or all [default: quick].")
-    @click.option("--seeds", default=1, show_default=True, help="Repetitions of the set with other seeds.")
+    @click.option(
+        "--seeds", type=click.IntRange(1), default=1, show_default=True, help="Repetitions of the set with other seeds."
+    )
     @click.option("--split", default="val", show_default=True, help="Of the cities; choose on val, publish on heldout.")
     @click.option(
         "--report",
         "out",
         type=click.Path(file_okay=False, path_type=Path),
+        callback=output_folder,
         help="Folder for JSON files, table, plot, page and films. Required, unless --relabel records instead.",
     )
     @click.option("--rate", "rate_hz", default=2, show_default=True, help="Plans a second: 1, 2, 4, 5, 10 or 20.")
     @click.option("--size", default="400x225", show_default=True, help="Of the cameras: 400x225, 800x450, 1600x900.")
     @click.option("--images/--no-images", default=None, help="Render the cameras [default: if the planner looks].")
-    @click.option("--jobs", default=1, show_default=True, help="Processes. They never change a result.")
-    @click.option("--threads", default=1, show_default=True, help="CPU threads of a network in each process.")
+    @click.option(
+        "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes. They never change a result."
+    )
+    @click.option(
+        "--threads",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="CPU threads of a network in each process.",
+    )
     @click.option(
         "--precision",
         type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
@@ -92,7 +104,7 @@ def make_command(ros_drive: RouteDriver | None = None) -> click.Command:
     @click.option("--traces", is_flag=True, help="Keep every drive's trace, for `aln-p3 world film` afterwards.")
     @click.option("--scenario", metavar="NAME", help="One episode in place of a set.")
     @click.option("--city", metavar="NAME", help="Of that episode [default: the first of the split].")
-    @click.option("--seed", default=0, show_default=True, help="Of that episode.")
+    @click.option("--seed", type=SEEDS, default=0, show_default=True, help="Of that episode.")
     @click.option("--condition", type=click.Choice([c.value for c in Condition]), help="Of an episode or log.")
     @click.option(
         "--log",
@@ -109,14 +121,25 @@ def make_command(ros_drive: RouteDriver | None = None) -> click.Command:
         show_default=True,
         help="Others move as recorded, or react once the car departs from the recording.",
     )
-    @click.option("--time-limit", "time_limit_s", type=float, help="Of every drive, s [default: the episode's own].")
+    @click.option(
+        "--time-limit",
+        "time_limit_s",
+        type=NumberRange(0.0, min_open=True),
+        help="Of every drive, s [default: the episode's own].",
+    )
     @click.option(
         "--relabel",
         type=click.Choice(["expert"]),
         help="Record the states that the planner reaches into the data set --out, with what this teacher would do "
         "there as the target (DAgger), instead of measuring.",
     )
-    @click.option("--out", "root", type=click.Path(file_okay=False, path_type=Path), help="Data set of --relabel.")
+    @click.option(
+        "--out",
+        "root",
+        type=click.Path(file_okay=False, path_type=Path),
+        callback=output_folder,
+        help="Data set of --relabel.",
+    )
     @click.option(
         "--ros", is_flag=True, help="Drive through ROS topics, in lock-step: the same result. Not unguarded:."
     )
@@ -208,11 +231,15 @@ def _routes(
     from aln_p3_core.world.closed_loop.campaign import CampaignRoute, seeded_routes
     from aln_p3_core.world.closed_loop.drives import LogDrive
     from aln_p3_core.world.scenarios import make_episode
+    from aln_p3_core.world.traffic.recorded_log import RecordedLog
     from aln_p3_core.world.weather import Weather, draw_weather
 
     if logs:
         weather = Weather(Condition(condition or "day"))
-        return [CampaignRoute(LogDrive(path, log_mode, weather)) for path in logs], f"{len(logs)} logs, {log_mode}"
+        found = [CampaignRoute(LogDrive(path, log_mode, weather)) for path in logs]
+        for path in logs:
+            RecordedLog.load(path)  # one that is none is told before anything is driven
+        return found, f"{len(logs)} logs, {log_mode}"
     if scenario:
         from aln_p3_core.world.city.cities import cities_of
 
@@ -230,7 +257,7 @@ def _drive(plan: CampaignPlan, out: Path, via: RouteDriver | None) -> None:
     from aln_p3_core.world.closed_loop.reported_campaign import drive_and_report
 
     outcome, files = drive_and_report(plan, out, via=via)
-    click.echo(files["table"].read_text())
+    click.echo(files["table"].read_text(encoding="utf-8"))
     if outcome.reused:
         drives = len(outcome.reports) + len(outcome.errors)
         click.echo(f"{outcome.reused} of {drives} drives were in the report already (--fresh drives them again)")

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aln_p3_core.commands.options import NumberRange
+from aln_p3_core.commands.outputs import output_folder
+from aln_p3_core.whole_files import write_problem
+
 if TYPE_CHECKING:
     from aln_p3_core.world.closed_loop.route_task import RouteTask
     from aln_p3_core.world.closed_loop.trace import Trace
@@ -16,9 +20,12 @@ if TYPE_CHECKING:
 @click.argument("route", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="ROUTE.json")
 @click.option("--view", type=click.Choice(["bev", "cameras", "both"]), default="both", show_default=True)
 @click.option("--format", "film_format", type=click.Choice(["gif", "mp4"]), default="gif", show_default=True)
-@click.option("--fps", default=5.0, show_default=True, help="Pictures a second, up to 10.")
+@click.option("--fps", type=NumberRange(0.1, 10.0), default=5.0, show_default=True, help="Pictures a second, up to 10.")
 @click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the films [default: the route's]."
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    callback=output_folder,
+    help="Folder for the films [default: the route's].",
 )
 def command(route: Path, view: str, film_format: str, fps: float, out: Path | None) -> None:
     """Films a route that `aln-p3 world drive --report` wrote: from above, and through the six cameras.
@@ -43,12 +50,15 @@ def command(route: Path, view: str, film_format: str, fps: float, out: Path | No
     from aln_p3_core.world.closed_loop.settings import DriveSettings
     from aln_p3_core.world.closed_loop.trace import Trace
 
+    folder = out or route.parent
+    if problem := write_problem(folder):
+        raise click.UsageError(f"{problem}: name another folder with --out")
     report = read_report(route)
     task = RouteTask(
         what=find_drive(report["episode"]),
         planner=PlannerChoice(report["planner"], report["planner_name"], report["checkpoint_hash"]),
         settings=DriveSettings.from_json(report["settings"]),
-        folder=out or route.parent,
+        folder=folder,
         films=Filming(("bev", "cameras") if view == "both" else (view,), film_format, fps, fps),
         threads=report["threads"],
         precision=report.get("precision") or AUTO,

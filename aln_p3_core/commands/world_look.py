@@ -6,14 +6,15 @@ from pathlib import Path
 
 import click
 
-from aln_p3_core.commands.options import parse_size
+from aln_p3_core.commands.options import SEEDS, NumberRange, parse_size
+from aln_p3_core.commands.outputs import output_folder
 from aln_p3_core.world.weather import Condition
 
 
 @click.command("look")
 @click.option("--scenario", metavar="NAME", help="What happens [default: free_driving].")
 @click.option("--city", metavar="NAME", help="Where [default: poplar-green]; random-N is drawn from the number N.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything drawn by lot.")
+@click.option("--seed", type=SEEDS, default=0, show_default=True, help="Of everything drawn by lot.")
 @click.option(
     "--log",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -25,9 +26,15 @@ from aln_p3_core.world.weather import Condition
 @click.option(
     "--samples", type=click.Choice(["0", "4"]), default="4", show_default=True, help="A pixel; 4 smooth the edges."
 )
-@click.option("--time", "time_s", type=click.FloatRange(0), default=5.0, show_default=True, help="The instant, s.")
+@click.option("--time", "time_s", type=NumberRange(0), default=5.0, show_default=True, help="The instant, s.")
 @click.option("--planner", metavar="NAME|CHECKPOINT", help="Who drives [default: expert; a log: its human].")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the pictures.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    callback=output_folder,
+    required=True,
+    help="Folder for the pictures.",
+)
 def command(
     scenario: str | None,
     city: str | None,

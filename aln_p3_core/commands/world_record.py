@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aln_p3_core.commands.options import parse_size
+from aln_p3_core.commands.options import SEEDS, NumberRange, parse_size
+from aln_p3_core.commands.outputs import output_folder
 
 if TYPE_CHECKING:
     from aln_p3_core.world.recorder.recording import Recorded
@@ -18,10 +19,17 @@ _SPLITS = ("train", "val", "heldout", "mini")
 
 
 @click.command("record")
-@click.option("--out", "root", type=click.Path(file_okay=False, path_type=Path), required=True, help="The data set.")
+@click.option(
+    "--out",
+    "root",
+    type=click.Path(file_okay=False, path_type=Path),
+    callback=output_folder,
+    required=True,
+    help="The data set.",
+)
 @click.option("--scenes", type=click.IntRange(1), default=4, show_default=True, help="Scenes of the split, in all.")
 @click.option("--split", type=click.Choice(_SPLITS), default="train", show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything drawn by lot.")
+@click.option("--seed", type=SEEDS, default=0, show_default=True, help="Of everything drawn by lot.")
 @click.option("--size", help="Pictures: 400x225, 800x450 or 1600x900 [default: 400x225, or as --calibration has them].")
 @click.option(
     "--jobs", type=click.IntRange(1), help="Processes; each holds about 0.5 GB [default: one a CPU core, 8 at most]."
@@ -50,7 +58,7 @@ _SPLITS = ("train", "val", "heldout", "mini")
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Cameras of this .json or .yaml instead of the world's own; --size WIDTHxHEIGHT scales them to that width.",
 )
-@click.option("--seconds", type=float, default=20.0, show_default=True, help="Length of a scene.")
+@click.option("--seconds", type=NumberRange(0.5, 200.0), default=20.0, show_default=True, help="Length of a scene.")
 @click.option("--quality", type=click.IntRange(1, 100), default=90, show_default=True, help="Of the JPEG files.")
 def command(
     root: Path,
@@ -92,7 +100,7 @@ def command(
     Killed or interrupted, the same command goes on where it stopped and ends with the same bytes. More --scenes add
     scenes. Other settings are refused: a root holds one kind of data.
     """
-    from aln_p3_core.world.recorder.record_log import log_tasks
+    from aln_p3_core.world.recorder.record_log import log_tasks, read_logs
     from aln_p3_core.world.recorder.recording import record_root
     from aln_p3_core.world.recorder.settings import RecordSettings, read_rig
     from aln_p3_core.world.recorder.take import SceneTask
@@ -113,6 +121,8 @@ def command(
         quality=quality,
         antialias=antialias,
     )
+    # A log that is none is told before the root is made.
+    read_logs(logs)
     recorded = record_root(
         root,
         settings,

@@ -6,16 +6,29 @@ from pathlib import Path
 
 import click
 
+from aln_p3_core.commands.outputs import output_folder
+
 
 @click.command("stats")
 @click.argument("root", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("out/stats"), show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    callback=output_folder,
+    default=Path("out/stats"),
+    show_default=True,
+    help="Folder of the page and the plots.",
+)
 def command(root: Path, out: Path) -> None:
     """Describes a data set that `aln-p3 world record` made, split by split.
 
     Boxes by category, commands, speeds and curvatures, what the driver does and why, weather, and the balance of
     the questions' answers with the accuracy that guessing reaches. Writes index.html (one file, plots inside),
     the plots as PNG, and statistics.json.
+
+    \b
+    Example
+      aln-p3 world stats out/world --out out/world_stats
     """
     from aln_p3_core.world.recorder.statistics import root_statistics
     from aln_p3_core.world.recorder.statistics_page import write_statistics

@@ -126,4 +126,4 @@ def _convert(gguf: Path, folder: Path) -> None:
     # Four bits a weight came in: half precision keeps them, and takes half the space.
     plain.to(torch.float16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    (folder / "source.json").write_text(json.dumps({"gguf": gguf.name, "sha256": _file_hash(gguf)}))
+    (folder / "source.json").write_text(json.dumps({"gguf": gguf.name, "sha256": _file_hash(gguf)}), encoding="utf-8")

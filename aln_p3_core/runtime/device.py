@@ -136,7 +136,7 @@ def source_commit() -> str:
     if not (folder / ".git").exists():
         return ""
     command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     return result.stdout.strip() if result.returncode == 0 else ""
 
 
@@ -152,7 +152,7 @@ def _cpuinfo(key: str) -> str:
     path = Path("/proc/cpuinfo")
     if not path.exists():
         return ""
-    for line in path.read_text().splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines():
         name, _, value = line.partition(":")
         if name.strip() == key:
             return value.strip()

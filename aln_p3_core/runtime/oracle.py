@@ -49,7 +49,7 @@ class Oracle:
         self.folder = folder
         path = folder / "config.json"
         try:
-            self.settings: dict[str, Any] = json.loads(path.read_text())
+            self.settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             self.config = driver_config(self.settings)
         except FileNotFoundError as error:
             raise DataError(f"{path} is missing: is {folder} a folder of golden tensors?") from error

@@ -69,7 +69,7 @@ def write_root(
     folder = root / VERSION
     folder.mkdir(parents=True)
     for name, rows in tables.items():
-        (folder / f"{name}.json").write_text(json.dumps(rows, indent=1))
+        (folder / f"{name}.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
     (root / "maps").mkdir()
     cv2.imwrite(str(root / "maps" / "track.png"), np.zeros((8, 8), np.uint8))
     return tables

@@ -98,7 +98,7 @@ def save_state(folder: Path, state: TrainingState, keep: int) -> Path:
             "seconds": state.seconds,
             "files": files,
         }
-        (partial / _STATE).write_text(json.dumps(plain, indent=1))
+        (partial / _STATE).write_text(json.dumps(plain, indent=1), encoding="utf-8")
         for path in partial.iterdir():
             _flush(path)
         shutil.rmtree(target, ignore_errors=True)
@@ -130,7 +130,7 @@ def load_state(folder: Path, settings: dict[str, Any]) -> TrainingState | None:
     problems = []
     for path in sorted(folder.glob("step_*"), reverse=True):
         try:
-            plain = json.loads((path / _STATE).read_text())
+            plain = json.loads((path / _STATE).read_text(encoding="utf-8"))
             damaged = [n for n, mark in plain["files"].items() if _fingerprint(path / n) != mark]
         except (OSError, ValueError, KeyError, TypeError) as error:
             problems.append(f"{path.name}: {error}")

@@ -297,6 +297,6 @@ def _usable(
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Only one process at a time builds in a folder; others wait, and then find it done."""
-    with (folder / ".lock").open("w") as file:
+    with (folder / ".lock").open("w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -25,7 +25,7 @@ class RunLog:
         self.path = folder / "log.jsonl"
         rows = [row for row in read_rows(self.path) if row["step"] <= from_step] if from_step else []
         with written_whole(self.path) as temporary:
-            temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
+            temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:  # an extra of the package; the log file and the plots tell the same
@@ -35,7 +35,7 @@ class RunLog:
 
     def add(self, kind: str, step: int, values: dict[str, float]) -> None:
         """Writes a row."""
-        with self.path.open("a") as file:
+        with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
         if self._board is not None:
             for name, value in values.items():
@@ -52,7 +52,7 @@ class RunLog:
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """All whole rows of a log; a line that a kill cut off is left out."""
     rows = []
-    for line in path.read_text().splitlines() if path.is_file() else []:
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
         try:
             rows.append(json.loads(line))
         except ValueError:

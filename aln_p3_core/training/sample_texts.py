@@ -63,7 +63,7 @@ def write_texts(
         lines.append("")
     path = folder / f"step_{step:08d}.md"
     with written_whole(path) as temporary:
-        temporary.write_text("\n".join(lines))
+        temporary.write_text("\n".join(lines), encoding="utf-8")
     return path
 
 

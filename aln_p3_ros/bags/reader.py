@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from rosbags.interfaces import Connection, ConnectionExtRosbag2
-from rosbags.rosbag2 import Reader, ReaderError
+from rosbags.rosbag2 import Reader
 
 from aln_p3_core.errors import DataError
 from aln_p3_ros.bags.qos import is_latched
@@ -55,16 +55,44 @@ def open_bag(path: str | Path) -> Iterator[tuple[Reader, bool]]:
     files = [] if path.is_file() else sorted([*path.glob("*.mcap"), *path.glob("*.db3")])
     if path.is_dir() and not files and not (path / "metadata.yaml").is_file():
         raise DataError(f"{path} is no bag: it holds no .mcap or .db3 file")
-    try:
-        with Reader(path) as reader:
-            yield reader, True
-        return
-    except (ReaderError, FileNotFoundError) as error:
-        candidates = files or [path]
-        if len(candidates) != 1 or candidates[0].suffix != ".mcap":
-            raise DataError(f"the bag {path} cannot be read: {error}") from error
-    with salvage(candidates[0]) as rest, Reader(rest) as reader:
-        yield reader, False
+    with ExitStack() as closing:
+        whole = True
+        try:
+            reader = closing.enter_context(Reader(path))
+        except Exception as error:  # damage makes the reader raise whatever its parsing comes to
+            candidates = files or [path]
+            if len(candidates) != 1 or candidates[0].suffix != ".mcap":
+                raise DataError(f"the bag {path} cannot be read: {_told(error)}") from error
+            whole = False
+            reader = closing.enter_context(Reader(closing.enter_context(salvage(candidates[0]))))
+        yield reader, whole
+
+
+def read_messages(
+    reader: Reader,
+    path: Path,
+    connections: Collection[Connection] = (),
+    start_ns: int | None = None,
+    stop_ns: int | None = None,
+) -> Iterator[tuple[Connection, int, bytes]]:
+    """Connection, time and bytes of every message (of those connections, if any) of an open bag, in order of time.
+
+    Raises:
+        DataError: when the bag is damaged.
+    """
+    messages = reader.messages(connections, start=start_ns, stop=stop_ns)
+    while True:
+        try:
+            message = next(messages)
+        except StopIteration:
+            return
+        except Exception as error:
+            raise DataError(f"the bag {path} is damaged: {_told(error)}; record or copy it again") from error
+        yield message
+
+
+def _told(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def bag_summary(path: str | Path) -> BagSummary:
@@ -127,17 +155,14 @@ class BagTimeline:
     def _read(
         self, reader: Reader, connections: list[Connection], start_ns: int | None, stop_ns: int | None
     ) -> Iterator[TimedMessage]:
-        try:
-            for connection, stamp, data in reader.messages(connections, start=start_ns, stop=stop_ns):
-                yield TimedMessage(stamp, connection.topic, partial(bytes, data))
-        except ReaderError as error:
-            raise DataError(f"the bag {self._path} is damaged: {error}") from error
+        for connection, stamp, data in read_messages(reader, self._path, connections, start_ns, stop_ns):
+            yield TimedMessage(stamp, connection.topic, partial(bytes, data))
 
     def _steps(self, reader: Reader) -> list[int]:
         if not self.image_topics:
             return list(range(self.start_ns, self.end_ns + 1, 100_000_000))[1:] or [self.end_ns]
         first = [c for c in reader.connections if c.topic == self.image_topics[0]]
-        return sorted({stamp for _, stamp, _ in reader.messages(first)})
+        return sorted({stamp for _, stamp, _ in read_messages(reader, self._path, first)})
 
 
 def _topics(connections: list[Connection]) -> Iterator[TimelineTopic]:

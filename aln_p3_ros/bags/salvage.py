@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mcap.exceptions import McapError
 from mcap.reader import NonSeekingReader
 from mcap.writer import CompressionType, Writer
 
@@ -50,7 +48,9 @@ def _copy(source: Path, target: Path) -> int:
                     channels[channel.id], message.log_time, message.data, message.publish_time, message.sequence
                 )
                 count += 1
-        except (McapError, EOFError, ValueError, struct.error):
-            pass  # the cut: everything before it has been copied
+        except OSError:
+            raise  # no room for the copy
+        except Exception:  # whatever a cut, or damage, makes of the parser
+            pass  # everything before it has been copied
         writer.finish()
     return count

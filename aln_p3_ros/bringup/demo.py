@@ -12,10 +12,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from aln_p3_core.datasets.nuscenes import NuScenesDataset
 from aln_p3_core.errors import AlnP3Error, DataError
+from aln_p3_core.interruption import noted_signals, raise_noted
+from aln_p3_ros.bags.writer import check_free
 from aln_p3_ros.bringup.graph import GraphPlan, graph
 from aln_p3_ros.bringup.up import RunningGraph, describe_exit
 
@@ -44,10 +46,19 @@ class DemoFiles:
 
     @classmethod
     def below(cls, out: Path, rate: float = 1.0) -> DemoFiles:
-        """The files of a demonstration in a folder; what an earlier one left is removed."""
+        """The files of a demonstration in a folder; what an earlier one left is removed, but for its bag.
+
+        Raises:
+            ConfigError: when something else lies where the bag goes.
+        """
         files = cls(out / "bag", out / "pictures", out / "nodes.log", rate)
+        check_free(files.bag, force=True)
         shutil.rmtree(files.pictures, ignore_errors=True)
         files.pictures.mkdir(parents=True)
+        # Figures and films of an earlier drive would pass for this one's, should it be stopped.
+        for pattern in ("summary.md", "mosaic.png", "bev.png", "drive_*.gif", "drive_*.mp4"):
+            for path in out.glob(pattern):
+                path.unlink()
         return files
 
 
@@ -92,18 +103,19 @@ def run_replay_demo(
     front = [record for record in records if record.channel == dataset.cameras_of(scene)[0]]
     period_s = length_s / max(len(front) - 1, 1)
     plan = _replay_plan(root, scene, files, {**driver_arguments, "explainer": explainer}, note, period_s)
-    with files.log.open("w") as log, recording(files.bag, plan, log.fileno()):
+    with demo_log(files) as (log, received), recording(files.bag, plan, log.fileno()):
         running = RunningGraph(plan, show=lambda line: print(line, file=log, flush=True))
         try:
             say("loading the model")
             until = time.monotonic() + timeout_s
-            ended = running.wait(until=lambda: _any_picture(files.pictures) or time.monotonic() > until)
+            ended = running.wait(lambda: bool(received) or _any_picture(files.pictures) or time.monotonic() > until)
             if ended is None and _any_picture(files.pictures):
                 say(f"driving for {seconds:.0f} s")
                 until = time.monotonic() + seconds
-                ended = running.wait(until=lambda: time.monotonic() > until)
+                ended = running.wait(lambda: bool(received) or time.monotonic() > until)
         finally:
             running.stop()
+    raise_noted(received)
     if ended is not None:
         spec, code = ended
         raise AlnP3Error(f"{spec.name} ended ({describe_exit(code)}); its output is in {files.log}")
@@ -118,6 +130,16 @@ def with_parameters(plan: GraphPlan, extra: dict[str, dict[str, Any]]) -> GraphP
         dataclasses.replace(spec, parameters={**spec.parameters, **extra.get(spec.name, {})}) for spec in plan.nodes
     )
     return dataclasses.replace(plan, nodes=nodes)
+
+
+@contextmanager
+def demo_log(files: DemoFiles) -> Iterator[tuple[IO[str], list[int]]]:
+    """The nodes' log, open while they run, and the signals that come meanwhile: they end the nodes, in order.
+
+    The caller looks at the signals, and raises them (`raise_noted`) when all has ended.
+    """
+    with noted_signals() as received, files.log.open("w", encoding="utf-8") as log:
+        yield log, received
 
 
 @contextmanager
@@ -136,6 +158,8 @@ def recording(bag: Path, plan: GraphPlan, log: int, topics: Sequence[str] = ()) 
         try:
             child.wait(timeout=20)
         except subprocess.TimeoutExpired:
+            pass
+        finally:
             child.kill()
             child.wait()
 

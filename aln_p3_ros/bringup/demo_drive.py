@@ -13,9 +13,10 @@ from typing import Any
 from aln_p3_core.config import RECIPES
 from aln_p3_core.errors import AlnP3Error, CheckpointError, ConfigError
 from aln_p3_core.frame import NUSCENES_CAMERAS
+from aln_p3_core.interruption import raise_noted
 from aln_p3_core.weights import SHIPPED, shipped_explainer
 from aln_p3_core.world.planners.registry import PLANNERS, UNTRAINED
-from aln_p3_ros.bringup.demo import RECORDER, DemoFiles, recording, with_parameters
+from aln_p3_ros.bringup.demo import RECORDER, DemoFiles, demo_log, recording, with_parameters
 from aln_p3_ros.bringup.graph import GraphPlan, graph
 from aln_p3_ros.bringup.up import RunningGraph, describe_exit
 from aln_p3_ros.topics import TOPICS
@@ -164,7 +165,7 @@ def run_drive_demo(
     topics = [name for key in TOPICS if key not in _NOT_RECORDED for name in _names(key)]
     say("starting the world" if driver.is_autopilot else "starting the world, loading the model")
     until = time.monotonic() + timeout_s
-    with files.log.open("w") as log, recording(files.bag, plan, log.fileno(), topics):
+    with demo_log(files) as (log, received), recording(files.bag, plan, log.fileno(), topics):
 
         def show(line: str) -> None:
             print(line, file=log, flush=True)
@@ -176,18 +177,19 @@ def run_drive_demo(
             if explainer:
                 say("loading the explainer")
                 patience = min(until, time.monotonic() + _EXPLAINER_PATIENCE_S)
-                running.wait(until=lambda: progress.explainer_settled or time.monotonic() > patience)
+                running.wait(lambda: bool(received) or progress.explainer_settled or time.monotonic() > patience)
             running.start(world)
-            ended = running.wait(until=lambda: progress.look(files.pictures) or time.monotonic() > until)
+            ended = running.wait(lambda: bool(received) or progress.look(files.pictures) or time.monotonic() > until)
         finally:
             running.stop()
+    raise_noted(received)
     if ended is None:
         raise AlnP3Error(f"the drive was not over after {timeout_s:.0f} s; the nodes' output is in {files.log}")
     spec, code = ended
     reports = sorted(results.glob("*.json"))
     if spec.name != "simulator_node" or code != 0 or not reports:
         raise AlnP3Error(f"{spec.name} ended ({describe_exit(code)}); its output is in {files.log}")
-    report = json.loads(reports[0].read_text())
+    report = json.loads(reports[0].read_text(encoding="utf-8"))
     return DriveDemo(files, report, reports[0].with_suffix(".npz"), progress.wall_s)
 
 

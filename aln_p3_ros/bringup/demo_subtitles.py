@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from aln_p3_core.drawing.subtitles import Subtitle
-from aln_p3_ros.bags.reader import open_bag
+from aln_p3_ros.bags.reader import open_bag, read_messages
 from aln_p3_ros.bags.typestore import typestore
 
 _TYPE = "aln_p3/msg/Explanation"
@@ -27,7 +27,7 @@ def read_subtitles(bag: Path, start_ns: int) -> list[Subtitle]:
     store: Any = typestore()
     subtitles = []
     with open_bag(bag) as (reader, _):
-        for connection, _, raw in reader.messages():
+        for connection, _, raw in read_messages(reader, bag):
             if connection.msgtype != _TYPE:
                 continue
             message = store.deserialize_cdr(raw, _TYPE)

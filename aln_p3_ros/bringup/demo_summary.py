@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from aln_p3_core.errors import DataError
-from aln_p3_ros.bags.reader import open_bag
+from aln_p3_ros.bags.reader import open_bag, read_messages
 from aln_p3_ros.bags.typestore import typestore
 from aln_p3_ros.bringup.stamp_check import check_stamps
 
@@ -100,7 +100,7 @@ def summarise_run(bag: Path, rate: float = 1.0, *, lockstep: bool = False) -> Ru
     plan_stamps: list[int] = []
     store: Any = typestore()
     with open_bag(bag) as (reader, _):
-        for connection, arrived_ns, raw in reader.messages():
+        for connection, arrived_ns, raw in read_messages(reader, bag):
             if connection.msgtype in _IMAGE_TYPES and "/view/" not in connection.topic:
                 stamp_ns = _nanoseconds(store.deserialize_cdr(raw, connection.msgtype).header.stamp)
                 image_stamps[stamp_ns] = arrived_ns

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from aln_p3_core.errors import ConfigError
+from aln_p3_core.interruption import noted_signals
 from aln_p3_ros.bringup.graph import GraphPlan, NodeSpec
 
 #: How long a node may take to end after an interrupt, and again after a termination signal.
@@ -44,8 +45,13 @@ class RunningGraph:
         """Starts further nodes. Raises ConfigError, as the constructor."""
         commands = [(spec, self._command(spec, plan.log_level)) for spec in plan.nodes]
         environment = {**os.environ, **plan.environment, "PYTHONUNBUFFERED": "1"}
-        for spec, command in commands:
-            self._start(spec, command, environment)
+        try:
+            for spec, command in commands:
+                self._start(spec, command, environment)
+        except BaseException:
+            # Whoever is interrupted here has nothing yet to stop them with.
+            self.stop()
+            raise
 
     def wait(self, until: Callable[[], bool], poll_s: float = 0.1) -> tuple[NodeSpec, int] | None:
         """Waits until a required node ends, or `until` says so.
@@ -67,7 +73,23 @@ class RunningGraph:
         return None
 
     def stop(self) -> None:
-        """Interrupts all nodes, last started first, and waits; those that do not end are terminated, then killed."""
+        """Interrupts all nodes, last started first, and waits; those that do not end are terminated, then killed.
+
+        None of them outlives the call, should that be interrupted too.
+        """
+        try:
+            self._ask_to_end()
+        finally:
+            for spec, child in self._children:
+                if child.poll() is None:
+                    self._say("up", f"{spec.name} did not end and is killed")
+                    child.kill()
+                child.wait()
+        for reader in self._readers:
+            reader.join(timeout=2.0)
+        self._folder.cleanup()
+
+    def _ask_to_end(self) -> None:
         for sign, grace_s in zip((signal.SIGINT, signal.SIGTERM), _GRACE_S, strict=True):
             for _, child in reversed(self._children):
                 if child.poll() is None:
@@ -75,14 +97,6 @@ class RunningGraph:
             deadline = time.monotonic() + grace_s
             while time.monotonic() < deadline and any(child.poll() is None for _, child in self._children):
                 time.sleep(0.05)
-        for spec, child in self._children:
-            if child.poll() is None:
-                self._say("up", f"{spec.name} did not end and is killed")
-                child.kill()
-            child.wait()
-        for reader in self._readers:
-            reader.join(timeout=2.0)
-        self._folder.cleanup()
 
     def _start(self, spec: NodeSpec, command: list[str], environment: dict[str, str]) -> None:
         try:
@@ -92,13 +106,12 @@ class RunningGraph:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                text=True,
+                encoding="utf-8",
                 errors="replace",
                 # A Ctrl-C at the terminal reaches this process only, which then ends the nodes in order.
                 start_new_session=True,
             )
         except OSError as error:
-            self.stop()
             raise ConfigError(f"{spec.name} cannot be started: {error}") from error
         self._children.append((spec, child))
         reader = threading.Thread(target=self._read, args=(spec.name, child.stdout), daemon=True)
@@ -155,20 +168,13 @@ def run_graph(plan: GraphPlan, seconds: float | None = None, show: Callable[[str
     Raises:
         ConfigError: when a program is not installed.
     """
-    received: list[int] = []
-    previous = {
-        sign: signal.signal(sign, lambda number, _: received.append(number)) for sign in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
+    with noted_signals() as received:
         running = RunningGraph(plan, show)
         deadline = None if seconds is None else time.monotonic() + seconds
         try:
             end = running.wait(lambda: bool(received) or (deadline is not None and time.monotonic() >= deadline))
         finally:
             running.stop()
-    finally:
-        for sign, handler in previous.items():
-            signal.signal(sign, handler)
     if end is not None:
         spec, code = end
         show(f"[up] {spec.name} has ended ({describe_exit(code)}); so has everything else")

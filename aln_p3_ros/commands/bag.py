@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from aln_p3_core.commands.outputs import output_file
+
 
 @click.group()
 def command() -> None:
@@ -16,7 +18,9 @@ def command() -> None:
 @click.argument("root", type=click.Path(path_type=Path))
 @click.option("--scene", default="", help="Name of the scene; the first one by default.")
 @click.option("--version", default=None, help="Version folder such as v1.0-mini; detected by default.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the new bag.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), callback=output_file, help="Folder of the new bag."
+)
 @click.option("--storage", default="mcap", show_default=True, type=click.Choice(["mcap", "sqlite3"]))
 @click.option("--raw", is_flag=True, help="Decoded images (large) instead of the files' own JPEG bytes.")
 @click.option("--key-frames-only", is_flag=True, help="Leave the sweeps between key frames out.")
@@ -55,6 +59,10 @@ def from_nuscenes(
     """Writes a scene of the nuScenes-schema data set ROOT as a ROS 2 bag.
 
     Every message has its own stamp; the same input gives the same bytes.
+
+    \b
+    Example
+      aln-p3 bag from-nuscenes data/nuscenes --scene scene-0061 --ground-truth --out out/scene-0061
     """
     from aln_p3_ros.bags.writer import check_free, write_bag
     from aln_p3_ros.replay.nuscenes_timeline import NuScenesTimeline, ReplayContent
@@ -85,7 +93,12 @@ def from_nuscenes(
 @command.command("info")
 @click.argument("bag", type=click.Path(path_type=Path))
 def info(bag: Path) -> None:
-    """Lists the topics of BAG (a folder, an .mcap or a .db3 file)."""
+    """Lists the topics of BAG (a folder, an .mcap or a .db3 file).
+
+    \b
+    Example
+      aln-p3 bag info out/demo/bag
+    """
     from aln_p3_ros.bags.reader import bag_summary, stamp_text
 
     summary = bag_summary(bag)
@@ -130,7 +143,12 @@ def play(
     """Publishes any ROS 2 bag, message bytes as they are.
 
     Quality of service is the recorded one. Topics whose type is not installed are left out with a warning. The
-    replay_node that plays it offers pause, step, seek and rate as its service ~/control.
+    replay_node that plays it offers pause, step, seek and rate as its service ~/control. Ctrl-C ends it.
+
+    \b
+    Examples
+      aln-p3 bag play out/scene-0061 --loop
+      aln-p3 bag play out/demo/bag --rate 0.5 --start 10 --topics /planning/trajectory --topics /clock
     """
     from aln_p3_core.errors import DataError
     from aln_p3_ros.environment import use_dds_profile

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aln_p3_core.commands.options import NumberRange
+from aln_p3_core.commands.outputs import output_folder
+from aln_p3_core.whole_files import write_text
+
 if TYPE_CHECKING:
     from aln_p3_ros.bringup.demo import DemoFiles
     from aln_p3_ros.bringup.demo_drive import DemoDriver
 
 #: Driver that looks at the clip where the driver asked for cannot.
 _FALLBACK = "nano"
+_ABOVE_0 = NumberRange(min=0.0, min_open=True)
 
 
 @click.command("demo")
@@ -34,10 +39,21 @@ _FALLBACK = "nano"
     "explainer's file.",
 )
 @click.option("--data", type=click.Path(path_type=Path), help="Replay this nuScenes-schema root instead of driving.")
-@click.option("--out", default="out/demo", show_default=True, type=click.Path(path_type=Path))
-@click.option("--rate", type=float, help="Of a replay: recorded seconds per second [default: 1, slower if very short].")
-@click.option("--seconds", type=float, help="How long: simulated seconds of a drive [60], seconds of a replay [20].")
-@click.option("--timeout", "timeout_s", default=900.0, show_default=True, help="Longest wait for the result, s.")
+@click.option(
+    "--out",
+    default="out/demo",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    callback=output_folder,
+    help="Folder for everything that is left behind.",
+)
+@click.option(
+    "--rate", type=_ABOVE_0, help="Of a replay: recorded seconds per second [default: 1, slower if very short]."
+)
+@click.option("--seconds", type=_ABOVE_0, help="How long: simulated seconds of a drive [60], seconds of a replay [20].")
+@click.option(
+    "--timeout", "timeout_s", type=_ABOVE_0, default=900.0, show_default=True, help="Longest wait for the result, s."
+)
 def command(
     driver: str,
     explainer: str,
@@ -50,6 +66,13 @@ def command(
     """Drives a minute in the embedded world through ROS 2; leaves films, pictures, an MCAP bag and tables.
 
     Where the world's cameras cannot be rendered, and with --data, recorded images are replayed to the driver instead.
+    Ctrl-C ends all nodes; the bag is then whole as far as it goes.
+
+    \b
+    Examples
+      aln-p3 demo
+      aln-p3 demo --driver out/nano/driver.safetensors --explainer off --seconds 20 --out out/mine
+      aln-p3 demo --data data/nuscenes --seconds 30
     """
     from aln_p3_core.world.render.available import rendering_problem
     from aln_p3_ros.bringup.demo_drive import demo_driver, demo_explainer
@@ -123,7 +146,7 @@ def _replay(
 
 
 def _finish(files: DemoFiles, out: Path, summary: str, say: Callable[[str], None]) -> None:
-    (out / "summary.md").write_text(summary)
+    write_text(out / "summary.md", summary)
     say("\n" + summary)
     for name in ("mosaic", "bev"):
         newest = max(files.pictures.glob(f"*{name}*.png"), default=None)

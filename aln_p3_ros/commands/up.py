@@ -6,6 +6,8 @@ import sys
 
 import click
 
+from aln_p3_core.commands.options import NumberRange
+
 
 @click.command("up")
 @click.argument("graph_name", metavar="{driver|replay|simulate|explainer|adapter|view}", default="")
@@ -15,7 +17,14 @@ import click
     type=click.Choice(["pictures", "rviz", "rerun"]),
     help="Also start the view: pictures on topics, RViz, or a Rerun page in the browser.",
 )
-@click.option("--for", "seconds", default=None, type=float, metavar="S", help="End everything after S seconds.")
+@click.option(
+    "--for",
+    "seconds",
+    default=None,
+    type=NumberRange(min=0.0),
+    metavar="S",
+    help="End everything after S seconds.",
+)
 @click.option("--show-args", is_flag=True, help="List the graph's arguments and end.")
 def command(
     graph_name: str, assignments: tuple[str, ...], view: str | None, seconds: float | None, show_args: bool

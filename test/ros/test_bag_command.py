@@ -49,6 +49,7 @@ def test_options_leave_parts_out(run, track_root, tmp_path):
         (("bag", "from-nuscenes", "{root}", "--scene", "scene-trak", "--out", "{tmp}/bag"), "did you mean scene-track"),
         (("bag", "info", "/nowhere"), "there is no bag at /nowhere"),
         (("bag", "play", "/nowhere"), "there is no bag at /nowhere"),
+        (("bag", "from-nuscenes", "{root}", "--out", "{root}"), "exists and is no bag"),
         (("up", "repaly"), "did you mean replay"),
         (("up", "driver", "device=cpu"), "NAME:=VALUE"),
         (("up", "replay", "rot:=x"), "did you mean root"),
@@ -59,6 +60,14 @@ def test_mistakes_are_explained(run, track_root, tmp_path, arguments, message):
     assert result.exit_code == 1
     assert result.output.startswith("Error: ")
     assert message in result.output
+
+
+@pytest.mark.parametrize("command", [["bag", "from-nuscenes", "{root}"], ["record"], ["demo"]])
+def test_a_place_that_cannot_be_written_is_told_before_the_work(run, track_root, tmp_path, command):
+    (tmp_path / "file").write_text("kept")
+    result = run(*(part.format(root=track_root) for part in command), "--out", tmp_path / "file" / "out")
+    assert result.exit_code == 2 and f"{tmp_path / 'file'} is no folder" in " ".join(result.output.split())
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["kept"]
 
 
 def test_a_bag_in_the_way_is_kept(run, track_root, tmp_path):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from rosbags.rosbag2 import Writer
 
 from aln_p3_core.errors import DataError
-from aln_p3_ros.bags.reader import BagTimeline, bag_summary
+from aln_p3_ros.bags.reader import BagTimeline, bag_summary, open_bag
 from aln_p3_ros.bags.typestore import typestore
-from aln_p3_ros.bags.writer import write_bag
+from aln_p3_ros.bags.writer import STORAGES, write_bag
 from aln_p3_ros.replay.messages import make, serialise
 from aln_p3_ros.replay.nuscenes_timeline import NuScenesTimeline, ReplayContent
 
@@ -95,6 +96,41 @@ def test_compressed_bags_are_read(tmp_path, mode):
         connection = writer.add_connection("/words", "std_msgs/msg/String", typestore=typestore())
         writer.write(connection, 5, cdr)
     assert content(BagTimeline(tmp_path / "bag")) == [(5, "/words", cdr)]
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_a_damaged_bag_is_read_or_named(tmp_path, storage):
+    writer = Writer(tmp_path / "bag", version=9, storage_plugin=STORAGES[storage])
+    with writer:
+        connection = writer.add_connection("/words", "std_msgs/msg/String", typestore=typestore())
+        for number in range(6):
+            writer.write(connection, 10**9 + number, bytes(serialise(make("std_msgs/String", data=f"word {number}"))))
+    (file,) = (path for path in (tmp_path / "bag").iterdir() if path.suffix != ".yaml")
+    whole = file.read_bytes()
+    damages = [whole[:at] + b"\xff" * 8 + whole[at + 8 :] for at in range(0, len(whole), len(whole) // 150)]
+    damages += [whole[:at] for at in range(0, len(whole), len(whole) // 20)]
+    named = 0
+    for damaged in damages:
+        file.write_bytes(damaged)
+        try:
+            bag_summary(tmp_path / "bag")
+            content(BagTimeline(tmp_path / "bag"))
+        except DataError as error:
+            named += str(tmp_path) in str(error)
+    assert named, "nothing was damaged"
+    file.write_bytes(whole)
+    (tmp_path / "bag" / "metadata.yaml").write_text("rosbag2_bagfile_information: {version: nine}")
+    if storage == "mcap":
+        assert not bag_summary(tmp_path / "bag").whole
+    else:
+        with pytest.raises(DataError, match="cannot be read"):
+            bag_summary(tmp_path / "bag")
+
+
+def test_what_a_reader_does_to_a_bag_is_no_damage_of_it(written):
+    """An error of whoever reads comes out as it is."""
+    with pytest.raises(FileNotFoundError, match="mine"), open_bag(written[1]):
+        raise FileNotFoundError("mine")
 
 
 def test_a_single_file_is_a_bag_too(written):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from aln_p3.msg import Explanation, PlannedTrajectory
 from builtin_interfaces.msg import Duration, Time
 from click.testing import CliRunner
 from rclpy.serialization import serialize_message
+from replay_helpers import WAIT_S, wait_until
 from rosbags.rosbag2 import StoragePlugin, Writer
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
@@ -69,6 +72,75 @@ def test_given_data_is_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert asked == [tmp_path, {"driver": "true", "recipe": "tiny"}, 20.0]
     refused = CliRunner().invoke(command, ["--data", str(tmp_path), "--driver", "expert", "--out", str(tmp_path)])
     assert "not the planner 'expert'" in refused.output
+
+
+#: The demonstration with a program in the place of its nodes; all else is as it is.
+STAND_IN = """
+import sys
+from aln_p3_core.cli import run_cli
+from aln_p3_core.world.render import available
+from aln_p3_ros.bringup import demo_drive
+from aln_p3_ros.bringup.graph import GraphPlan, NodeSpec
+
+def plan(driver, files, results, seconds, explainer):
+    code = "import time; print('is up', flush=True); time.sleep(600)"
+    return GraphPlan((NodeSpec("stand_in", sys.executable, "", arguments=("-c", code)),), {}, "info")
+
+available.rendering_problem = lambda: None
+demo_drive._drive_plan = plan
+run_cli({"demo": "aln_p3_ros.commands.demo"})
+"""
+
+
+@pytest.mark.usefixtures("ros_domain")
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_demo_with_all_its_processes(tmp_path: Path, sign: signal.Signals, code: int) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "summary.md").write_text("of an earlier drive")
+    arguments = ["demo", "--driver", "expert", "--out", str(out)]
+    child = subprocess.Popen(
+        [sys.executable, "-c", STAND_IN, *arguments], stderr=subprocess.PIPE, env=os.environ, text=True
+    )
+    log = out / "nodes.log"
+    processes: list[int] = []
+    try:
+        wait_until(lambda: log.exists() and {"is up", "recording to"} <= said_in(log), "the nodes and the recorder")
+        processes = children_of(child.pid)
+        assert len(processes) == 2
+        child.send_signal(sign)
+        _, errors = child.communicate(timeout=WAIT_S)
+    finally:
+        if not processes and child.poll() is None:
+            processes = children_of(child.pid)
+        left = [pid for pid in processes if Path(f"/proc/{pid}").exists()]
+        child.kill()
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    assert not left
+    assert child.returncode == code, errors
+    assert errors.strip() == ("terminated" if sign == signal.SIGTERM else "interrupted")
+    assert bag_summary(out / "bag").whole
+    assert not (out / "summary.md").exists(), "it would pass for this drive's"
+
+
+def said_in(log: Path) -> set[str]:
+    """Which of the lines that tell readiness a log has."""
+    text = log.read_text(encoding="utf-8")
+    return {words for words in ("is up", "recording to") if words in text}
+
+
+def children_of(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8")
+    return [int(word) for word in text.split()]
+
+
+def test_something_else_where_the_bag_goes_stops_the_demo_first(tmp_path: Path) -> None:
+    (tmp_path / "bag").write_text("precious")
+    with pytest.raises(ConfigError, match="is no bag"):
+        demo.DemoFiles.below(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["bag"]
 
 
 def test_it_is_said_who_drives(tmp_path: Path) -> None:

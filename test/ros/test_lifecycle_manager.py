@@ -15,6 +15,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
 from aln_p3_core.errors import CheckpointError, ConfigError
+from aln_p3_ros import lifecycle_manager
 from aln_p3_ros.driver_node import DriverNode
 from aln_p3_ros.lifecycle_manager import LifecycleManager, ManagerSettings
 from aln_p3_ros.resources import share_path
@@ -131,3 +132,18 @@ def test_stopping_ends_every_wait(ros_context: Context, monkeypatch: pytest.Monk
 def test_a_manager_of_nothing_is_refused(ros_context: Context) -> None:
     with pytest.raises(ConfigError, match="at least one node"):
         LifecycleManager(context=ros_context)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [("nodes:=[a]", ""), ("attempts:=many", "attempts"), ("attempt:=3", "did you mean attempts")]
+)
+def test_parameters_that_do_not_fit_end_the_process_with_one_line(
+    ros_domain: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, value: str, words: str
+) -> None:
+    monkeypatch.setattr(lifecycle_manager, "call_on_signals", lambda stop: None)
+    monkeypatch.setattr(LifecycleManager, "bring_up", lambda manager: "enough")
+    with pytest.raises(SystemExit) as ended:
+        lifecycle_manager.main(["--ros-args", "-p", "nodes:=[driver_node]", "-p", value])
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert (said.startswith("lifecycle_manager: ") and words in said and said.count("\n") == 1) if words else not said

@@ -64,11 +64,28 @@ def test_descriptors_tell_type_range_and_choices(ros_context: Context) -> None:
 
 @pytest.mark.parametrize(
     ("override", "error"),
-    [({"rate": 9.0}, InvalidParameterValueException), ({"rate": "high"}, InvalidParameterTypeException)],
+    [
+        ({"rate": 9.0}, InvalidParameterValueException),
+        ({"rate": "high"}, InvalidParameterTypeException),
+        ({"rates": 2.0}, ConfigError),
+        ({"wheel": ["left"]}, ConfigError),
+    ],
 )
 def test_bad_overrides_are_refused_at_start(ros_context: Context, override: dict, error: type[Exception]) -> None:
     with pytest.raises(error):
         make_node(ros_context, **override)
+
+
+def test_a_misspelt_name_is_told_and_one_of_another_node_left_out(
+    ros_context: Context, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ConfigError, match="no parameter 'cuont'; did you mean count"):
+        make_node(ros_context, cuont=4)
+    node = make_node(ros_context, use_sim_time=True, horsepower=90)
+    assert read_settings(node, Settings) == Settings()
+    node.destroy_node()
+    said = capfd.readouterr().err
+    assert "no parameter 'horsepower' here" in said and "use_sim_time" not in said
 
 
 @pytest.mark.parametrize(

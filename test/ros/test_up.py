@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 from replay_helpers import wait_until
 
 from aln_p3_core.errors import ConfigError
+from aln_p3_ros.bringup import up
 from aln_p3_ros.bringup.graph import GRAPHS, GraphPlan, NodeSpec, graph
 from aln_p3_ros.bringup.up import RunningGraph, run_graph
 from aln_p3_ros.commands.up import command, view_arguments
@@ -100,6 +102,37 @@ def test_a_program_that_is_not_installed_stops_before_anything_starts():
     with pytest.raises(ConfigError, match="no-such-program is not installed"):
         RunningGraph(plan, started.append)
     assert started == []
+
+
+@pytest.mark.parametrize("when", ["while they start", "while they end"])
+def test_no_node_outlives_an_interrupt(monkeypatch: pytest.MonkeyPatch, when: str):
+    """Neither one that comes before anybody could stop them, nor a second one, while they are waited for."""
+    ignore = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); print('ready', flush=True); "
+    sleep = "import time; time.sleep(600)"
+    started: list[subprocess.Popen[str]] = []
+
+    class Popen(subprocess.Popen):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+            started.append(self)
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "Popen", Popen)
+    lines: list[str] = []
+    if when == "while they start":
+        monkeypatch.setattr(threading, "Thread", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            RunningGraph(GraphPlan((program("stays", sleep),), {}, "info"), lines.append)
+    else:
+        running = RunningGraph(GraphPlan((program("stays", ignore + sleep),), {}, "info"), lines.append)
+        wait_until(lambda: "[stays] ready" in lines, "the program")
+        monkeypatch.setattr(up.time, "sleep", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            running.stop()
+    (child,) = started
+    assert child.poll() is not None
 
 
 @pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

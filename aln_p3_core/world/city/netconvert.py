@@ -66,17 +66,21 @@ def build_network(plan: StreetPlan, file: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
         names = {"node": "plan.nod.xml", "edge": "plan.edg.xml", "connection": "plan.con.xml"}
-        (base / names["node"]).write_text(_nodes_xml(plan))
-        (base / names["edge"]).write_text(_edges_xml(plan))
-        (base / names["connection"]).write_text(_connections_xml(plan))
+        (base / names["node"]).write_text(_nodes_xml(plan), encoding="utf-8")
+        (base / names["edge"]).write_text(_edges_xml(plan), encoding="utf-8")
+        (base / names["connection"]).write_text(_connections_xml(plan), encoding="utf-8")
         arguments = [f"--{kind}-files={base / name}" for kind, name in names.items()]
         output = base / "city.net.xml"
         done = subprocess.run(
-            [str(program), *arguments, *_OPTIONS, "-o", str(output)], capture_output=True, text=True, check=False
+            [str(program), *arguments, *_OPTIONS, "-o", str(output)],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
         )
         if done.returncode or not output.is_file():
             raise ConfigError(f"netconvert could not build the city: {(done.stderr or done.stdout).strip()[-500:]}")
-        text = re.sub(r"<!--.*?-->\s*", "", output.read_text(), flags=re.DOTALL)
+        text = re.sub(r"<!--.*?-->\s*", "", output.read_text(encoding="utf-8"), flags=re.DOTALL)
     file.parent.mkdir(parents=True, exist_ok=True)
     # Without file name and time: the same plan gives the same bytes.
     file.write_bytes(gzip.compress(text.encode(), 9, mtime=0))

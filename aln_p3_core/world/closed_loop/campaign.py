@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -222,7 +223,7 @@ def _run_in_pool(
 ) -> list[int]:
     """Returns the tasks without a result because a process died."""
     lost: list[int] = []
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin_worker)
     try:
         running: dict[Future[RouteOutcome], int] = {pool.submit(_attempt, tasks[index]): index for index in waiting}
         while running:
@@ -233,9 +234,18 @@ def _run_in_pool(
                     done(index, future.result())
                 except BrokenProcessPool:
                     lost.append(index)
+    except BaseException:
+        # Nobody waits for routes of a campaign that was stopped.
+        for worker in active_children():
+            worker.terminate()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
     return sorted(lost)
+
+
+def _begin_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
 
 
 def _attempt(task: RouteTask, via: RouteDriver | None = None) -> RouteOutcome:
@@ -251,7 +261,7 @@ def _attempt(task: RouteTask, via: RouteDriver | None = None) -> RouteOutcome:
 
 def _read_timing(out: Path) -> dict[str, Mapping[str, float]]:
     try:
-        timing: dict[str, Mapping[str, float]] = json.loads((out / TIMING_FILE).read_text())
+        timing: dict[str, Mapping[str, float]] = json.loads((out / TIMING_FILE).read_text(encoding="utf-8"))
         return timing
     except (OSError, ValueError):
         return {}

@@ -107,6 +107,10 @@ class FilmWriter:
     ) -> None:
         if error is None:
             self.close()
+            return
+        if self._video is not None:
+            self._video.release()
+        self._temporary.unlink(missing_ok=True)
 
     def _add_to_gif(self, image: Image) -> None:
         from PIL import Image as PillowImage

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from aln_p3_core.whole_files import write_json
+from aln_p3_core.whole_files import write_json, write_text
 from aln_p3_core.world.closed_loop.campaign import ROUTES_FOLDER, CampaignOutcome
 from aln_p3_core.world.closed_loop.report_page import write_page
 from aln_p3_core.world.closed_loop.report_plot import write_plot
@@ -98,7 +98,7 @@ def write_report(out: Path, outcome: CampaignOutcome, card: ReportCard) -> dict[
         "errors": {route: text.strip().splitlines()[-1] for route, text in outcome.errors.items()},
     }
     write_json(files["json"], summary)
-    files["table"].write_text(table)
+    write_text(files["table"], table)
     write_plot(files["plot"], groups)
     write_page(files["page"], groups, outcome, summary, COLUMNS, ROUTES_FOLDER, files["plot"].name)
     return files

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aln_p3_core.whole_files import write_text
 from aln_p3_core.world.closed_loop.statistics import ALL, GroupSummary, Statistic
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def write_page(
     parts.append("<h2>Routes</h2><div class='wide'>" + _route_table(outcome.reports, routes_folder) + "</div>")
     card = {key: value for key, value in summary.items() if key not in ("groups", "errors")}
     parts.append(f"<h2>Made with</h2><pre>{escape(json.dumps(card, indent=1))}</pre></body></html>")
-    path.write_text("\n".join(parts) + "\n")
+    write_text(path, "\n".join(parts) + "\n")
     return path
 
 

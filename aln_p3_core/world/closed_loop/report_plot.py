@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from aln_p3_core.whole_files import written_whole
 from aln_p3_core.world.closed_loop.statistics import ALL, GroupSummary
 
 #: Colours of planners: those of Okabe and Ito that stay apart beside each other on white.
@@ -55,7 +56,7 @@ def write_plot(path: Path, groups: Sequence[GroupSummary]) -> Path:
         for i, name in enumerate(planners)
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(planners), 5), frameon=False, fontsize=9)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Without the software's name and date in the file: the same figures give the same bytes.
-    figure.savefig(path, metadata={"Software": None})
+    with written_whole(path) as temporary:
+        # Without the software's name and date in the file: the same figures give the same bytes.
+        figure.savefig(temporary, format=path.suffix[1:], metadata={"Software": None})
     return path

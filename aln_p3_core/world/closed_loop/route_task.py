@@ -136,7 +136,7 @@ class RouteTask:
         With AUTO a network's result holds whatever precision it was driven in, also where the report does not say it.
         """
         try:
-            report: dict[str, Any] = json.loads(self.json_path.read_text())
+            report: dict[str, Any] = json.loads(self.json_path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
         identity = self.identity()
@@ -213,7 +213,7 @@ def read_report(path: Path) -> dict[str, Any]:
         DataError: when it is missing or no report of a route.
     """
     try:
-        report: dict[str, Any] = json.loads(path.read_text())
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if not {"protocol", "planner", "episode", "settings", "measures"} <= set(report):
             raise ValueError("it lacks keys of a route's report")
     except (OSError, ValueError) as error:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from zlib import crc32
 
-from aln_p3_core.errors import DataError
+from aln_p3_core.errors import ConfigError, DataError
 from aln_p3_core.world.recorder.assembly import read_part
 from aln_p3_core.world.recorder.plans import human_plan
 from aln_p3_core.world.recorder.scene_writer import SceneInfo, part_path
@@ -67,15 +67,34 @@ def record_log(
         writer.finish()
 
 
-def log_tasks(root: Path, split: str, logs: Sequence[Path]) -> list[SceneTask]:
-    """A task for each log. Those that the root has keep their number, new ones take the lowest that are free."""
-    taken = _numbers_of_logs(root, split)
-    free = (index for index in range(len(SCENE_NUMBERS[split])) if index not in taken.values())
-    tasks = []
-    for path in logs:
+def read_logs(paths: Sequence[Path]) -> dict[str, Path]:
+    """The files of logs by the logs' names, which are those of their scenes.
+
+    Raises:
+        DataError: when one cannot be read. ConfigError: when two hold the same drive.
+    """
+    logs: dict[str, Path] = {}
+    for path in paths:
         name = RecordedLog.load(path).name
+        if name in logs:
+            raise ConfigError(f"{logs[name]} and {path} both hold the drive {name!r}; name each drive once")
+        logs[name] = path
+    return logs
+
+
+def log_tasks(root: Path, split: str, logs: Sequence[Path]) -> list[SceneTask]:
+    """A task for each log. Those that the root has keep their number, new ones take the lowest that are free.
+
+    Raises:
+        DataError, ConfigError: as `read_logs`; when the split has no number left.
+    """
+    taken = _numbers_of_logs(root, split)
+    room = len(SCENE_NUMBERS[split])
+    free = (index for index in range(room) if index not in taken.values())
+    tasks = []
+    for name, path in read_logs(logs).items():
         if name not in taken:
-            taken[name] = next(free)
+            taken[name] = next(free, room)  # beyond the last: the task refuses it
         tasks.append(SceneTask(split, taken[name], log=path))
     return tasks
 

@@ -173,7 +173,7 @@ def root_rig(root: Path) -> dict[str, CameraCalibration]:
 @contextmanager
 def only_recording(root: Path) -> Iterator[None]:
     """Holds the root: a second recording into it at the same time is refused."""
-    with (root / PARTS / ".lock").open("w") as file:
+    with (root / PARTS / ".lock").open("w", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

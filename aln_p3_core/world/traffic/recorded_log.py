@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +39,12 @@ _KEYS = {
     "map_offset": 1,
     "map_xy": 2,
 }
+#: Keys of numbers; of these all must be finite, but for what a track has where it is not.
+_NUMBERS = ("t0_us", "t", "origin_xy", "position", "heading", "velocity", "size", "valid", "keyframe_t", "map_offset",
+            "map_xy")  # fmt: skip
+_FINITE = ("t0_us", "t", "origin_xy", "position", "heading", "size", "keyframe_t", "map_xy")
+#: What NumPy raises for files that are cut off, damaged, of another kind (one array, pickled objects), or no files.
+_UNREADABLE = (OSError, ValueError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 #: Below this speed, m/s, the recorded steering angle is not observable and the last one is held.
 _STEERING_SPEED = 0.7
 
@@ -108,7 +115,7 @@ class RecordedLog:
         try:
             with np.load(path, allow_pickle=False) as file:
                 data = {key: file[key] for key in _KEYS if key in file.files}
-        except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        except _UNREADABLE as error:
             raise DataError(f"{path} is no .npz file that can be read ({error}); give a recorded log") from error
         _check(path, data)
         return cls(
@@ -198,6 +205,9 @@ def _check(path: Path, data: dict[str, NDArray]) -> None:
     for key, dimensions in _KEYS.items():
         if data[key].ndim != dimensions:
             raise DataError(f"{path}: {key} has {data[key].ndim} dimensions, a recorded log has {dimensions}")
+    for key in _NUMBERS:
+        if data[key].dtype.kind not in "biuf":
+            raise DataError(f"{path}: {key} must hold numbers, not {data[key].dtype.name}")
     tracks, steps = len(data["track_id"]), len(data["t"])
     expected = {
         "track_type": (tracks,),
@@ -212,12 +222,18 @@ def _check(path: Path, data: dict[str, NDArray]) -> None:
     for key, shape in expected.items():
         if data[key].shape != shape:
             raise DataError(f"{path}: {key} has shape {data[key].shape}, {tracks} tracks of {steps} steps need {shape}")
+    for key in _FINITE:
+        if not np.isfinite(data[key]).all():
+            raise DataError(f"{path}: {key} must be finite everywhere, without NaN")
     if steps < 2 or (np.diff(data["t"]) <= 0).any():
         raise DataError(f"{path}: t must hold at least two rising times")
     if not tracks or data["track_id"][0] != "ego" or not data["valid"][0].all():
         raise DataError(f"{path}: the first track must be 'ego', there at every step")
-    if not np.isfinite(data["position"]).all() or not np.isfinite(data["heading"]).all():
-        raise DataError(f"{path}: positions and headings must be finite")
+    if not np.isfinite(data["velocity"][data["valid"].astype(bool)]).all():
+        raise DataError(f"{path}: velocity must be finite wherever its track is valid")
+    offsets = data["map_offset"]
+    if offsets[0] != 0 or offsets[-1] != len(data["map_xy"]) or (np.diff(offsets) < 0).any():
+        raise DataError(f"{path}: map_offset must rise from 0 to the {len(data['map_xy'])} points of map_xy")
 
 
 def _features(data: dict[str, NDArray]) -> tuple[LogFeature, ...]:

@@ -70,7 +70,7 @@ class SumoSession:
         self.sumo: ModuleType = libsumo
         with tempfile.TemporaryDirectory(prefix="aln_p3_sumo_") as folder:
             types = Path(folder) / "types.add.xml"
-            types.write_text(_types_xml())
+            types.write_text(_types_xml(), encoding="utf-8")
             try:
                 libsumo.start(_arguments(network, types, seed))
             except (libsumo.TraCIException, RuntimeError) as error:

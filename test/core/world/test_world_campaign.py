@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from multiprocessing import active_children
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -187,6 +188,26 @@ def test_a_process_that_dies_loses_no_other_route(tmp_path):
 
 
 @pytest.mark.slow
+class Stopping:
+    """A task whose process sends Ctrl-C to the campaign's, and works on."""
+
+    def finished(self):
+        return None
+
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        work = f"os.kill(os.getppid(), signal.SIGINT); time.sleep(60); open({str(self.file)!r}, 'w').close()"
+        return exec, (f"import os, signal, time; {work}",)
+
+
+def test_a_campaign_that_is_stopped_waits_for_no_route(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        campaign._run_in_pool([Stopping(tmp_path / "driven")], [0], 1, lambda index, outcome: None)
+    assert not (tmp_path / "driven").exists() and not active_children()
+
+
 def test_jobs_never_change_a_byte(tmp_path):
     episodes = [scenarios.make_episode("free_driving", "iris-bridge", seed, duration_s=2.0) for seed in (3, 4)]
     settings = DriveSettings(rate_hz=2)

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from aln_p3_core.cli import CORE_COMMANDS, make_cli
+from aln_p3_core.commands import world_film
 from aln_p3_core.commands.world_drive import make_command
 from aln_p3_core.world.closed_loop.runner import drive_episode
 from aln_p3_core.world.planners.registry import make_planner
@@ -94,8 +95,14 @@ def test_through_topics_the_given_function_drives(tmp_path):
         (["--planner", "stand_still", "--condition", "night"], "--condition goes with"),
         (["--planner", "stand_still", *SHORT, "--rate", "3"], "3 Hz does not fit"),
         (["--planner", "stand_still", *SHORT, "--size", "100x100"], "400x225"),
-        (["--planner", "stand_still", *SHORT, "--jobs", "0"], "jobs must be 1 or more"),
+        (["--planner", "stand_still", *SHORT, "--jobs", "0"], "'--jobs': 0 is not in the range x>=1"),
         (["--planner", "stand_still", *SHORT, "--ros"], "--ros needs"),
+        (["--planner", "stand_still", "--routes", "quick", "--seeds", "0"], "'--seeds': 0 is not in the range x>=1"),
+        (["--planner", "stand_still", *SHORT, "--threads", "0"], "'--threads': 0 is not in the range x>=1"),
+        (["--planner", "stand_still", "--scenario", "cut_in", "--seed", "-1"], "'--seed': -1 is not in the range"),
+        (["--planner", "stand_still", *EPISODE, "--time-limit", "nan"], "'nan' is no number"),
+        (["--planner", "stand_still", *EPISODE, "--time-limit", "0"], "0.0 is not in the range x>0"),
+        (["--planner", "stand_still", "--log", __file__], "is no .npz file that can be read"),
         ([*SHORT], "Missing option '--planner'"),
     ],
 )  # fmt: skip
@@ -103,6 +110,33 @@ def test_mistakes_are_told(arguments, message, tmp_path):
     code, said = run("drive", *arguments, "--report", tmp_path)
     assert code != 0 and message in " ".join(said.split())
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["drive", "--planner", "stand_still", *SHORT, "--report"],
+        ["drive", "--planner", "expert", "--relabel", "expert", "--out"],
+        ["record", "--scenes", "1", "--out"],
+        ["look", "--out"],
+        ["bench", "--json"],
+        ["stats", ".", "--out"],
+    ],
+)
+def test_a_place_that_cannot_be_written_is_told_before_the_work(arguments, tmp_path):
+    (tmp_path / "file").write_text("kept")
+    code, said = run(*arguments, tmp_path / "file" / "out")
+    assert code == 2 and f"{tmp_path / 'file'} is no folder" in " ".join(said.split())
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_a_film_is_told_before_the_work_where_it_cannot_go(driven, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("kept")
+    code, said = run("film", only_route(driven[0], "route_blind"), "--out", tmp_path / "file" / "out")
+    assert code == 2 and "is no folder" in " ".join(said.split())
+    monkeypatch.setattr(world_film, "write_problem", lambda folder: f"nothing can be written into {folder}")
+    code, said = run("film", only_route(driven[0], "route_blind"))
+    assert code == 2 and "--out" in said, "nor beside the route"
 
 
 def test_a_route_that_cannot_be_driven_is_told(tmp_path):

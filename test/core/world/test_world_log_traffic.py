@@ -85,6 +85,13 @@ def test_reads_the_human_driver_between_the_steps(log: RecordedLog) -> None:
         ({"valid": None, "map_xy": None}, "lacks map_xy, valid"),
         ({"heading": np.zeros((2, 3))}, "heading has shape"),
         ({"t": np.zeros(STEPS)}, "rising"),
+        ({"t": np.full(STEPS, np.nan)}, "t must be finite"),
+        ({"t": np.array([f"{k}.5 s" for k in range(STEPS)])}, "t must hold numbers, not str"),
+        ({"t0_us": "yesterday"}, "t0_us must hold numbers"),
+        ({"position": np.full((7, STEPS, 3), np.nan)}, "position must be finite"),
+        ({"velocity": np.full((7, STEPS, 2), np.nan)}, "velocity must be finite wherever its track is valid"),
+        ({"size": np.full((7, 3), np.inf)}, "size must be finite"),
+        ({"map_offset": np.array([0, 9])}, "map_offset must rise from 0 to the 2 points"),
     ],
 )
 def test_says_what_is_wrong_with_a_file(tmp_path: Path, changes: dict, words: str) -> None:
@@ -97,6 +104,14 @@ def test_says_that_a_file_is_no_log(tmp_path: Path) -> None:
     path.write_text("no log")
     with pytest.raises(DataError, match="is no"):
         RecordedLog.load(path)
+    whole = write_log(tmp_path / "log.npz").read_bytes()
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2 : len(whole) // 2 + 400] = bytes(400)
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    for content in (b"", whole[: len(whole) // 2], whole[:-30], bytes(damaged), (tmp_path / "one.npy").read_bytes()):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"is no \.npz file that can be read"):
+            RecordedLog.load(path)
     with pytest.raises(DataError, match="no recorded log at"):
         RecordedLog.load(tmp_path / "missing.npz")
 

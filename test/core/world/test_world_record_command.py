@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from command_helpers import run
 from test_world_log_traffic import write_log
@@ -67,6 +68,17 @@ def test_recorded_drives_are_driven_by_their_human(recorder: Recorder, tmp_path:
     assert recorder.asked["tasks"] == [SceneTask("mini", 0, log=log)]
 
 
+def test_a_log_that_is_none_is_told_before_the_root_is_made(tmp_path: Path) -> None:
+    good = write_log(tmp_path / "good.npz")
+    bad = write_log(tmp_path / "bad.npz", t=np.array([f"{k} s" for k in range(101)]))
+    (tmp_path / "twin.npz").write_bytes(good.read_bytes())
+    for other, words in (("bad", "t must hold numbers"), ("twin", "both hold the drive 'scene-test'")):
+        result = run("world", "record", "--out", tmp_path / "world", "--log", good, "--log", tmp_path / f"{other}.npz")
+        assert result.exit_code == 1 and words in result.output
+        assert not (tmp_path / "world").exists()
+    assert bad.is_file()
+
+
 def test_cameras_of_ones_own_are_scaled(recorder: Recorder, tmp_path: Path) -> None:
     save_calibration(tmp_path / "rig.yaml", world_rig(1600, 900))
     rig = ("--calibration", tmp_path / "rig.yaml")
@@ -87,7 +99,13 @@ def test_what_came_of_it_is_said(recorder: Recorder, tmp_path: Path) -> None:
 
 
 def test_what_is_no_setting_is_refused(recorder: Recorder, tmp_path: Path) -> None:
-    for options in (("--size", "large"), ("--scenes", "0"), ("--condition", "snow"), ("--quality", "0")):
+    for options in (
+        ("--size", "large"),
+        ("--scenes", "0"),
+        ("--condition", "snow"),
+        ("--quality", "0"),
+        ("--seconds", "nan"),
+    ):
         result = run("world", "record", "--out", tmp_path / "world", *options)
         assert result.exit_code != 0 and "Traceback" not in result.output, options
     assert recorder.asked == {} and not (tmp_path / "world").exists()
