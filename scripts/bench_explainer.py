@@ -24,9 +24,9 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 
+from aln_p3_core.device import source_commit
 from aln_p3_core.errors import AlnP3Error
 from aln_p3_core.frame import NUSCENES_CAMERAS
-from aln_p3_core.runtime.device import source_commit
 from aln_p3_ros.bringup.graph import graph
 from aln_p3_ros.bringup.up import RunningGraph, describe_exit
 from aln_p3_ros.environment import use_dds_profile

@@ -105,7 +105,7 @@ def command(
         return
     if folder is None:
         raise click.UsageError("--out RUN is missing: the folder of the run")
-    from aln_p3_core.runtime.device import slow_precision
+    from aln_p3_core.device import slow_precision
     from aln_p3_core.training.trainer import Trainer
 
     options: dict[str, Any] = {"init": init, "fresh": fresh, "init_explainer": init_explainer}

@@ -54,7 +54,7 @@ def command(
     import torch
     from tqdm import tqdm
 
-    from aln_p3_core.runtime.device import hardware_card
+    from aln_p3_core.device import hardware_card
     from aln_p3_core.world.closed_loop.settings import DriveSettings
     from aln_p3_core.world.closed_loop.speed import measure_speed, speed_table
     from aln_p3_core.world.scenarios import make_episode

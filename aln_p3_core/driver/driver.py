@@ -15,13 +15,13 @@ import numpy as np
 import torch
 
 from aln_p3_core.config import DriverConfig, get_recipe, with_overrides
+from aln_p3_core.device import precision_name, resolve_device, resolve_precision
 from aln_p3_core.driver.checkpoint import checkpoint_hash, load_checkpoint
 from aln_p3_core.driver.frame_driver import FrameArrays, FrameDriver, Inference, StageClock, ego_status_vector
 from aln_p3_core.driver.io import DriverInputs, DriverOutputs
 from aln_p3_core.driver.kept_maps import KeptMaps
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.geometry import FloatArray
-from aln_p3_core.runtime.device import precision_name, resolve_device, resolve_precision
 
 __all__ = ["CompileMode", "Driver", "Inference", "ego_status_vector"]
 

@@ -200,7 +200,7 @@ def _check_closed_loop(request: Request) -> None:
 
 def _card(request: Request, subjects: Sequence[Subject], suites: Sequence[str]) -> dict[str, Any]:
     """What the figures are made with: everything that a reader needs to make them again."""
-    from aln_p3_core.runtime.device import hardware_card, resolve_device
+    from aln_p3_core.device import hardware_card, resolve_device
 
     device = resolve_device(request.device)
     hardware: Mapping[str, Any] = hardware_card(device) | {"threads": request.threads, "jobs": request.jobs}

@@ -10,11 +10,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from aln_p3_core.device import precision_name, resolve_precision
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.explainer.language_files import language_folder, model_identity
 from aln_p3_core.explainer.settings import LanguageModelSettings
 from aln_p3_core.pretrained_folder import require_packages
-from aln_p3_core.runtime.device import precision_name, resolve_precision
 
 # What some models do to logits after their last layer; the explainer reads hidden states and would miss it.
 _UNSUPPORTED = ("final_logit_softcapping", "logit_scale", "logits_scaling")

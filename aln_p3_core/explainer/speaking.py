@@ -79,8 +79,8 @@ class SceneSpeaker:
                 model.
             ConfigError: when its language model is not installed, or for an unknown device.
         """
+        from aln_p3_core.device import resolve_device
         from aln_p3_core.explainer.checkpoint import load_explainer, read_file
-        from aln_p3_core.runtime.device import resolve_device
 
         found = read_file(name_or_path)
         explainer = load_explainer(name_or_path, driver_hash=driver_hash, device=resolve_device(device))

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from aln_p3_core.device import hardware_card
 from aln_p3_core.driver.frame_driver import FrameDriver
 from aln_p3_core.frame import DrivingFrame
-from aln_p3_core.runtime.device import hardware_card
 
 PERCENTILES = {"p50": 50, "p90": 90, "p99": 99}
 # Every other stage is the network's.

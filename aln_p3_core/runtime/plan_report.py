@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
+from aln_p3_core.device import hardware_card
 from aln_p3_core.driver.frame_driver import FrameDriver, Inference
 from aln_p3_core.driver.io import DEPLOYED_OUTPUTS, DriverOutputs
 from aln_p3_core.frame import Command
-from aln_p3_core.runtime.device import hardware_card
 from aln_p3_core.scene import DrivingScene
 
 

@@ -38,7 +38,7 @@ def cost_text(runs: Sequence[Run], options: Options) -> str:
 
     They are of the machine that the rows come from: where this one is slow at the precision, that is told too.
     """
-    from aln_p3_core.runtime.device import resolve_device, slow_precision
+    from aln_p3_core.device import resolve_device, slow_precision
 
     left = [run for run in runs if not is_done(run)]
     known = expected_seconds(runs)

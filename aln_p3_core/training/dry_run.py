@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from aln_p3_core.config import DriverConfig
+from aln_p3_core.device import resolve_device, slow_precision
 from aln_p3_core.driver.backbone import make_backbone, pretrained_file
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.errors import AlnP3Error, ConfigError
-from aln_p3_core.runtime.device import resolve_device, slow_precision
 from aln_p3_core.training.begin import begins_pretrained, check_begin, check_init
 from aln_p3_core.training.criterion import Criterion
 from aln_p3_core.training.dry_run_data import data_rows

@@ -28,13 +28,13 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from aln_p3_core.config import DriverConfig, to_dict
+from aln_p3_core.device import hardware_card
 from aln_p3_core.driver.checkpoint import in_types_of, load_checkpoint
 from aln_p3_core.driver.checkpoint import save_state as save_driver
 from aln_p3_core.driver.io import DriverOutputs
 from aln_p3_core.driver.network import DriverNetwork
 from aln_p3_core.errors import TrainingError
 from aln_p3_core.runtime.allocator import keep_freed_memory
-from aln_p3_core.runtime.device import hardware_card
 from aln_p3_core.training.batch import TrainingBatch
 from aln_p3_core.training.begin import begins_pretrained, check_begin, taken_over
 from aln_p3_core.training.checkpointing import TrainingState, load_state, named, of_part, save_state

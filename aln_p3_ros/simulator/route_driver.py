@@ -15,8 +15,8 @@ from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
+from aln_p3_core.device import precision_name, resolve_device, resolve_precision
 from aln_p3_core.errors import AlnP3Error, ConfigError
-from aln_p3_core.runtime.device import precision_name, resolve_device, resolve_precision
 from aln_p3_core.world.closed_loop.drives import Drive
 from aln_p3_core.world.closed_loop.runner import RouteResult
 from aln_p3_core.world.closed_loop.settings import DriveSettings

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from aln_p3_core import device as device_module
+from aln_p3_core.device import hardware_card, precision_name, resolve_device, resolve_precision, slow_precision
 from aln_p3_core.errors import ConfigError
-from aln_p3_core.runtime import device as device_module
-from aln_p3_core.runtime.device import hardware_card, precision_name, resolve_device, resolve_precision, slow_precision
 
 CPU = torch.device("cpu")
 

@@ -68,7 +68,7 @@ def drive_and_report(
     import torch
     from tqdm import tqdm
 
-    from aln_p3_core.runtime.device import hardware_card
+    from aln_p3_core.device import hardware_card
     from aln_p3_core.world.planners.registry import PLANNERS
 
     names = [name for planner in plan.planners for name in (PLANNERS if planner == BASELINES else (planner,))]

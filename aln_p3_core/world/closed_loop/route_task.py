@@ -20,7 +20,7 @@ from aln_p3_core.world.planners.model_planner import ModelPlanner
 from aln_p3_core.world.planners.planner import Planner
 from aln_p3_core.world.planners.registry import PLANNERS, make_planner
 
-#: The precision that a network takes by itself (`runtime.device.resolve_precision`).
+#: The precision that a network takes by itself (`device.resolve_precision`).
 AUTO = "auto"
 #: Definitions of the measures, and the version of them: results compare only where this is equal.
 PROTOCOL = "aln_p3_closed_loop_v1"

@@ -219,7 +219,7 @@ def test_a_dry_run_tells_commands_and_cost_and_writes_nothing(ablate: Ablate, pl
 def test_a_precision_that_this_machine_is_slow_at_is_told_beside_the_cost(
     ablate: Ablate, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from aln_p3_core.runtime import device
+    from aln_p3_core import device
 
     monkeypatch.setattr(device.torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(device, "_cpu_flags", set)

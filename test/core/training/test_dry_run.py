@@ -68,7 +68,7 @@ def test_counts_are_those_of_the_module_that_is_trained(make_root: Callable[...,
 
 
 def test_a_precision_that_this_machine_is_slow_at_is_worth_knowing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from aln_p3_core.runtime import device
+    from aln_p3_core import device
 
     monkeypatch.setattr(device.torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(device, "_cpu_flags", set)

@@ -132,7 +132,7 @@ def hardware_card(device: torch.device) -> dict[str, str | int]:
 
 def source_commit() -> str:
     """Commit of the source tree, with `-dirty` where it has changes; "" outside a checkout."""
-    folder = Path(__file__).resolve().parents[2]
+    folder = Path(__file__).resolve().parents[1]
     if not (folder / ".git").exists():
         return ""
     command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
