@@ -35,6 +35,8 @@ def command(file, number):
     finally:
         file.unlink()
 
+# As at a terminal: jobs that a shell began in the background ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.modules["work"] = types.SimpleNamespace(command=command)
 sys.modules["world"] = types.SimpleNamespace(command=cli.LazyGroup("world", lazy_commands={"work": "work"}))
 cli.run_cli({"world": "world"})

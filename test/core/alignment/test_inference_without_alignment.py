@@ -28,7 +28,7 @@ from explainer_helpers import tiny_config, write_tiny_language_model
 SOURCE = Path(aln_p3_core.__file__).parents[1]
 #: What trains, compares the losses of trainings, or reads their settings.
 TRAINING_COMMANDS = {
-    *("aln_p3_core/commands/train.py", "aln_p3_core/commands/parity.py"),
+    *(f"aln_p3_core/commands/{name}.py" for name in ("train", "recipes", "parity")),
     "aln_p3_core/studies/study_file.py",
 }
 

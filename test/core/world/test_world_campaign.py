@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from dataclasses import replace
 from multiprocessing import active_children
 from pathlib import Path
@@ -187,7 +188,6 @@ def test_a_process_that_dies_loses_no_other_route(tmp_path):
     assert len(others) == 2 and all("no such scenario" in text for text in others)
 
 
-@pytest.mark.slow
 class Stopping:
     """A task whose process sends Ctrl-C to the campaign's, and works on."""
 
@@ -202,12 +202,21 @@ class Stopping:
         return exec, (f"import os, signal, time; {work}",)
 
 
-def test_a_campaign_that_is_stopped_waits_for_no_route(tmp_path):
+@pytest.fixture
+def terminal():
+    """Ctrl-C counts, as at a terminal; jobs that a shell began in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_campaign_that_is_stopped_waits_for_no_route(terminal, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         campaign._run_in_pool([Stopping(tmp_path / "driven")], [0], 1, lambda index, outcome: None)
     assert not (tmp_path / "driven").exists() and not active_children()
 
 
+@pytest.mark.slow
 def test_jobs_never_change_a_byte(tmp_path):
     episodes = [scenarios.make_episode("free_driving", "iris-bridge", seed, duration_s=2.0) for seed in (3, 4)]
     settings = DriveSettings(rate_hz=2)
