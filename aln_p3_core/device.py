@@ -102,11 +102,11 @@ def resolve_precision(name: str, device: torch.device) -> torch.dtype:
 def slow_precision(name: str, device: torch.device) -> str:
     """What to know about a precision before hours go into it, for people; "" where there is nothing.
 
-    Without instructions for bfloat16 torch multiplies it some tens of times slower than float32.
+    Without instructions for bfloat16 `nano` takes 18 times as long as in float32 (docs/benchmarks.md).
     """
     if name != "bf16" or device.type != "cpu" or has_fast_bfloat16(device):
         return ""
-    return "this CPU computes bf16 slower than fp32 (tens of times where it has neither AMX nor AVX512-BF16); use fp32"
+    return "this CPU computes bf16 slower than fp32 (ten times and more where it has neither AMX nor AVX512-BF16); use fp32"
 
 
 def precision_name(dtype: torch.dtype) -> Literal["fp32", "bf16", "fp16"]:
