@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 from collections.abc import Mapping
 from typing import Any
@@ -30,6 +31,9 @@ CORE_COMMANDS: dict[str, str] = {
     "world": "aln_p3_core.commands.world",
 }
 
+# A disk or a share of it that is used up.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 class LazyGroup(click.Group):
     """A click group that imports a command's module on first use; turns our errors and signals to end into messages."""
@@ -51,6 +55,13 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except AlnP3Error as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            where = f" for {error.filename}" if error.filename else ""
+            raise click.ClickException(
+                f"no room is left{where}: {error.strerror}. Free some space and try again"
+            ) from error
         except KeyboardInterrupt as stop:
             click.echo("terminated" if isinstance(stop, Terminated) else "interrupted", err=True)
             raise SystemExit(exit_code(stop)) from None

@@ -106,7 +106,7 @@ def slow_precision(name: str, device: torch.device) -> str:
     """
     if name != "bf16" or device.type != "cpu" or has_fast_bfloat16(device):
         return ""
-    return "this CPU computes bf16 slower than fp32 (ten times and more where it has neither AMX nor AVX512-BF16); use fp32"
+    return "this CPU computes bf16 slower than fp32 (ten times and more without AMX and AVX512-BF16); use fp32"
 
 
 def precision_name(dtype: torch.dtype) -> Literal["fp32", "bf16", "fp16"]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -16,6 +18,11 @@ from aln_p3_core.errors import DataError
     ("error", "code", "told"),
     [
         (KeyboardInterrupt(), 130, "interrupted\n"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "out/a.onnx"),
+            1,
+            "Error: no room is left for out/a.onnx: No space left on device. Free some space and try again\n",
+        ),
         (DataError("samples/a.jpg is empty; copy it again"), 1, "Error: samples/a.jpg is empty; copy it again\n"),
     ],
 )
