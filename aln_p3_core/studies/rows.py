@@ -2,9 +2,9 @@
 
 A row is of one training, split and command (given, or withheld: none):
 
-    {"study", "study_hash", "variant", "seed", "split", "command", "state": "finished" | "failed", "reason",
-     "measures": {name: value}, "commit", "evaluation_commit", "evaluation_dtype", "drive_commit", "data": {root: mark},
-     "hardware", "dtype", "steps", "seconds": {step: s}}
+    {"study", "study_hash", "variant_hash", "variant", "seed", "split", "command", "state": "finished" | "failed",
+     "reason", "measures": {name: value}, "commit", "evaluation_commit", "evaluation_dtype", "drive_commit",
+     "data": {root: mark}, "hardware", "dtype", "steps", "seconds": {step: s}}
 
 Sums and counts by scene lie beside the rows, not in them:
 
@@ -14,7 +14,7 @@ Sums and counts by scene lie beside the rows, not in them:
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,26 +101,28 @@ def collect(runs: Iterable[Run]) -> tuple[list[Row], SceneValues]:
     return rows, scenes
 
 
-def take_rows(runs: Iterable[Run], folder: Path) -> list[Run]:
+def take_rows(runs: Sequence[Run], folder: Path) -> list[Run]:
     """Takes the rows of runs that were measured elsewhere: the runs that have rows now and had none.
 
     Args:
         runs: of the study.
-        folder: results of the same study (`ablation.json` and `ablation_scenes.json`), of another machine, say.
+        folder: results of the same study (`ablation.json` and `ablation_scenes.json`), of another machine, say; also of
+            the study before other variants than a run's own were changed.
 
     Raises:
-        ConfigError: for a folder without results, or with those of another study.
+        ConfigError: for a folder without results, or with none but those of another study.
     """
     rows, scenes = read_json(folder / RESULT_ROWS), read_json(folder / RESULT_SCENES)
     if not isinstance(rows, list) or not isinstance(scenes, dict):
         raise ConfigError(f"{folder} holds no results of a study ({RESULT_ROWS} and {RESULT_SCENES})")
-    taken = []
+    taken, others = [], set()
     for run in runs:
         own = [
             r for r in rows if (r["variant"], r["seed"]) == (run.variant.name, run.seed) and r["state"] == "finished"
         ]
-        if other := sorted({row["study_hash"] for row in own} - {run.study.hash}):
-            raise ConfigError(f"the results in {folder} are of the study {other[0]}, not of {run.study.hash}")
+        if any(not _is_of(row, run) for row in own):
+            others |= {row["study_hash"] for row in own}
+            continue
         if any(row["data"] != _data(run) for row in own):
             raise ConfigError(f"the results in {folder} were made with other data than this study's")
         if not own or (run.folder / ROWS).exists():
@@ -130,12 +132,22 @@ def take_rows(runs: Iterable[Run], folder: Path) -> list[Run]:
         run.folder.mkdir(parents=True, exist_ok=True)
         write_json(run.folder / ROWS, content, indent=None)
         taken.append(run)
+    if others and not taken:
+        raise ConfigError(
+            f"the results in {folder} are of the study {', '.join(sorted(others))}, not of {runs[0].study.hash}"
+        )
     return taken
+
+
+def _is_of(row: Row, run: Run) -> bool:
+    """Whether the study file says of a run today what it said when the row was made."""
+    return row["study_hash"] == run.study.hash or row.get("variant_hash") == run.study.variant_hashes[run.variant.name]
 
 
 def _named(run: Run) -> Row:
     return {
-        "study": run.study.name, "study_hash": run.study.hash, "variant": run.variant.name, "seed": run.seed,
+        "study": run.study.name, "study_hash": run.study.hash,
+        "variant_hash": run.study.variant_hashes[run.variant.name], "variant": run.variant.name, "seed": run.seed,
     }  # fmt: skip
 
 

@@ -179,7 +179,8 @@ class Study:
     Attributes:
         name: of its folder and rows. title, question: in the table.
         roots: places of data by name.
-        hash: 12 digits, of all that decides a number.
+        hash: 12 digits, of all that decides a number. variant_hashes: the same by variant, of the file without the
+            other variants: where one of them is changed, the rows of this one hold.
         cost: seconds of "train" and of each evaluation by name, as far as known.
         source: the file's text, kept beside the results.
     """
@@ -196,6 +197,7 @@ class Study:
     anchors: Mapping[str, Anchor]
     cost: Mapping[str, float]
     hash: str
+    variant_hashes: Mapping[str, str]
     source: str
 
     def variant(self, name: str) -> Variant:
@@ -254,7 +256,6 @@ def parse_study(text: str, name: str) -> Study:
     variants = tuple(_build(Variant, _named(key, entry), f"variants.{key}") for key, entry in tree["variants"].items())
     evaluation = tuple(_build(Evaluation, e, f"evaluation.{i}") for i, e in enumerate(tree["evaluation"]))
     hashed = {key: value for key, value in tree.items() if key not in _NOT_HASHED}
-    digest = hashlib.sha256(json.dumps(hashed, sort_keys=True, default=str).encode()).hexdigest()
     study = Study(
         name=name,
         title=str(tree["title"]),
@@ -267,11 +268,19 @@ def parse_study(text: str, name: str) -> Study:
         pilot={key: _build(Pilot, value, f"pilot.{key}") for key, value in (tree.get("pilot") or {}).items()},
         anchors={key: _build(Anchor, value, f"anchors.{key}") for key, value in (tree.get("anchors") or {}).items()},
         cost={key: _seconds(value, f"cost.{key}") for key, value in (tree.get("cost") or {}).items()},
-        hash=digest[:12],
+        hash=_digits(hashed),
+        variant_hashes={
+            key: _digits({**hashed, "variants": {key: {**entry, "description": ""}}})
+            for key, entry in tree["variants"].items()
+        },
         source=text,
     )
     _check(study)
     return study
+
+
+def _digits(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
 def _named(name: str, entry: Any) -> Any:

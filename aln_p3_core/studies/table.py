@@ -20,11 +20,13 @@ def table_text(results: StudyResults, command: str) -> str:
     """
     study = results.study
     planned = sum(variant.seeds for variant in study.variants)
-    ended = len({(row["variant"], row["seed"]) for row in results.rows if row["state"] == "finished"})
+    ended = {(row["variant"], row["seed"]): row["study_hash"] for row in results.rows if row["state"] == "finished"}
+    earlier = [study_hash for study_hash in ended.values() if study_hash != study.hash]
+    before = f", {len(earlier)} of them before other variants were changed (hash `{'`, `'.join(sorted({*earlier}))}`)"
     sections = [
         plan_text(study),
         "## Tests\n",
-        f"{ended} of {planned} trainings are measured.\n",
+        f"{len(ended)} of {planned} trainings are measured{before if earlier else ''}.\n",
         *_lines(_tests(results, ("confirmatory", "exploratory"))),
         "## Means\n",
         f"Mean over seeds with its {100 * (1 - study.tests.alpha):g} % interval, and how many seeds. What was not "

@@ -142,6 +142,21 @@ def test_machines_share_a_study_by_their_results(ablate: Ablate, place: Path) ->
     assert empty.exit_code == 1 and "holds no results of a study" in empty.output
 
 
+def test_a_changed_variant_costs_its_own_results_only(ablate: Ablate, place: Path) -> None:
+    assert ablate("--seeds", "0", "--results", "far").exit_code == 0
+    before = small_study().hash
+    variants = small_tree()["variants"]
+    variants["all"] |= {"settings": {"losses.plan": 3.0}}
+    variants["none"] |= {"description": "in other words"}
+    _write(place, variants=variants)
+    taken = ablate("--new", "--table", "--take", "far")
+    assert taken.exit_code == 0 and "2 trainings taken from far" in taken.output, taken.output
+    assert (
+        f"2 of 8 trainings are measured, 2 of them before other variants were changed (hash `{before}`)" in taken.output
+    )
+    assert {row["variant"] for row in _rows(place)} == {"none", "alone"}
+
+
 def test_a_failed_training_is_told_and_the_study_goes_on(ablate: Ablate, place: Path) -> None:
     (place / "crash").write_text("all/seed_1")
     result = ablate("--jobs", "2")
