@@ -30,6 +30,9 @@ Examples
   aln-p3 ablate alignment --out out/study --seeds 2,3,4
   aln-p3 ablate alignment --out out/study --take other/study --table
 \b
+  # The same scenes recorded by a CPU that rounds otherwise have other marks; the refusal tells them, this takes them:
+  aln-p3 ablate alignment --out out/study --take other/study --table --same-data world=62abdcb19eee
+\b
 docs/ablation.md tells how to read the table.
 """
 
@@ -51,6 +54,9 @@ docs/ablation.md tells how to read the table.
               help="Where results go [default: --out].")  # fmt: skip
 @click.option("--take", "others", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
               help="Results of this study from another machine: its trainings count as done; repeatable.")  # fmt: skip
+@click.option("--same-data", multiple=True, metavar="NAME=MARK",
+              help="Mark of the same scenes, recorded on a machine that rounds otherwise, in results to take; "
+              "repeatable.")  # fmt: skip
 @click.option("--retry", is_flag=True, help="Try again what failed.")
 @click.option("--keep", is_flag=True, help="Keep checkpoints and predictions of trainings that are measured.")
 @click.option("--new", is_flag=True, help="Begin anew where the study file changed; the old study is put aside.")
@@ -67,6 +73,7 @@ def command(
     table_only: bool,
     results: Path | None,
     others: tuple[Path, ...],
+    same_data: tuple[str, ...],
     retry: bool,
     keep: bool,
     new: bool,
@@ -85,7 +92,13 @@ def command(
 
     study = read_study(name)
     every = planned_runs(study, folder)
-    options = Options(find_roots(study, _named(roots)), cache, jobs, threads or default_threads(jobs), keep)
+    given = {key: Path(value) for key, value in _pairs(roots, "--data", "NAME=FOLDER")}
+    options = Options(find_roots(study, given), cache, jobs, threads or default_threads(jobs), keep)
+    alike: dict[str, set[str]] = {}
+    for key, mark in _pairs(same_data, "--same-data", "NAME=MARK"):
+        alike.setdefault(key, set()).add(mark)
+    if unknown := sorted({*alike} - {*study.roots}):
+        raise click.UsageError(f"--same-data: {name} has no data {', '.join(unknown)}; it has {', '.join(study.roots)}")
     chosen = planned_runs(study, folder, only, _numbers(seeds))
     if dry_run:
         click.echo(plan_text(study))
@@ -97,7 +110,7 @@ def command(
         require_beginning(study)
     open_study(study, folder, options.roots, new=new)
     for other in others:
-        click.echo(f"{len(take_rows(every, other))} trainings taken from {other}")
+        click.echo(f"{len(take_rows(every, other, alike))} trainings taken from {other}")
     stop = Stop()
     if not table_only:
         click.echo(cost_text(chosen, options))
@@ -123,13 +136,13 @@ def command(
         raise click.ClickException(f"{len(missing)} of {len(chosen)} trainings {what}: {told}")
 
 
-def _named(pairs: tuple[str, ...]) -> dict[str, Path]:
-    found = {}
-    for pair in pairs:
+def _pairs(values: tuple[str, ...], option: str, form: str) -> list[tuple[str, str]]:
+    found = []
+    for pair in values:
         key, separator, value = pair.partition("=")
         if not separator:
-            raise click.UsageError(f"--data takes NAME=FOLDER, got {pair!r}")
-        found[key] = Path(value)
+            raise click.UsageError(f"{option} takes {form}, got {pair!r}")
+        found.append((key, value))
     return found
 
 

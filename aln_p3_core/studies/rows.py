@@ -101,13 +101,14 @@ def collect(runs: Iterable[Run]) -> tuple[list[Row], SceneValues]:
     return rows, scenes
 
 
-def take_rows(runs: Sequence[Run], folder: Path) -> list[Run]:
+def take_rows(runs: Sequence[Run], folder: Path, same_data: Mapping[str, Collection[str]] | None = None) -> list[Run]:
     """Takes the rows of runs that were measured elsewhere: the runs that have rows now and had none.
 
     Args:
         runs: of the study.
         folder: results of the same study (`ablation.json` and `ablation_scenes.json`), of another machine, say; also of
             the study before other variants than a run's own were changed.
+        same_data: marks by root that stand for the study's own data: the same scenes, recorded on another machine.
 
     Raises:
         ConfigError: for a folder without results, or with none but those of another study.
@@ -123,8 +124,8 @@ def take_rows(runs: Sequence[Run], folder: Path) -> list[Run]:
         if any(not _is_of(row, run) for row in own):
             others |= {row["study_hash"] for row in own}
             continue
-        if any(row["data"] != _data(run) for row in own):
-            raise ConfigError(f"the results in {folder} were made with other data than this study's")
+        for row in own:
+            _require_data(row, _data(run), same_data or {}, folder)
         if not own or (run.folder / ROWS).exists():
             continue
         keys = {scene_key(row) for row in own}
@@ -137,6 +138,22 @@ def take_rows(runs: Sequence[Run], folder: Path) -> list[Run]:
             f"the results in {folder} are of the study {', '.join(sorted(others))}, not of {runs[0].study.hash}"
         )
     return taken
+
+
+def _require_data(row: Row, here: Mapping[str, str], same_data: Mapping[str, Collection[str]], folder: Path) -> None:
+    there = row["data"]
+    other = {
+        name: there.get(name, "")
+        for name in sorted({*here, *there})
+        if there.get(name) != here.get(name) and there.get(name) not in same_data.get(name, ())
+    }
+    if other:
+        marks = "; ".join(f"{name}: {mark}, here {here.get(name, 'none')}" for name, mark in other.items())
+        hint = " ".join(f"--same-data {name}={mark}" for name, mark in other.items())
+        raise ConfigError(
+            f"the results in {folder} were made with other data than this study's ({marks}). Where they are the same "
+            f"scenes, recorded on a CPU that rounds otherwise, say so: {hint}"
+        )
 
 
 def _is_of(row: Row, run: Run) -> bool:

@@ -122,7 +122,8 @@ def _made_by(results: StudyResults, command: str) -> Iterator[str]:
         for row in results.rows
         if row.get("evaluation_dtype")
     }
-    for title, values in (("hardware", machines), ("types", types)):
+    data = {f"{name} {mark}" for row in results.rows for name, mark in row.get("data", {}).items()}
+    for title, values in (("hardware", machines), ("types", types), ("marks of the data", data)):
         if values:
             yield f"- {title}: {'; '.join(sorted(values))}"
     seconds = [row["seconds"]["train"] for row in results.rows if row.get("seconds", {}).get("train")]

@@ -78,6 +78,21 @@ def test_results_of_other_data_are_not_taken(ablate: Ablate, place: Path) -> Non
     assert other.exit_code == 1 and "made with other data" in other.output
 
 
+def test_the_same_data_recorded_elsewhere_are_taken_when_that_is_said(ablate: Ablate, place: Path) -> None:
+    assert ablate("--seeds", "0", "--results", "far").exit_code == 0
+    shutil.rmtree(place / "study")
+    (place / "out/world/v1.0-mini/scene.json").write_text("[{}]")
+    refused = ablate("--seeds", "0,1", "--take", "far")
+    hint = " ".join(refused.output.split("say so: ")[1].split())
+    mark = hint.removeprefix("--same-data world=")
+    assert json.loads((place / "far/ablation.json").read_text())[0]["data"] == {"world": mark}
+    taken = ablate("--seeds", "0,1", "--take", "far", "--same-data", "world=other", *hint.split())
+    assert taken.exit_code == 0 and "3 trainings taken from far" in taken.output, taken.output
+    # Every row keeps the mark of what it was measured on, and the table names both.
+    marks = {row["seed"]: row["data"]["world"] for row in _rows(place)}
+    assert marks[0] == mark != marks[1] and f"world {mark}" in taken.output and f"world {marks[1]}" in taken.output
+
+
 def test_a_study_runs_to_its_table_and_is_not_run_twice(ablate: Ablate, place: Path) -> None:
     result = ablate("--jobs", "2")
     assert result.exit_code == 0, result.output
@@ -275,6 +290,8 @@ def test_unknown_names_are_refused(place: Path, ablate: Ablate) -> None:
         (("--seeds", "a"), "--seeds takes numbers"),
         (("--data", "moon=x"), "has no data moon"),
         (("--data", "world"), "--data takes NAME=FOLDER"),
+        (("--same-data", "moon=x"), "has no data moon"),
+        (("--same-data", "world"), "--same-data takes NAME=MARK"),
     ):
         result = ablate(*arguments)
         assert result.exit_code in (1, 2) and message in result.output, result.output
