@@ -26,7 +26,8 @@ class ContrastSettings:
     scale_max: a learned scale stays below.
     duplicates: a pair whose text means the same is "ignored" or a "negative" (ours: ignored; cars that are parked have
         one caption).
-    duplicate_similarity: cosine of two text embeddings from which on they mean the same.
+    duplicate_similarity: cosine of two text embeddings from which on they mean the same: found for MiniLM, another text
+        encoder needs its own.
     negatives: from the whole global "batch", or from the own "frame" only (pairs of P3A: always the batch).
     queue: earlier pairs that serve as further negatives, for small batches; 0: none. (Not with negatives "frame".)
     """
@@ -98,7 +99,8 @@ class PredictionSettings:
     modes: how motion features are pooled over modes: by "probability", by the "mean", or the "best" (likeliest).
     hidden: width of the projection heads' hidden layers; 0: linear heads.
     to_driver: gradients go to the driver: by the vision side, and by the tokens that the language model's states have
-        read. (False costs a second pass of the explainer with language "output", where words teach the driver.)
+        read (by these only where words teach the driver, `stages.N.language_to_driver`). False costs a second pass of
+        the explainer with language "output", where words teach the driver.
     to_explainer: gradients go to the language side.
     contrast: of form "clip", and of the retrieval accuracy.
     """
@@ -141,8 +143,8 @@ class AlignmentSettings:
         the BERT family, as transformers saves them. The paper: CLIP.
     p1a, p2a, p3a: the terms.
     pool: the prompts of P2A and P3A.
-    shuffled_words: control: every object and frame is aligned with the words about another one. What the language model
-        learns stays true, so that `none` differs in nothing else.
+    shuffled_words: control: every object and frame is aligned with the words about another one of this process's part
+        of the batch. What the language model learns stays true, so that `none` differs in nothing else.
     """
 
     text_encoder: str = "minilm"
@@ -160,5 +162,9 @@ def check_settings(settings: AlignmentSettings) -> None:
             raise ConfigError(f"{name}: weight, hidden and contrast.queue must not be negative")
         if not 0 < term.contrast.scale <= term.contrast.scale_max:
             raise ConfigError(f"{name}.contrast.scale must be above 0 and at most scale_max {term.contrast.scale_max}")
+        if term.contrast.duplicate_similarity <= 0:
+            raise ConfigError(f"{name}.contrast.duplicate_similarity must be above 0: all texts would be one")
     if settings.pool.prompts < 2 or settings.pool.width < 2 or settings.pool.width % 2:
         raise ConfigError("pool.prompts must be at least 2, pool.width an even number")
+    if settings.pool.gain <= 0:
+        raise ConfigError("pool.gain must be above 0: prompts without length have no direction")

@@ -49,9 +49,21 @@ def _check_texts(config: TrainingConfig) -> None:
         raise ConfigError("augmentation.flip_probability would make the texts wrong (left and right): set it to 0")
     if config.alignment is not None:
         check_alignment(config.alignment)
-    if config.alignment is not None and config.alignment.shuffled_words and config.run.batch_size < 2:
+    check_shuffled(config, processes=1)
+
+
+def check_shuffled(config: TrainingConfig, processes: int) -> None:
+    """Each process exchanges the words of its own part of the batch: of one frame alone they would stay true.
+
+    Raises:
+        ConfigError: where a part has one frame.
+    """
+    if config.alignment is None or not config.alignment.shuffled_words:
+        return
+    if config.run.batch_size < 2 * processes:
         raise ConfigError(
-            "alignment.shuffled_words takes the words of the batch's other frames: run.batch_size must be 2 or more"
+            "alignment.shuffled_words takes the words of the other frames that a process has of the batch: "
+            f"run.batch_size must be {2 * processes} or more"
         )
 
 

@@ -51,7 +51,7 @@ from aln_p3_core.training.sample_pictures import draw_samples
 from aln_p3_core.training.sampler import ClipSampler
 from aln_p3_core.training.schedule import make_optimizer, make_scheduler
 from aln_p3_core.training.settings import StageSettings, TrainingConfig
-from aln_p3_core.training.settings_check import check_parts, check_settings
+from aln_p3_core.training.settings_check import check_parts, check_settings, check_shuffled
 from aln_p3_core.training.step_clock import StepClock
 from aln_p3_core.training.training_data import TrainingData, open_data
 from aln_p3_core.training.validation import BatchLoss, validate
@@ -113,6 +113,7 @@ class Trainer:
             torch.set_num_threads(config.run.threads)
         self.driver, self.config, self.folder, self._init = driver, config, folder, init
         self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
+        check_shuffled(config, self.accelerator.num_processes)
         self._settings = {"driver": to_dict(driver), "training": json.loads(json.dumps(dataclasses.asdict(config)))}
         checkpoints = folder / "checkpoints"
         if not resume and any(checkpoints.glob("step_*")):

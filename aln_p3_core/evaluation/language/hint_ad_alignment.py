@@ -91,11 +91,10 @@ def position_errors(items: Sequence[Item], project: Project | None = None) -> Al
     """Errors of "about 12.3 meters away at 2 o'clock": m, degrees, and m between the two places."""
     result = AlignmentErrors({"distance": [], "direction": [], "position": []})
     kept = _kept(items, project)
-    pairs = [(_POSITION.search(item.answer), _POSITION.search(item.truth)) for item in kept]
-    read = [(a, t) for a, t in pairs if a and t]
-    for answer, truth in read:
-        a, t = float(answer[1]), float(truth[1])
-        angle = clock_difference(int(answer[2]), int(truth[2]))
+    pairs = [(_told(_POSITION, item.answer), _told(_POSITION, item.truth)) for item in kept]
+    read = [(a, t) for a, t in pairs if a is not None and t is not None]
+    for (a, hour_a), (t, hour_t) in read:
+        angle = clock_difference(hour_a, hour_t)
         _append(result.errors, distance=abs(a - t), direction=angle, position=_apart(a, t, angle))
     return AlignmentErrors(result.errors, len(read), len(items) - len(read))
 
@@ -154,10 +153,18 @@ def _apart(a: float, b: float, degrees: float) -> float:
 
 
 def _motion(text: str) -> tuple[float, int] | None:
-    found = _MOTION.search(text)
-    if found:
+    return _told(_MOTION, text) or ((0.0, 0) if _STATIONARY in text else None)
+
+
+def _told(pattern: re.Pattern[str], text: str) -> tuple[float, int] | None:
+    """A number and an hour; None where there are none. A language model also writes "1.2.3"."""
+    found = pattern.search(text)
+    if found is None:
+        return None
+    try:
         return float(found[1]), int(found[2])
-    return (0.0, 0) if _STATIONARY in text else None
+    except ValueError:
+        return None
 
 
 def _counts(text: str, classes: Sequence[str], project: Project | None) -> list[int]:

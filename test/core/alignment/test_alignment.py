@@ -183,7 +183,16 @@ def test_what_is_missing_or_misshapen_is_named() -> None:
         built()(inputs)
 
 
-@pytest.mark.parametrize("changes", [{"p2a__weight": -1.0}, {"p3a__contrast__scale": 200.0}, {"pool__width": 7}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"p2a__weight": -1.0},
+        {"p3a__contrast__scale": 200.0},
+        {"pool__width": 7},
+        {"pool__gain": 0.0},
+        {"p2a__contrast__duplicate_similarity": -1.0},
+    ],
+)
 def test_settings_that_make_no_sense_are_refused(changes: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         built(**changes)

@@ -74,6 +74,20 @@ def test_places_and_motions() -> None:
     assert released.errors == {"speed": [0.0, 3.0, 0.0], "direction": [0.0, 0.0, 0.0], "motion": [3.0, 0.0]}
 
 
+@pytest.mark.parametrize("number", ["1.2.3", ".", "5.."])
+def test_what_is_no_number_cannot_be_read(number: str) -> None:
+    """Words of a language model must not end an evaluation."""
+    place, motion = "It's about {} meters away at 2 o'clock direction.", "moving at {} m/s to its 2 o'clock direction."
+    for errors, said in ((position_errors, place), (motion_errors, motion)):
+        items = [
+            Item("Where?", said.format(number), said.format(4.0)),
+            Item("Where?", said.format(4.0), said.format(3)),
+        ]
+        found = errors(items)
+        assert (found.read, found.unread) == (1, 1)
+        assert found.errors["direction"] == [0.0]
+
+
 def test_counts() -> None:
     item = Item("<9> How many?", "There are 3 cars, 1 bus in this frame.", "There are 1 car, 1 buses in this frame.")
     assert count_errors([item]).means()["count"] == pytest.approx((4 / 6) ** 0.5)

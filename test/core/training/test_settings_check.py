@@ -7,7 +7,7 @@ import pytest
 from aln_p3_core.errors import ConfigError
 from aln_p3_core.training.recipes import TRAINING_RECIPES, training_recipe
 from aln_p3_core.training.settings import PARTS
-from aln_p3_core.training.settings_check import check_settings
+from aln_p3_core.training.settings_check import check_settings, check_shuffled
 
 
 @pytest.mark.parametrize("name", TRAINING_RECIPES)
@@ -43,7 +43,7 @@ def test_a_driver_that_stays_as_it_is_chooses_no_checkpoint() -> None:
         (
             "nano_joint",
             {"run.batch_size": 1, "alignment.shuffled_words": True},
-            "alignment.shuffled_words takes the words of the batch's other frames",
+            "alignment.shuffled_words takes the words of the other frames",
         ),
         ("nano", {"stages.0.steps": 0}, "stages.0.steps must be 1 or more"),
         ("nano", {"run.best_by": "language"}, "no measure to minimise"),
@@ -78,6 +78,17 @@ def test_a_driver_that_stays_as_it_is_chooses_no_checkpoint() -> None:
 def test_refusals(recipe: str, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_settings(*training_recipe(recipe, changes))
+
+
+def test_every_process_has_other_frames_whose_words_it_can_take() -> None:
+    """Two processes with a frame each would align it with its own words, and the control would be none."""
+    shuffled = {"alignment.shuffled_words": True}
+    two, four = (training_recipe("nano_joint", {**shuffled, "run.batch_size": size})[1] for size in (2, 4))
+    check_shuffled(two, processes=1)
+    check_shuffled(four, processes=2)
+    with pytest.raises(ConfigError, match=r"run\.batch_size must be 4 or more"):
+        check_shuffled(two, processes=2)
+    check_shuffled(training_recipe("nano_joint", {"run.batch_size": 2})[1], processes=2)
 
 
 def test_what_is_right_for_one_recipe() -> None:
