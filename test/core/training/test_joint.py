@@ -86,9 +86,10 @@ def test_shuffled_words_are_aligned_and_the_true_ones_learnt(models: Path) -> No
         told.append(module(spoken_batch(module), stage)[1])
     terms = {name for name, value in told[0].items() if not torch.equal(value, told[1][name])}
     assert terms == {"align.p1a", "align.p2a", "align.p3a"}
-    # In evaluation nothing is a control.
+    # In evaluation nothing is a control. The queues hold the same texts in another order, which may move a last digit.
     words = [module.eval()(spoken_batch(module), stage)[1] for module in (true, mixed)]
-    assert all(torch.equal(words[0][name], words[1][name]) for name in terms)
+    for name in terms:
+        torch.testing.assert_close(words[0][name], words[1][name])
 
 
 @pytest.mark.parametrize(("term", "side"), [("p2a", "motion"), ("p3a", "planner")])
