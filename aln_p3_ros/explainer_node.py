@@ -100,7 +100,7 @@ class ExplainerNode(ManagedNode[ExplainerSettings, ExplainerReport]):
         if self._own_process:
             limit_process(settings.threads, settings.nice)
         self._speaker = self._speaker_factory(settings)
-        self._outputs = ExplainerOutputs(self, self._speaker.model_id, getattr(self._speaker, "warnings", ()))
+        self._outputs = ExplainerOutputs(self, self._speaker.model_id)
         self._report.speaker = self._speaker
         return f"{self._speaker.description} ({self._speaker.model_id})"
 
@@ -171,7 +171,7 @@ def _fill(response: Ask.Response, reply: Reply) -> None:
     response.plan_id = reply.plan_id
     response.stamp = to_time(reply.stamp_ns)
     response.latency = to_duration(round(reply.seconds * 1e9))
-    response.message = reply.problem
+    response.message = reply.problem or "; ".join(reply.warnings)
     if reply.spoken is not None:
         response.answer = reply.spoken.text
         response.truncated = reply.spoken.truncated

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from aln_p3.msg import Explanation
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.event_handler import PublisherEventCallbacks
@@ -30,13 +28,11 @@ class ExplainerOutputs:
     Args:
         node: owner.
         model_id: of the explainer.
-        warnings: said with every explanation.
     """
 
-    def __init__(self, node: LifecycleNode, model_id: str, warnings: Sequence[str] = ()) -> None:
+    def __init__(self, node: LifecycleNode, model_id: str) -> None:
         self._node = node
         self._model_id = model_id
-        self._warnings = tuple(warnings)
         self._publisher = node.create_lifecycle_publisher(
             Explanation,
             TOPICS["explanation"].name,
@@ -57,7 +53,7 @@ class ExplainerOutputs:
             plan_id=heard.tokens.plan_id,
             model_id=self._model_id,
             question=question,
-            warnings=(*self._warnings, *(f"the plan is degraded: {reason}" for reason in heard.degraded)),
+            warnings=heard.warnings,
         )
         now_ns = int(self._node.get_clock().now().nanoseconds)
         message.age = to_duration(now_ns - to_ns(message.header.stamp))

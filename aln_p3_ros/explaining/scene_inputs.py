@@ -66,6 +66,11 @@ class HeardScene:
         value = float(self.tokens.speed)
         return None if value != value else value
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What goes with all words about the scene, a line each."""
+        return tuple(f"the plan is degraded: {reason}" for reason in self.degraded)
+
 
 class SceneInputs:
     """Puts together what belongs to one plan. Used by one thread (the executor's).

@@ -61,13 +61,14 @@ class Speaker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The end of a question: words about a plan, or why there are none."""
+    """The end of a question: words about a plan, and what goes with them, or why there are none."""
 
     spoken: Spoken | None = None
     plan_id: str = ""
     stamp_ns: int = 0
     seconds: float = 0.0
     problem: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 class Question:
@@ -371,7 +372,7 @@ class Talker:
             return Reply(problem=f"no answer: {why}", **common)
         self._publish(heard, spoken, question.text)
         self.state.answered += 1
-        return Reply(spoken=spoken, **common)
+        return Reply(spoken=spoken, warnings=heard.warnings, **common)
 
     def _read(self, raw: RawScene) -> HeardScene | None:
         """Unpacks a scene; None, and `state.refused` says why, when it is of another driver than the explainer's."""

@@ -236,6 +236,8 @@ def test_a_stop_and_a_degraded_plan_are_told(ros_context: Context) -> None:
         plan_id = test.driver.send(degraded=("CAM_BACK is missing",))
         said = wait_until(lambda: test.explained(plan_id), "an explanation")
         assert list(said.warnings) == ["the plan is degraded: CAM_BACK is missing"]
+        response = test.driver.ask("how many cars?")
+        assert response.success and response.message == "the plan is degraded: CAM_BACK is missing"
         test.driver.stop("no images come", "the speed is unknown")
         wait_until(lambda: test.node._talker._stop_reasons, "the stop")
         response = test.driver.ask("why do you stop?")
