@@ -10,13 +10,14 @@ Nothing of the driver depends on this node: it may be slow, fail or be killed.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 from aln_p3.msg import PlannedTrajectory, PredictedObjects, SceneTokens, VectorMap
 from aln_p3.srv import Ask
 from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.clock import JumpHandle, JumpThreshold, TimeJump
+from rclpy.duration import Duration
 from rclpy.task import Future
 
 from aln_p3_ros.explaining.explainer_outputs import ExplainerOutputs, ExplainerReport
@@ -32,6 +33,10 @@ from aln_p3_ros.topics import TOPICS
 
 #: Characters; reading a question cannot be broken off.
 _MAX_QUESTION = 400
+#: s; as the parameter of that name. A timer cannot wait for any number.
+_MAX_TIME_LIMIT_S = 600.0
+#: ns. Clocks that are merely set do not step back as far.
+_JUMP_NS = 500_000_000
 
 
 class ExplainerNode(ManagedNode[ExplainerSettings, ExplainerReport]):
@@ -57,6 +62,7 @@ class ExplainerNode(ManagedNode[ExplainerSettings, ExplainerReport]):
         self._outputs: ExplainerOutputs | None = None
         self._talker: Talker | None = None
         self._listening: list[Any] = []
+        self._jumps: JumpHandle | None = None
         # A question waits for its answer without keeping the executor: its callback is a coroutine, in a group in
         # which other questions may begin meanwhile.
         self.create_service(Ask, "~/ask", self._on_ask, callback_group=ReentrantCallbackGroup())
@@ -75,6 +81,15 @@ class ExplainerNode(ManagedNode[ExplainerSettings, ExplainerReport]):
         talker.start()
         self._talker = self._report.talker = talker
         self._report.inputs = inputs
+
+        def forget(_: TimeJump) -> None:
+            inputs.forget()
+            talker.forget()
+
+        self._jumps = self.get_clock().create_jump_callback(
+            JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-_JUMP_NS)),
+            post_callback=forget,
+        )
         # Plan, objects and map are published before the tokens of their plan and are listened to first.
         self._listen(PlannedTrajectory, "trajectory", inputs.add_plan, depth=5, raw=False)
         self._listen(PredictedObjects, "objects", inputs.add_objects, depth=5)
@@ -85,13 +100,16 @@ class ExplainerNode(ManagedNode[ExplainerSettings, ExplainerReport]):
         if self._own_process:
             limit_process(settings.threads, settings.nice)
         self._speaker = self._speaker_factory(settings)
-        self._outputs = ExplainerOutputs(self, self._speaker.model_id, getattr(self._speaker, "warnings", ()))
+        self._outputs = ExplainerOutputs(self, self._speaker.model_id)
         self._report.speaker = self._speaker
         return f"{self._speaker.description} ({self._speaker.model_id})"
 
     def _stop_work(self, wait_s: float) -> None:
         while self._listening:
             self.destroy_subscription(self._listening.pop())
+        if self._jumps is not None:
+            self._jumps.unregister()
+            self._jumps = None
         talker, self._talker = self._talker, None
         self._report.talker = self._report.inputs = None
         # Speech is cut off at the next token; a step of the model may take long on a busy machine.
@@ -131,8 +149,8 @@ class ExplainerNode(ManagedNode[ExplainerSettings, ExplainerReport]):
             response.message = "the question is empty"
         elif len(request.question) > _MAX_QUESTION:
             response.message = f"the question has {len(request.question)} characters, at most {_MAX_QUESTION} are read"
-        elif not (math.isfinite(limit_s) and limit_s >= 0):
-            response.message = f"time_limit must be 0 or more seconds, got {limit_s:g}"
+        elif not 0 <= limit_s <= _MAX_TIME_LIMIT_S:
+            response.message = f"time_limit must be 0 to {_MAX_TIME_LIMIT_S:g} seconds, got {limit_s:g}"
         else:
             future: Future = Future()
 
@@ -153,7 +171,7 @@ def _fill(response: Ask.Response, reply: Reply) -> None:
     response.plan_id = reply.plan_id
     response.stamp = to_time(reply.stamp_ns)
     response.latency = to_duration(round(reply.seconds * 1e9))
-    response.message = reply.problem
+    response.message = reply.problem or "; ".join(reply.warnings)
     if reply.spoken is not None:
         response.answer = reply.spoken.text
         response.truncated = reply.spoken.truncated

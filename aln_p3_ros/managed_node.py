@@ -26,6 +26,7 @@ _STOP_WAIT_S, _END_WAIT_S = 30.0, 8.0
 RCLError = rclpy_implementation.RCLError
 _OK = TransitionCallbackReturn.SUCCESS
 _FAILURE = TransitionCallbackReturn.FAILURE
+_ERROR = TransitionCallbackReturn.ERROR
 
 SettingsT = TypeVar("SettingsT")
 
@@ -146,14 +147,24 @@ class ManagedNode(LifecycleNode, ABC, Generic[SettingsT, ReportT]):
         return _OK
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stops working; the model stays loaded."""
-        self._stop_work(_STOP_WAIT_S)
+        """Stops working; the model stays loaded. ERROR, told as a failure is, when that cannot be done."""
+        try:
+            self._stop_work(_STOP_WAIT_S)
+            result = super().on_deactivate(state)
+        except Exception as error:
+            # rclpy would go to on_error without a word.
+            self._failed("deactivate", error)
+            return _ERROR
         self._report.doing = "configured"
-        return super().on_deactivate(state)
+        return result
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Drops all that was loaded."""
-        self._release()
+        """Drops all that was loaded. ERROR as in deactivating."""
+        try:
+            self._release()
+        except Exception as error:
+            self._failed("cleanup", error)
+            return _ERROR
         self._report.failure = self._report.doing = ""
         return _OK
 
@@ -164,7 +175,7 @@ class ManagedNode(LifecycleNode, ABC, Generic[SettingsT, ReportT]):
         return _OK
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """After an error in a transition: back to unconfigured."""
+        """After an error in a transition: back to unconfigured; the report keeps why."""
         self._release()
         self._report.doing = ""
         return _OK

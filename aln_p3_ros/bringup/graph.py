@@ -298,8 +298,9 @@ def _simulate_nodes(values: Mapping[str, Any], topics: TopicSet) -> list[NodeSpe
     followers = [node for node in nodes if node.name in ("driver_node", "view_node")]
     nodes += _explainer_on_request(in_world, topics)
     if values["autopilot"]:
-        # Two planners on one topic: the driver's plans go beside, so that they can be looked at.
-        nodes = [replace(n, remappings=_aside(n.remappings)) if n.name == "driver_node" else n for n in nodes]
+        # Two planners on one topic: the driver's plans go beside, so that they can be looked at, and explained.
+        beside = ("driver_node", "explainer_node")
+        nodes = [replace(n, remappings=_aside(n.remappings)) if n.name in beside else n for n in nodes]
     if values["camera_rate"] < 1:
         raise ConfigError(f"camera_rate must be 1 or more, got {values['camera_rate']}")
     period_s = 1.0 / values["camera_rate"]

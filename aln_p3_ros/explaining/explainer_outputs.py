@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from aln_p3.msg import Explanation
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.event_handler import PublisherEventCallbacks
@@ -13,7 +11,7 @@ from aln_p3_core.explainer.speaking import Spoken
 from aln_p3_ros.driving import diagnostics
 from aln_p3_ros.explaining.explainer_settings import ExplainerSettings
 from aln_p3_ros.explaining.scene_inputs import HeardScene, SceneInputs
-from aln_p3_ros.explaining.talker import Speaker, Talker
+from aln_p3_ros.explaining.talker import AHEAD_S, Speaker, Talker
 from aln_p3_ros.managed_node import HealthReport
 from aln_p3_ros.messages.explanation import explanation_message
 from aln_p3_ros.messages.stamps import to_duration, to_ns
@@ -30,13 +28,11 @@ class ExplainerOutputs:
     Args:
         node: owner.
         model_id: of the explainer.
-        warnings: said with every explanation.
     """
 
-    def __init__(self, node: LifecycleNode, model_id: str, warnings: Sequence[str] = ()) -> None:
+    def __init__(self, node: LifecycleNode, model_id: str) -> None:
         self._node = node
         self._model_id = model_id
-        self._warnings = tuple(warnings)
         self._publisher = node.create_lifecycle_publisher(
             Explanation,
             TOPICS["explanation"].name,
@@ -57,7 +53,7 @@ class ExplainerOutputs:
             plan_id=heard.tokens.plan_id,
             model_id=self._model_id,
             question=question,
-            warnings=(*self._warnings, *(f"the plan is degraded: {reason}" for reason in heard.degraded)),
+            warnings=heard.warnings,
         )
         now_ns = int(self._node.get_clock().now().nanoseconds)
         message.age = to_duration(now_ns - to_ns(message.header.stamp))
@@ -103,12 +99,13 @@ class ExplainerReport(HealthReport[ExplainerSettings]):
         return self._status("model", diagnostics.OK, f"{self.doing}: {speaker.description}", values)
 
     def _speaking_status(self, talker: Talker, inputs: SceneInputs, now_ns: int) -> DiagnosticStatus:
-        state, limit_s = talker.state, talker.settings.max_age_s
+        state = talker.state
         values: dict[str, object] = {
             "rate_hz": talker.rate_hz,
             "explained": state.explained,
             "answered": state.answered,
             "tokens_received": inputs.received,
+            "unreadable": inputs.unreadable,
             "dropped_passed_over": state.passed_over,
             "dropped_too_old": state.too_old,
             "dropped_outdated": state.outdated,
@@ -124,23 +121,35 @@ class ExplainerReport(HealthReport[ExplainerSettings]):
             return self._status("speaking", diagnostics.ERROR, state.refused, values)
         if state.failing:
             return self._status("speaking", diagnostics.ERROR, f"speaking failed: {state.last_error}", values)
-        if not inputs.received:
-            return self._status(
-                "speaking", diagnostics.WARN, "no scene tokens have come: is the driver active?", values
-            )
-        if inputs.missing:
-            message = f"the {inputs.missing} of the newest tokens' plan have not come"
-            return self._status("speaking", diagnostics.WARN, message, values)
-        silent_s = (now_ns - inputs.newest_ns) * 1e-9
-        if silent_s > limit_s:
-            message = (
-                f"the last scene tokens are {silent_s:.1f} s old: the driver does not plan, or has declared a stop"
-            )
-            return self._status("speaking", diagnostics.WARN, message, values)
-        if state.dropped_in_a_row >= (_DROPS_TO_WARN if state.explained else 1):
-            message = (
-                f"plans are older than {limit_s:g} s before they are explained: raise max_age_s, or lower captions and "
-                "max_new_tokens"
-            )
-            return self._status("speaking", diagnostics.WARN, message, values)
+        if doubt := _doubt(talker, inputs, now_ns):
+            return self._status("speaking", diagnostics.WARN, doubt, values)
         return self._status("speaking", diagnostics.OK, f"{state.explained} plans explained", values)
+
+
+def _doubt(talker: Talker, inputs: SceneInputs, now_ns: int) -> str:
+    """Why no words come, or none of what the vehicle does now; "" when they do."""
+    state, limit_s, newest_ns = talker.state, talker.settings.max_age_s, inputs.newest_ns
+    if now_ns == 0:
+        return "the clock has not begun: use_sim_time is set, and nobody publishes /clock"
+    if inputs.problem:
+        return f"{inputs.problem}: is the driver of another version of this package?"
+    if not newest_ns:
+        since = " since the clock jumped back" if inputs.received else ""
+        return f"no scene tokens have come{since}: is the driver active?"
+    if missing := inputs.missing:
+        return f"the {missing} of the newest tokens' plan have not come"
+    silent_s = (now_ns - newest_ns) * 1e-9
+    if silent_s > limit_s:
+        return (
+            f"the last scene tokens are {silent_s:.1f} s old: the driver does not plan, has declared a stop, or "
+            "follows another clock (use_sim_time)"
+        )
+    if silent_s < -AHEAD_S:
+        ahead = f"the last scene tokens lie {-silent_s:.1f} s in the future"
+        return f"{ahead}: the driver follows another clock (use_sim_time)"
+    if state.dropped_in_a_row >= (_DROPS_TO_WARN if state.explained else 1):
+        return (
+            f"plans are older than {limit_s:g} s before they are explained: raise max_age_s, or lower captions and "
+            "max_new_tokens"
+        )
+    return ""

@@ -1,4 +1,4 @@
-"""The newest scene that was published whole: tokens, objects and map of one plan.
+"""The newest scene that was published whole: plan, tokens, objects and map of one `plan_id`.
 
 Messages are kept as the bytes that came. Objects and map come with every plan, tokens far more rarely: only what is
 explained is unpacked, in the thread that explains.
@@ -66,6 +66,11 @@ class HeardScene:
         value = float(self.tokens.speed)
         return None if value != value else value
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What goes with all words about the scene, a line each."""
+        return tuple(f"the plan is degraded: {reason}" for reason in self.degraded)
+
 
 class SceneInputs:
     """Puts together what belongs to one plan. Used by one thread (the executor's).
@@ -75,19 +80,24 @@ class SceneInputs:
         on_stop: called with the reasons of every declared stop. on_plan: with the stamp of every plan that is none.
 
     Attributes:
-        received: how many tokens came. newest_ns: stamp of the newest of them; 0 before the first.
+        received: how many tokens came. newest_ns: stamp of the newest of them; 0 where there is none since the start,
+            or since `forget`.
+        unreadable: how many messages ended before their plan's id. problem: what the last of them was, until a scene
+            is whole again; else "".
     """
 
     def __init__(
         self, on_scene: Callable[[RawScene], None], on_stop: Callable[[str], None], on_plan: Callable[[int], None]
     ) -> None:
         self._on_scene, self._on_stop, self._on_plan = on_scene, on_stop, on_plan
-        self._degraded: OrderedDict[int, tuple[str, ...]] = OrderedDict()
-        self._objects: OrderedDict[int, bytes] = OrderedDict()
-        self._maps: OrderedDict[int, bytes] = OrderedDict()
-        self._tokens: tuple[int, bytes] | None = None
+        self._degraded: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+        self._objects: OrderedDict[str, bytes] = OrderedDict()
+        self._maps: OrderedDict[str, bytes] = OrderedDict()
+        self._tokens: tuple[int, str, bytes] | None = None
         self.received = 0
         self.newest_ns = 0
+        self.unreadable = 0
+        self.problem = ""
 
     def add_plan(self, message: PlannedTrajectory) -> None:
         """Takes a plan: whether the vehicle follows it, and with less than all inputs."""
@@ -96,26 +106,37 @@ class SceneInputs:
             self._on_stop("; ".join(message.degraded_reasons))
             return
         self._on_plan(stamp_ns)
-        self._degraded[stamp_ns] = tuple(message.degraded_reasons)
-        while len(self._degraded) > _KEPT_PLANS:
-            self._degraded.popitem(last=False)
+        _keep(self._degraded, message.plan_id, tuple(message.degraded_reasons))
+        self._match()
 
     def add_tokens(self, data: bytes) -> None:
-        """Takes tokens; those that still wait for their objects are dropped."""
+        """Takes tokens; those that still wait for what belongs to them are dropped."""
         self.received += 1
-        self._tokens = (stamp_of(data), data)
-        self.newest_ns = self._tokens[0]
-        self._match()
+        head = self._head("scene tokens", data)
+        if head is not None:
+            self._tokens = (*head, data)
+            self.newest_ns = head[0]
+            self._match()
 
     def add_objects(self, data: bytes) -> None:
         """Takes the objects of a plan."""
-        _keep(self._objects, data)
-        self._match()
+        head = self._head("objects", data)
+        if head is not None:
+            _keep(self._objects, head[1], data)
+            self._match()
 
     def add_map(self, data: bytes) -> None:
         """Takes the map lines of a plan."""
-        _keep(self._maps, data)
-        self._match()
+        head = self._head("map", data)
+        if head is not None:
+            _keep(self._maps, head[1], data)
+            self._match()
+
+    def forget(self) -> None:
+        """Drops all that waits: the clock has jumped back, and it is of another time."""
+        for kept in (self._degraded, self._objects, self._maps):
+            kept.clear()
+        self._tokens, self.newest_ns = None, 0
 
     @property
     def missing(self) -> str:
@@ -123,19 +144,49 @@ class SceneInputs:
         waiting = self._tokens
         if waiting is None:
             return ""
-        absent = [
-            word for word, kept in (("objects", self._objects), ("map", self._maps)) if waiting[0] not in kept
-        ]  # fmt: skip
-        return " and ".join(absent)
+        parts = (("trajectory", self._degraded), ("objects", self._objects), ("map", self._maps))
+        return " and ".join(word for word, kept in parts if waiting[1] not in kept)
+
+    def _head(self, what: str, data: bytes) -> tuple[int, str] | None:
+        """Stamp and plan id of a message, or None, which is counted: it must not end the node."""
+        try:
+            return head_of(data)
+        except ValueError as error:
+            self.unreadable += 1
+            self.problem = f"{what} that cannot be read: {error}"
+            return None
 
     def _match(self) -> None:
         if self._tokens is None:
             return
-        stamp_ns, tokens = self._tokens
-        objects, vector_map = self._objects.get(stamp_ns), self._maps.get(stamp_ns)
-        if objects is not None and vector_map is not None:
-            self._tokens = None
-            self._on_scene(RawScene(stamp_ns, tokens, objects, vector_map, self._degraded.get(stamp_ns, ())))
+        stamp_ns, plan_id, tokens = self._tokens
+        # Without the plan itself nobody knows whether it is degraded.
+        degraded = self._degraded.get(plan_id)
+        objects, vector_map = self._objects.get(plan_id), self._maps.get(plan_id)
+        if degraded is not None and objects is not None and vector_map is not None:
+            self._tokens, self.problem = None, ""
+            self._on_scene(RawScene(stamp_ns, tokens, objects, vector_map, degraded))
+
+
+def head_of(data: bytes) -> tuple[int, str]:
+    """Nanoseconds of the stamp, and the plan id, of a serialised message that begins with header and `plan_id`.
+
+    Raises:
+        ValueError: when it ends before that, or the id is no text.
+    """
+    try:
+        order = "<" if data[1] & 1 else ">"
+        at = _CDR_HEADER + 8
+        for _ in range(2):  # frame_id, then plan_id
+            at += -at % 4
+            (length,) = struct.unpack_from(f"{order}I", data, at)
+            text = data[at + 4 : at + 4 + length]
+            at += 4 + length
+        if at > len(data):
+            raise ValueError(f"{len(data)} bytes end within the plan's id")
+        return stamp_of(data), bytes(text).rstrip(b"\0").decode()
+    except (IndexError, struct.error):
+        raise ValueError(f"{len(data)} bytes end before the plan's id") from None
 
 
 def stamp_of(data: bytes) -> int:
@@ -145,9 +196,8 @@ def stamp_of(data: bytes) -> int:
     return int(seconds) * 10**9 + int(nanoseconds)
 
 
-def _keep(messages: OrderedDict[int, bytes], data: bytes) -> None:
-    stamp_ns = stamp_of(data)
-    messages[stamp_ns] = data
-    messages.move_to_end(stamp_ns)
+def _keep(messages: OrderedDict[str, Any], plan_id: str, value: object) -> None:
+    messages[plan_id] = value
+    messages.move_to_end(plan_id)
     while len(messages) > _KEPT_PLANS:
         messages.popitem(last=False)

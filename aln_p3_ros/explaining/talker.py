@@ -22,9 +22,11 @@ from aln_p3_ros.explaining.explainer_settings import ExplainerSettings
 from aln_p3_ros.explaining.scene_inputs import HeardScene, RawScene
 
 #: Clocks of two processes that follow one /clock differ by a few messages: a plan may be this far in the future.
-_AHEAD_S = 0.5
+AHEAD_S = 0.5
 #: So long after its time limit a question is given up that is being answered.
 _GRACE_S = 0.5
+#: Questions that may wait: each keeps a thread until its time is over.
+_MAX_WAITING = 8
 #: Explanations that the rate is told of.
 _RATE_WINDOW = 20
 
@@ -59,13 +61,14 @@ class Speaker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The end of a question: words about a plan, or why there are none."""
+    """The end of a question: words about a plan, and what goes with them, or why there are none."""
 
     spoken: Spoken | None = None
     plan_id: str = ""
     stamp_ns: int = 0
     seconds: float = 0.0
     problem: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 class Question:
@@ -123,8 +126,9 @@ class TalkState:
     Attributes:
         explained, answered: how many were published.
         passed_over: plans that a newer one replaced while they waited.
-        too_old: plans that were older than `max_age_s` before a word was said.
-        outdated: explanations that were broken off or dropped because their plan had become older than that.
+        too_old: plans that were older than `max_age_s`, or in the future, before a word was said.
+        outdated: explanations that were broken off or dropped because their plan had become older than that, or the
+            clock had jumped back.
         gave_way: explanations that a question interrupted.
         stopped: plans that were not explained because the driver had declared a stop meanwhile.
         contradictions: explanations that contradict their plan or objects.
@@ -184,6 +188,8 @@ class Talker:
         self._questions: deque[Question] = deque()
         self._stop_reasons: str | None = None
         self._driving_since_ns = 0
+        # Of now, and of the scene that is spoken about: `forget` begins another.
+        self._era = self._speaking_era = 0
         self._stopping = False
         self._times: deque[float] = deque(maxlen=_RATE_WINDOW)
         self._thread = WorkThread(self._run, "talker")
@@ -199,6 +205,12 @@ class Talker:
             self._newest, self._is_new = scene, True
             self._condition.notify()
 
+    def forget(self) -> None:
+        """Tells that the clock has jumped back: what was shown before is of another time, and so are words about it."""
+        with self._condition:
+            self._newest, self._is_new = None, False
+            self._era += 1
+
     def show_stop(self, reasons: str) -> None:
         """Tells of a declared stop: earlier plans are no longer what the vehicle does."""
         with self._condition:
@@ -212,13 +224,17 @@ class Talker:
 
     def ask(self, question: Question) -> None:
         """Hands over a question; its `reply` is called in any case."""
+        problem = ""
         with self._condition:
-            stopping = self._stopping
-            if not stopping:
+            if self._stopping:
+                problem = "the explainer is being stopped"
+            elif sum(not other.answered for other in self._questions) >= _MAX_WAITING:
+                problem = f"{_MAX_WAITING} questions wait already"
+            else:
                 self._questions.append(question)
                 self._condition.notify()
-        if stopping:
-            question.reply(Reply(problem="the explainer is being stopped"))
+        if problem:
+            question.reply(Reply(problem=problem))
 
     def stop(self, timeout_s: float) -> bool:
         """Cuts speech off at the next token and waits. Returns False when the thread still runs."""
@@ -252,7 +268,7 @@ class Talker:
                 if self._stopping:
                     return
                 question = self._questions.popleft() if self._questions else None
-                scene = self._newest
+                scene, self._speaking_era = self._newest, self._era
                 if question is None:
                     self._is_new = False
             if question is not None:
@@ -277,7 +293,7 @@ class Talker:
     def _explain(self, raw: RawScene) -> None:
         if self._age_problem(raw):
             self.state.too_old += 1
-            self.state.dropped_in_a_row += 1
+            self.state.dropped_in_a_row += self._age_s(raw) > self.settings.max_age_s
             return
         if self._stop_problem(raw):
             self.state.stopped += 1
@@ -299,7 +315,7 @@ class Talker:
             return
         if self._age_problem(raw):
             self.state.outdated += 1
-            self.state.dropped_in_a_row += 1
+            self.state.dropped_in_a_row += self._age_s(raw) > self.settings.max_age_s
             return
         if self._stop_problem(raw):
             self.state.stopped += 1
@@ -356,7 +372,7 @@ class Talker:
             return Reply(problem=f"no answer: {why}", **common)
         self._publish(heard, spoken, question.text)
         self.state.answered += 1
-        return Reply(spoken=spoken, **common)
+        return Reply(spoken=spoken, warnings=heard.warnings, **common)
 
     def _read(self, raw: RawScene) -> HeardScene | None:
         """Unpacks a scene; None, and `state.refused` says why, when it is of another driver than the explainer's."""
@@ -391,9 +407,11 @@ class Talker:
 
     def _age_problem(self, raw: RawScene) -> str:
         """Why a scene is not fit to be spoken about, by its age; "" when it is."""
+        if self._speaking_era != self._era:
+            return "the clock has jumped back since the scene came"
         age_s = self._age_s(raw)
-        if -_AHEAD_S <= age_s <= self.settings.max_age_s:
+        if -AHEAD_S <= age_s <= self.settings.max_age_s:
             return ""
         if age_s < 0:
-            return f"the newest scene lies {-age_s:.1f} s in the future: the clock has jumped back"
+            return f"the newest scene lies {-age_s:.1f} s in the future: the clock has jumped back, or is another"
         return f"the newest scene is {age_s:.1f} s old, at most {self.settings.max_age_s:g} s are explained"

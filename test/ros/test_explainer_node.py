@@ -18,6 +18,7 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rosgraph_msgs.msg import Clock
 from speaker_helpers import DRIVER_HASH, PlainSpeaker, rich_scene, save_tiny_explainer, scene_messages
 from test_driver_process import parameters as arguments
 from test_driver_process import process
@@ -48,26 +49,32 @@ class DriverSide(Node):
         self.asking = self.create_client(Ask, "explainer_node/ask")
         self.plans = 0
 
-    def plan(self, stamp_ns: int, degraded: int = PlannedTrajectory.DEGRADED_NONE, *reasons: str) -> None:
+    def plan(self, stamp_ns: int, plan_id: str, degraded: int, *reasons: str) -> None:
         """Publishes a plan, of which the explainer reads no points."""
-        message = PlannedTrajectory(degraded=degraded, degraded_reasons=list(reasons))
+        message = PlannedTrajectory(plan_id=plan_id, degraded=degraded, degraded_reasons=list(reasons))
         message.header.stamp = to_time(stamp_ns)
         self.outlets[PlannedTrajectory].publish(message)
 
     def stop(self, *reasons: str) -> None:
         """Declares a stop."""
-        self.plan(int(self.get_clock().now().nanoseconds), PlannedTrajectory.DEGRADED_STOP, *reasons)
+        self.plan(int(self.get_clock().now().nanoseconds), "stop", PlannedTrajectory.DEGRADED_STOP, *reasons)
 
     def send(
-        self, *, without: type | None = None, age_s: float = 0.05, degraded: tuple[str, ...] = (), **kwargs: Any
+        self,
+        *,
+        without: type | None = None,
+        stamp_ns: int | None = None,
+        degraded: tuple[str, ...] = (),
+        **kwargs: Any,
     ) -> str:
         """Publishes a plan and its scene, seen a little while ago; returns the id of the plan."""
         self.plans += 1
         plan_id = f"run-{self.plans}"
-        stamp_ns = int(self.get_clock().now().nanoseconds) - round(age_s * 1e9)
+        stamp_ns = int(self.get_clock().now().nanoseconds) - 50_000_000 if stamp_ns is None else stamp_ns
         tokens, objects, vector_map = scene_messages(rich_scene(), plan_id, stamp_ns=stamp_ns, **kwargs)
         level = PlannedTrajectory.DEGRADED_REDUCED if degraded else PlannedTrajectory.DEGRADED_NONE
-        self.plan(stamp_ns, level, *degraded)
+        if without is not PlannedTrajectory:
+            self.plan(stamp_ns, plan_id, level, *degraded)
         for message in (objects, vector_map, tokens):
             if type(message) is not without:
                 self.outlets[type(message)].publish(message)
@@ -170,6 +177,10 @@ def test_only_what_is_whole_and_of_this_driver_is_explained(ros_context: Context
         test.status("speaking", lambda s: "no scene tokens" in s.message)
         test.driver.send(without=VectorMap)
         test.status("speaking", lambda s: s.level == DiagnosticStatus.WARN and "map" in s.message)
+        test.driver.send(without=PlannedTrajectory)
+        test.status("speaking", lambda s: s.level == DiagnosticStatus.WARN and "trajectory" in s.message)
+        test.driver.outlets[SceneTokens].publish(b"\0\1\0")
+        test.status("speaking", lambda s: "scene tokens that cannot be read: 3 bytes end" in s.message)
         test.driver.send(checkpoint_hash="of another driver")
         refused = test.status("speaking", lambda s: s.level == DiagnosticStatus.ERROR)
         assert "of another driver" in refused.message and DRIVER_HASH in refused.message
@@ -187,7 +198,11 @@ def test_a_question_is_answered_while_the_node_goes_on(ros_context: Context) -> 
         assert "no scene" in test.driver.ask("how many cars?").message
         plan_id = test.driver.send()
         wait_until(lambda: test.explained(plan_id), "an explanation")
-        for question, limit, word in (("", 0.0, "empty"), ("who?", -1.0, "0 or more"), ("who?", float("nan"), "nan")):
+        for question, limit, word in (
+            ("", 0.0, "empty"),
+            ("who?", -1.0, "0 to 600 seconds"),
+            ("who?", float("nan"), "nan"),
+        ):
             response = test.driver.ask(question, limit)
             assert not response.success and word in response.message
         response = test.driver.ask("how many cars?")
@@ -209,6 +224,7 @@ def test_a_question_is_answered_while_the_node_goes_on(ros_context: Context) -> 
         assert first.result().success and "first?" in first.result().answer
         long = test.driver.ask("how many cars? " * 100)
         assert not long.success and "has 1500 characters, at most 400" in long.message
+        assert "0 to 600 seconds" in test.driver.ask("ever?", 3e38).message, "no timer waits as long"
         test.speaker.gate.clear()
         cut = test.driver.ask("and now?", 0.2)
         assert cut.success and cut.truncated and cut.answer == "two"
@@ -220,6 +236,8 @@ def test_a_stop_and_a_degraded_plan_are_told(ros_context: Context) -> None:
         plan_id = test.driver.send(degraded=("CAM_BACK is missing",))
         said = wait_until(lambda: test.explained(plan_id), "an explanation")
         assert list(said.warnings) == ["the plan is degraded: CAM_BACK is missing"]
+        response = test.driver.ask("how many cars?")
+        assert response.success and response.message == "the plan is degraded: CAM_BACK is missing"
         test.driver.stop("no images come", "the speed is unknown")
         wait_until(lambda: test.node._talker._stop_reasons, "the stop")
         response = test.driver.ask("why do you stop?")
@@ -243,6 +261,34 @@ def test_diagnostics_say_that_it_fails_and_that_nothing_comes(ros_context: Conte
         test.speaker.error = None
         test.driver.send()
         test.status("speaking", lambda s: s.level != DiagnosticStatus.ERROR)
+
+
+def test_a_clock_that_starts_over_leaves_nothing_to_speak_of(ros_context: Context) -> None:
+    """As a clip that is played again: what was seen in its first round is no answer in the second."""
+    with explainer_test(ros_context, use_sim_time=True) as test:
+        clock = test.driver.create_publisher(Clock, "/clock", reliable_qos())
+        now = test.node.get_clock().now
+
+        def at(seconds: float) -> int:
+            clock.publish(Clock(clock=to_time(round(seconds * 1e9))))
+            wait_until(lambda: now().nanoseconds == round(seconds * 1e9), "the clock")
+            return round(seconds * 1e9)
+
+        test.activate()
+        test.status("speaking", lambda s: "nobody publishes /clock" in s.message)
+        wait_until(clock.get_subscription_count, "the clock's listener")
+        plan_id = test.driver.send(stamp_ns=at(1000.0))
+        wait_until(lambda: test.explained(plan_id), "an explanation")
+        at(500.0)
+        test.status(
+            "speaking", lambda s: s.level == DiagnosticStatus.WARN and "since the clock jumped back" in s.message
+        )
+        at(1001.0)
+        assert "no scene has come yet" in test.driver.ask("how many cars?").message
+        plan_id = test.driver.send(stamp_ns=at(1010.0) + 5_000_000_000)
+        test.status("speaking", lambda s: "5.0 s in the future" in s.message)
+        plan_id = test.driver.send(stamp_ns=at(1020.0))
+        wait_until(lambda: test.explained(plan_id), "words of the new time")
 
 
 def test_a_deactivated_node_is_silent_and_can_speak_again(ros_context: Context) -> None:

@@ -162,6 +162,9 @@ def test_simulation_alone_and_with_a_driver_that_watches():
     # The vehicle follows one planner: the driver's plans go beside.
     assert dict(nodes["driver_node"].remappings)["/planning/trajectory"] == "/planning/trajectory/driver"
     assert "/planning/trajectory" not in dict(nodes["simulator_node"].remappings)
+    # Who explains the driver's plans listens to those, not to the other planner's.
+    explained = nodes_of("simulate", driver="true", autopilot="expert", explainer="nano")["explainer_node"]
+    assert dict(explained.remappings)["/planning/trajectory"] == "/planning/trajectory/driver"
     # Two images a second are no dead camera.
     assert nodes["driver_node"].defaults["camera_timeout_s"] > 1.0
     assert "/planning/trajectory" not in dict(nodes_of("simulate", driver="true")["driver_node"].remappings)

@@ -35,10 +35,11 @@ class Report(HealthReport[Settings]):
 
 
 class Worker(ManagedNode[Settings, Report]):
-    """Starts when `broken` is "", and notes what it is asked for."""
+    """Starts when `broken` is "", stops unless `burst` has words for it, and notes what it is asked for."""
 
     def __init__(self, **kwargs: Any) -> None:
         self.broken = ""
+        self.burst: list[str] = []
         self.asked: list[str] = []
         super().__init__("worker", Settings, Report, "thing", **kwargs)
 
@@ -52,6 +53,8 @@ class Worker(ManagedNode[Settings, Report]):
 
     def _stop_work(self, wait_s: float) -> None:
         self.asked.append("stop")
+        if self.burst:
+            raise RuntimeError(self.burst.pop())
 
     def _drop(self) -> None:
         self.asked.append("drop")
@@ -78,6 +81,19 @@ def test_a_node_that_cannot_be_activated_stays_inactive_and_says_why(worker: Wor
     worker.broken = ""
     assert worker.trigger_activate() == SUCCESS
     assert worker._report.failure == "" and worker._report.doing == "active"
+
+
+@pytest.mark.parametrize("transition", ["deactivate", "cleanup"])
+def test_an_error_on_the_way_down_is_told_and_leaves_the_node_unconfigured(worker: Worker, transition: str) -> None:
+    assert worker.trigger_configure() == SUCCESS
+    if transition == "deactivate":
+        assert worker.trigger_activate() == SUCCESS
+    worker.burst = ["a handle is gone"]
+    assert getattr(worker, f"trigger_{transition}")() == TransitionCallbackReturn.ERROR
+    assert worker._state_machine.current_state[1] == "unconfigured"
+    assert worker._report.failure == f"{transition} failed: RuntimeError: a handle is gone"
+    assert worker.asked[-1] == "drop"
+    assert worker.trigger_configure() == SUCCESS and worker._report.failure == ""
 
 
 def test_one_failed_report_does_not_end_the_reports(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:

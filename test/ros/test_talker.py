@@ -79,7 +79,7 @@ def test_a_plan_that_is_too_old_is_not_explained() -> None:
         assert one.speaker.scenes == []
         one.show("of another time", age_s=-10.0)
         wait_until(lambda: one.state.too_old == 2, "the drop of a plan from the future")
-        assert one.speaker.scenes == [] and not one.published and one.state.dropped_in_a_row == 2
+        assert one.speaker.scenes == [] and not one.published and one.state.dropped_in_a_row == 1
 
 
 def test_words_about_a_plan_that_has_become_too_old_are_dropped() -> None:
@@ -248,3 +248,46 @@ def test_stopping_cuts_speech_off_and_publishes_nothing(asked: bool) -> None:
                 assert len(replies) == 1 and "stopped" in replies[0].problem
         late = one.ask()
         assert "stopped" in late[0].problem
+
+
+def test_what_was_shown_before_the_clock_jumped_back_is_spoken_of_no_more() -> None:
+    """Not even where it is as fresh as ever: a short jump, or a clock that comes to its stamp again."""
+    with talk(max_age_s=5.0) as one:
+        one.speaker.gate.clear()
+        one.show("p-1", age_s=4.0)
+        wait_until(lambda: one.speaker.scenes, "the beginning")
+        one.show("p-2", age_s=3.9)
+        one.now_ns -= 2 * SECOND_NS
+        one.talker.forget()
+        wait_until(lambda: one.state.outdated == 1, "the words broken off")
+        replies = one.ask()
+        (reply,) = wait_until(lambda: replies, "the reply")
+        assert reply.spoken is None and "no scene has come yet" in reply.problem
+        one.speaker.gate.set()
+        one.show("q-1")
+        wait_until(lambda: one.plans() == ["q-1"], "the first plan of the new time")
+        assert one.speaker.scenes == ["p-1", "q-1"] and one.state.dropped_in_a_row == 0
+
+
+def test_a_plan_in_the_future_is_not_one_that_came_too_late() -> None:
+    with talk() as one:
+        one.show("p-1", age_s=-9.0)
+        wait_until(lambda: one.state.too_old == 1, "the refusal")
+        assert one.state.dropped_in_a_row == 0, "it would advise to say less"
+        replies = one.ask()
+        (reply,) = wait_until(lambda: replies, "the reply")
+        assert "9.0 s in the future" in reply.problem
+
+
+def test_more_questions_than_can_wait_are_refused() -> None:
+    with talk() as one:
+        one.speaker.gate.clear()
+        one.show("p-1")
+        first = one.ask("first?")
+        wait_until(lambda: not one.talker._questions, "the first question")
+        waiting = [one.ask("and?") for _ in range(8)]
+        (reply,) = one.ask("one more?")
+        assert reply.spoken is None and reply.problem == "8 questions wait already"
+        one.speaker.gate.set()
+        wait_until(lambda: first and all(waiting), "all the others")
+        assert all(replies[0].spoken for replies in (first, *waiting))
