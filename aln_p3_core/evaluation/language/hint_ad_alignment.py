@@ -32,7 +32,7 @@ _VAD_CLASSES = (*COUNTED, "trailer", "barrier", "motorcycle", "traffic_cone")
 _CROWD = 50
 #: Planned points that the released code looks at.
 _PLAN_POINTS = 4
-_DEGREES_PER_HOUR = 30
+_HOURS, _DEGREES_PER_HOUR = 12, 30
 
 _POSITION = re.compile(r"about (-?[\d.]+) meters away at (\d+) o'clock")
 _MOTION = re.compile(r"moving at (-?[\d.]+) m/s to its (\d+) o'clock")
@@ -91,7 +91,7 @@ def position_errors(items: Sequence[Item], project: Project | None = None) -> Al
     """Errors of "about 12.3 meters away at 2 o'clock": m, degrees, and m between the two places."""
     result = AlignmentErrors({"distance": [], "direction": [], "position": []})
     kept = _kept(items, project)
-    pairs = [(_told(_POSITION, item.answer), _told(_POSITION, item.truth)) for item in kept]
+    pairs = [(_told(_POSITION, item.answer, project), _told(_POSITION, item.truth, project)) for item in kept]
     read = [(a, t) for a, t in pairs if a is not None and t is not None]
     for (a, hour_a), (t, hour_t) in read:
         angle = clock_difference(hour_a, hour_t)
@@ -106,7 +106,7 @@ def motion_errors(items: Sequence[Item], project: Project | None = None) -> Alig
     in "motion". Ours compares directions only where both move, and counts everything in "motion".
     """
     result = AlignmentErrors({"speed": [], "direction": [], "motion": []})
-    pairs = [(_motion(item.answer), _motion(item.truth)) for item in _kept(items, project)]
+    pairs = [(_motion(item.answer, project), _motion(item.truth, project)) for item in _kept(items, project)]
     read = [(a, t) for a, t in pairs if a is not None and t is not None]
     for (a, hour_a), (t, hour_t) in read:
         angle = clock_difference(hour_a, hour_t)
@@ -133,9 +133,9 @@ def plan_errors(items: Sequence[Item], project: Project | None = None) -> Alignm
 
 
 def clock_difference(a: int, b: int) -> float:
-    """Degrees between two hours of the clock, 0 to 180."""
+    """Degrees between two hours of the clock, 0 to 180 (released code may give it others, and then it is negative)."""
     hours = abs(a - b)
-    return float(_DEGREES_PER_HOUR * min(hours, 12 - hours))
+    return float(_DEGREES_PER_HOUR * min(hours, _HOURS - hours))
 
 
 def _kept(items: Iterable[Item], project: Project | None) -> list[Item]:
@@ -152,19 +152,23 @@ def _apart(a: float, b: float, degrees: float) -> float:
     return float(np.sqrt(max(a * a + b * b - 2 * a * b * np.cos(np.radians(degrees)), 0.0)))
 
 
-def _motion(text: str) -> tuple[float, int] | None:
-    return _told(_MOTION, text) or ((0.0, 0) if _STATIONARY in text else None)
+def _motion(text: str, project: Project | None) -> tuple[float, int] | None:
+    return _told(_MOTION, text, project) or ((0.0, 0) if _STATIONARY in text else None)
 
 
-def _told(pattern: re.Pattern[str], text: str) -> tuple[float, int] | None:
-    """A number and an hour; None where there are none. A language model also writes "1.2.3"."""
+def _told(pattern: re.Pattern[str], text: str, project: Project | None) -> tuple[float, int] | None:
+    """A number and an hour; None where there are none. A language model also writes "1.2.3" and "25 o'clock".
+
+    As released, 25 o'clock is an hour, whose error can be negative; in ours it cannot be read.
+    """
     found = pattern.search(text)
     if found is None:
         return None
     try:
-        return float(found[1]), int(found[2])
+        number, hour = float(found[1]), int(found[2])
     except ValueError:
         return None
+    return (number, hour) if project is not None or hour <= _HOURS else None
 
 
 def _counts(text: str, classes: Sequence[str], project: Project | None) -> list[int]:

@@ -88,6 +88,13 @@ def test_what_is_no_number_cannot_be_read(number: str) -> None:
         assert found.errors["direction"] == [0.0]
 
 
+def test_an_hour_that_no_clock_has_cannot_be_read() -> None:
+    place, motion = "It's about 4 meters away at {} o'clock direction.", "moving at 4 m/s to its {} o'clock direction."
+    for errors, said in ((position_errors, place), (motion_errors, motion)):
+        items = [Item("Where?", said.format(25), said.format(2)), Item("Where?", said.format(12), said.format(1))]
+        assert (errors(items).read, errors(items).errors["direction"]) == (1, [30.0])
+
+
 def test_counts() -> None:
     item = Item("<9> How many?", "There are 3 cars, 1 bus in this frame.", "There are 1 car, 1 buses in this frame.")
     assert count_errors([item]).means()["count"] == pytest.approx((4 / 6) ** 0.5)
