@@ -25,7 +25,7 @@ from aln_p3_core.world.rig import world_rig
 from aln_p3_ros.bringup.graph import GraphPlan, NodeSpec, graph, lockstep_parameters
 from aln_p3_ros.bringup.up import RunningGraph, describe_exit
 from aln_p3_ros.environment import use_dds_profile
-from aln_p3_ros.simulator.ros_drive import Pacing
+from aln_p3_ros.simulator.ros_drive import Pacing, PlannerTimeoutError
 from aln_p3_ros.simulator.world_topics import WorldTopics
 
 #: Loading and warming up a model, and one plan of it, may take this long on a busy machine, s of wall clock.
@@ -115,17 +115,24 @@ class _Session:
             self._waits_for = ()
         result = None
         if not self._closing.is_set():
-            result = self._world.drive(
-                what,
-                settings,
-                Pacing(lockstep=True, plan_timeout_s=_PLAN_S),
-                images=images,
-                planner_name=self._name if self._planner is None else self._planner.name,
-                closing=self._closing,
-            )
+            try:
+                result = self._world.drive(
+                    what,
+                    settings,
+                    Pacing(lockstep=True, plan_timeout_s=_PLAN_S),
+                    images=images,
+                    planner_name=self._name if self._planner is None else self._planner.name,
+                    closing=self._closing,
+                )
+            except PlannerTimeoutError as error:
+                raise PlannerTimeoutError(f"{error}{self._last_words()}") from error
         if result is None or self._ended:
-            raise AlnP3Error(f"{self._ended}; its last words:\n" + "\n".join(self._lines))
+            raise AlnP3Error(f"{self._ended}{self._last_words()}")
         return replace(result, precision=self._precision)
+
+    def _last_words(self) -> str:
+        """Of the driver's log; a planner of the core has none."""
+        return "; its last words:\n" + "\n".join(self._lines) if self._lines else ""
 
     def close(self) -> None:
         """Ends the driver, then this side."""

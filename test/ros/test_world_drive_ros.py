@@ -14,6 +14,7 @@ from aln_p3_core.errors import AlnP3Error
 from aln_p3_core.world.closed_loop.settings import DriveSettings
 from aln_p3_core.world.scenarios import make_episode
 from aln_p3_ros.commands.world import command
+from aln_p3_ros.simulator import route_driver
 from aln_p3_ros.simulator.route_driver import RosRouteDriver, _driver_plan, _resolved
 
 pytestmark = pytest.mark.usefixtures("ros_domain")
@@ -77,5 +78,18 @@ def test_a_driver_that_does_not_start_is_told_with_its_last_words(tmp_path: Path
     try:
         with pytest.raises(AlnP3Error, match=r"(?s)ended \(exit code 1\).*no recipe is named 'nono'"):
             driver(make_episode("free_driving", CITY, 0), "untrained:nono", DriveSettings())
+    finally:
+        driver.close()
+
+
+@needs_rendering
+@pytest.mark.slow
+def test_a_driver_without_an_answer_is_told_with_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is planned in no time; the driver is there, and its log says what it was at."""
+    monkeypatch.setattr(route_driver, "_PLAN_S", 0.0)
+    driver = RosRouteDriver()
+    try:
+        with pytest.raises(AlnP3Error, match=r"(?s)no trajectory for the images.*its last words:.*driver_node"):
+            driver(make_episode("free_driving", CITY, 0), "untrained:nano", DriveSettings())
     finally:
         driver.close()
